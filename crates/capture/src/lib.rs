@@ -1,0 +1,1 @@
+//! Sources: the live kernel, pcap and pcapng files, HAR.

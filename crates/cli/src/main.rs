@@ -1,0 +1,2 @@
+//! The binary `overhear`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A small shop of real processes to listen to.

@@ -1,0 +1,60 @@
+//! The vocabulary of Overhear: plain data that crosses between crates, with no logic beyond constructors.
+//!
+//! The way of a byte: a source yields [`wire::Segment`]s (packets) or socket chunks; `stream` orders them
+//! into [`wire::Event`]s; `protocol` reads those and yields [`observation::Observation`]s; `pipeline` adds who spoke and
+//! makes an [`Exchange`] of each.
+
+mod body;
+mod error_type;
+mod headers;
+mod http;
+pub mod observation;
+mod peer;
+mod redacted;
+mod statistics;
+mod time;
+pub mod wire;
+
+pub use body::{Body, ContentCoding};
+pub use error_type::ErrorType;
+pub use headers::Headers;
+pub use http::{Http, HttpAnomaly, HttpVersion, Method, Scheme};
+pub use peer::{Address, Direction, Peer, Process, Side};
+pub use redacted::Redacted;
+pub use statistics::{Loss, LossReason, Statistics};
+pub use time::Timestamp;
+
+use std::time::Duration;
+
+/// One request and its response, or one request that never got one, as seen from outside.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The connection it travelled on; unique within one capture.
+    pub connection: wire::ConnectionId,
+    /// When the first byte of the request was seen.
+    pub time: Timestamp,
+    /// From the last request byte to the last response byte. Absent without a complete response.
+    pub duration: Option<Duration>,
+    /// From the last request byte to the first byte of the final response.
+    pub time_to_first_byte: Option<Duration>,
+    /// The observed service's view: did it answer this, or ask it?
+    pub direction: Direction,
+    /// The end that sent the request.
+    pub client: Peer,
+    /// The end that answers.
+    pub server: Peer,
+    /// The service this exchange is accounted to (`service.name`): the server for inbound, the client for
+    /// outbound exchanges, a name derived from the host for captures without processes.
+    pub service: std::sync::Arc<str>,
+    /// Why it failed, where it did (`error.type`).
+    pub error: Option<ErrorType>,
+    /// What the protocol says.
+    pub detail: Detail,
+}
+
+/// What is particular to the protocol that was spoken.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// HTTP/1.x (RFC 9112).
+    Http(Box<Http>),
+}

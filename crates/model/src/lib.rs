@@ -1,0 +1,1 @@
+//! What is learned from exchanges: routes, counts, latencies, callers; everything merges.

@@ -1,0 +1,1 @@
+//! Wires capture, stream, protocol and model together; the only threads and channels.

@@ -1,0 +1,1 @@
+//! The kernel programs, their compiled objects and the records they emit.

@@ -1,0 +1,1 @@
+//! Bytes into exchanges: pure observers of both directions.

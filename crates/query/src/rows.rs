@@ -1,0 +1,100 @@
+//! The answers: plain data with public fields. Front ends turn them into JSON, tables or pages at their rim.
+
+use overhear_exchange::{Direction, ErrorType, Timestamp};
+use std::sync::Arc;
+
+/// What identifies an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId {
+    /// `service.name`.
+    pub service: Arc<str>,
+    /// Answered or asked by that service.
+    pub direction: Direction,
+    /// `network.protocol.name`.
+    pub protocol: &'static str,
+    /// Request method.
+    pub method: Arc<str>,
+    /// Route template with `{name}` placeholders.
+    pub route: Arc<str>,
+}
+
+/// One line of `endpoints`. Latencies in seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointRow {
+    /// Which endpoint.
+    pub id: EndpointId,
+    /// Exchanges.
+    pub requests: u64,
+    /// Of those: 5xx or `error.type`.
+    pub errors: u64,
+    /// Of those: answers that say 2xx and whose body says error.
+    pub errors_hidden: u64,
+    /// Latency percentiles (last request byte to last response byte); absent before the first complete response.
+    pub latency: Option<Percentiles>,
+    /// Request body bytes.
+    pub bytes_in: u64,
+    /// Response body bytes.
+    pub bytes_out: u64,
+    /// Time of the first exchange.
+    pub first_seen: Timestamp,
+    /// Time of the last exchange.
+    pub last_seen: Timestamp,
+}
+
+/// Seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the percentiles are their names")]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+}
+
+/// Everything about one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointDetail {
+    /// The line of `endpoints`.
+    pub row: EndpointRow,
+    /// Count per status, ascending; `None` = no response.
+    pub statuses: Vec<(Option<u16>, u64)>,
+    /// Count per `error.type`, most frequent first.
+    pub errors: Vec<(ErrorType, u64)>,
+    /// Latency histogram, ascending, empty buckets left out.
+    pub latency: Vec<LatencyBucket>,
+    /// Who calls, most frequent first.
+    pub callers: Vec<CallerRow>,
+}
+
+/// One bucket of a latency histogram: `from < latency <= to`, seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "explained above")]
+pub struct LatencyBucket {
+    pub from: f64,
+    pub to: f64,
+    pub count: u64,
+}
+
+/// One caller of an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallerRow {
+    /// Service name of the calling process, else its address.
+    pub name: Arc<str>,
+    /// Its exchanges.
+    pub requests: u64,
+    /// Of those: errors.
+    pub errors: u64,
+}
+
+/// One line of the live table: an endpoint and how it is doing just now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveRow {
+    /// Since the start of listening.
+    pub row: EndpointRow,
+    /// Exchanges per second over the last ten seconds.
+    pub rate: f64,
+    /// Share of errors over the last ten seconds, 0..=1; absent without exchanges.
+    pub error_share: Option<f64>,
+    /// Median latency in seconds per time slice of the last minute, oldest first; `None` = no exchange in it.
+    pub sparkline: Vec<Option<f64>>,
+}

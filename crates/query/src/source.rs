@@ -1,0 +1,15 @@
+use crate::{EndpointDetail, EndpointId, LiveRow};
+use overhear_exchange::{Exchange, Statistics};
+use std::sync::Arc;
+
+/// What a live front end asks again and again. Implemented by the running pipeline, and by a fake in tests.
+pub trait LiveSource {
+    /// One row per endpoint, in no particular order.
+    fn rows(&self) -> Vec<LiveRow>;
+    /// Everything about one endpoint.
+    fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail>;
+    /// The most recent exchanges, newest first, of one endpoint or of all. Secrets were masked when they came in.
+    fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>>;
+    /// What was captured, lost and unreadable so far.
+    fn statistics(&self) -> Statistics;
+}

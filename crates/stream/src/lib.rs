@@ -1,0 +1,1 @@
+//! Packets and socket chunks into ordered bytes per connection, gaps explicit.

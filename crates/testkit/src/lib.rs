@@ -1,0 +1,1 @@
+//! Chunkers, gap injectors and capture writers for the tests of the other crates.
