@@ -1,1 +1,3 @@
 //! Chunkers, gap injectors and capture writers for the tests of the other crates.
+
+pub mod pcap;
