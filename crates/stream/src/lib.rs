@@ -1,1 +1,3 @@
 //! Packets and socket chunks into ordered bytes per connection, gaps explicit.
+
+pub mod socket;
