@@ -1,1 +1,25 @@
 //! What is learned from exchanges: routes, counts, latencies, callers; everything merges.
+//!
+//! A [`Model`] is a commutative, associative sum: the same exchanges in any order and any partition give the same
+//! model, and the same bytes when saved. Beyond its bounds what is not kept apart is counted under [`OTHER`].
+//! Which exchanges stay apart depends on names alone (see `bounded.rs`), never on who came first.
+
+mod bounded;
+mod callers;
+mod endpoint;
+mod file;
+mod hidden;
+mod histogram;
+mod model;
+pub mod route;
+mod service;
+
+pub use callers::{Callers, Calls};
+pub use endpoint::{Endpoint, EndpointId};
+pub use file::{LoadError, SaveError};
+pub use hidden::says_error;
+pub use histogram::Histogram;
+pub use model::{Learned, Limits, Model};
+
+/// Service, method, route and caller of what is beyond the bounds.
+pub const OTHER: &str = "~other";

@@ -1,0 +1,334 @@
+//! A saved model: zstd over JSON, `{"overhear_model": 1, …}`. The same model gives the same bytes.
+
+use crate::{
+    Endpoint, Histogram, Model,
+    callers::Calls,
+    model::HTTP,
+    service::{Entry, Name, Service, Tier},
+};
+use overhear_exchange::{Direction, ErrorType, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+const VERSION: u32 = 1;
+/// More than the largest model within bounds takes; a bomb takes more.
+const MAX_BYTES: u64 = 512 << 20;
+const COMPRESSION: i32 = 3;
+
+/// Why a model was not saved.
+#[derive(Debug, thiserror::Error)]
+#[error("the model could not be written: {0}")]
+pub struct SaveError(#[from] io::Error);
+
+/// Why a model was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It is something else.
+    #[error("this is not a saved model")]
+    NotAModel,
+    /// It is of a version this program does not know.
+    #[error("the model has format version {0}; this program reads version {VERSION}: use a newer overhear")]
+    Version(u32),
+    /// It began as a model and is cut off or altered.
+    #[error("the saved model is damaged: {0}")]
+    Damaged(String),
+    /// It is larger than any model within bounds.
+    #[error("the saved model is larger than {} MB", MAX_BYTES >> 20)]
+    TooLarge,
+    /// Reading failed.
+    #[error("the model could not be read: {0}")]
+    Io(io::Error),
+}
+
+impl Model {
+    /// Writes the model.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn save(&self, out: impl Write) -> Result<(), SaveError> {
+        let mut encoder = zstd::Encoder::new(out, COMPRESSION)?;
+        encoder.include_checksum(true)?;
+        let mut buffered = io::BufWriter::new(encoder);
+        serde_json::to_writer(&mut buffered, &SavedModel::from(self)).map_err(io::Error::from)?;
+        let encoder = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        encoder.finish()?.flush()?;
+        Ok(())
+    }
+
+    /// Reads a model that [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// When it is no model, of another version, damaged or too large, or the reader fails.
+    pub fn load(mut input: impl Read) -> Result<Self, LoadError> {
+        let text = decompress(&mut input)?;
+        let header: Header = serde_json::from_slice(&text).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => LoadError::NotAModel,
+            serde_json::error::Category::Io
+            | serde_json::error::Category::Syntax
+            | serde_json::error::Category::Eof => damaged(error),
+        })?;
+        if header.overhear_model != VERSION {
+            return Err(LoadError::Version(header.overhear_model));
+        }
+        let saved: SavedModel = serde_json::from_slice(&text).map_err(damaged)?;
+        drop(text);
+        saved.restore()
+    }
+}
+
+/// The first four bytes of a zstd frame (RFC 8878 §3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+fn decompress(input: &mut impl Read) -> Result<Vec<u8>, LoadError> {
+    let mut magic = [0; 4];
+    match input.read_exact(&mut magic) {
+        Ok(()) if magic == MAGIC => {}
+        Ok(()) => return Err(LoadError::NotAModel),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(LoadError::NotAModel),
+        Err(error) => return Err(LoadError::Io(error)),
+    }
+    let mut text = Vec::new();
+    zstd::Decoder::new(magic.chain(input))
+        .map_err(LoadError::Io)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(damaged)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(LoadError::TooLarge);
+    }
+    Ok(text)
+}
+
+fn damaged(why: impl ToString) -> LoadError {
+    LoadError::Damaged(why.to_string())
+}
+
+#[derive(Deserialize)]
+struct Header {
+    overhear_model: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedModel {
+    overhear_model: u32,
+    key: u64,
+    services: Vec<SavedService>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedService {
+    name: String,
+    endpoints: Vec<SavedEndpoint>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedEndpoint {
+    direction: SavedDirection,
+    protocol: String,
+    method: String,
+    route: String,
+    served: bool,
+    requests: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    errors: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    errors_hidden: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    bytes_in: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    bytes_out: u64,
+    /// First and last, nanoseconds since the Unix epoch.
+    seen: Option<(u64, u64)>,
+    latency: SavedHistogram,
+    time_to_first_byte: SavedHistogram,
+    statuses: Vec<(Option<u16>, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    error_types: Vec<(String, u64)>,
+    /// Name, requests, errors.
+    callers: Vec<(String, u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+enum SavedDirection {
+    Inbound,
+    Outbound,
+}
+
+/// Scale 5 of OTLP's exponential histogram, seconds.
+#[derive(Serialize, Deserialize)]
+struct SavedHistogram {
+    sum_nanos: u64,
+    /// Index and count.
+    buckets: Vec<(i16, u64)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<&Model> for SavedModel {
+    fn from(model: &Model) -> Self {
+        let mut services: Vec<_> =
+            model.all_services().map(SavedService::from).filter(|s| !s.endpoints.is_empty()).collect();
+        services.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Self { overhear_model: VERSION, key: model.key(), services }
+    }
+}
+
+impl From<&Service> for SavedService {
+    fn from(service: &Service) -> Self {
+        let mut endpoints: Vec<_> =
+            service.entries().map(|(tier, entry)| SavedEndpoint::new(tier == Tier::Served, entry)).collect();
+        endpoints.extend(service.others().map(|entry| SavedEndpoint::new(true, entry)));
+        endpoints.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        Self { name: service.name.to_string(), endpoints }
+    }
+}
+
+impl SavedEndpoint {
+    fn new(served: bool, entry: &Entry) -> Self {
+        let endpoint = &entry.endpoint;
+        let mut callers: Vec<_> =
+            endpoint.callers.iter().map(|(name, c)| (name.to_owned(), c.requests, c.errors)).collect();
+        callers.sort_unstable();
+        Self {
+            direction: entry.id.direction.into(),
+            protocol: entry.id.protocol.to_owned(),
+            method: entry.id.method.to_string(),
+            route: entry.id.route.to_string(),
+            served,
+            requests: endpoint.requests,
+            errors: endpoint.errors,
+            errors_hidden: endpoint.errors_hidden,
+            bytes_in: endpoint.bytes_in,
+            bytes_out: endpoint.bytes_out,
+            seen: endpoint.seen.map(|(first, last)| (first.as_nanos(), last.as_nanos())),
+            latency: (&endpoint.latency).into(),
+            time_to_first_byte: (&endpoint.time_to_first_byte).into(),
+            statuses: endpoint.statuses().collect(),
+            error_types: endpoint.error_types().map(|(error, n)| (error.to_string(), n)).collect(),
+            callers,
+        }
+    }
+
+    fn order(&self) -> (&str, &str, SavedDirection, &str, bool) {
+        (&self.route, &self.method, self.direction, &self.protocol, self.served)
+    }
+
+    fn restore(&self, key: u64) -> Result<Endpoint, LoadError> {
+        let mut endpoint = Endpoint {
+            requests: self.requests,
+            errors: self.errors,
+            errors_hidden: self.errors_hidden,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            seen: self.seen.map(|(a, b)| (Timestamp::from_nanos(a), Timestamp::from_nanos(b))),
+            latency: self.latency.restore()?,
+            time_to_first_byte: self.time_to_first_byte.restore()?,
+            ..Endpoint::default()
+        };
+        for (status, count) in &self.statuses {
+            endpoint.statuses.add(*status, *count);
+        }
+        for (name, count) in &self.error_types {
+            let error = error_type(name).ok_or_else(|| damaged(format!("unknown error type {name:?}")))?;
+            endpoint.error_types.add(error, *count);
+        }
+        for (name, requests, errors) in &self.callers {
+            endpoint.callers.add(key, name, Calls { requests: *requests, errors: *errors });
+        }
+        self.check(&endpoint)?;
+        Ok(endpoint)
+    }
+
+    /// What holds for every model that was learned.
+    fn check(&self, endpoint: &Endpoint) -> Result<(), LoadError> {
+        let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0, u64::saturating_add);
+        let consistent = self.errors <= self.requests
+            && self.errors_hidden <= self.requests
+            && self.seen.is_none_or(|(first, last)| first <= last)
+            && endpoint.latency.count() <= self.requests
+            && endpoint.time_to_first_byte.count() <= self.requests
+            && sum(&mut endpoint.statuses().map(|(_, n)| n)) == self.requests
+            && sum(&mut endpoint.error_types().map(|(_, n)| n)) == self.errors
+            && sum(&mut self.callers.iter().map(|(_, n, _)| *n)) == self.requests;
+        consistent.then_some(()).ok_or_else(|| damaged(format!("the counts of {} disagree", self.route)))
+    }
+}
+
+impl SavedModel {
+    fn restore(self) -> Result<Model, LoadError> {
+        let mut model = Model::new(self.key);
+        let mut text = String::new();
+        for saved in &self.services {
+            for endpoint in &saved.endpoints {
+                if endpoint.protocol != HTTP {
+                    return Err(damaged(format!("unknown protocol {:?}", endpoint.protocol)));
+                }
+                let name = Name {
+                    direction: endpoint.direction.into(),
+                    protocol: HTTP,
+                    method: &endpoint.method,
+                    route: &endpoint.route,
+                };
+                text.clear();
+                name.write(&mut text);
+                let tier = if endpoint.served { Tier::Served } else { Tier::Unserved };
+                let restored = endpoint.restore(self.key)?;
+                let service = model.service_mut(&saved.name);
+                service.entry(self.key, tier, name, &text).endpoint.merge(self.key, &restored);
+            }
+        }
+        Ok(model)
+    }
+}
+
+impl From<&Histogram> for SavedHistogram {
+    fn from(histogram: &Histogram) -> Self {
+        Self { sum_nanos: histogram.sum_nanos(), buckets: histogram.indexed().collect() }
+    }
+}
+
+impl SavedHistogram {
+    fn restore(&self) -> Result<Histogram, LoadError> {
+        Histogram::from_parts(self.buckets.iter().copied(), self.sum_nanos)
+            .ok_or_else(|| damaged("a histogram is out of range"))
+    }
+}
+
+impl From<Direction> for SavedDirection {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => Self::Inbound,
+            Direction::Outbound => Self::Outbound,
+        }
+    }
+}
+
+impl From<SavedDirection> for Direction {
+    fn from(direction: SavedDirection) -> Self {
+        match direction {
+            SavedDirection::Inbound => Self::Inbound,
+            SavedDirection::Outbound => Self::Outbound,
+        }
+    }
+}
+
+/// From what `Display` of [`ErrorType`] writes.
+fn error_type(name: &str) -> Option<ErrorType> {
+    const NAMED: [ErrorType; 7] = [
+        ErrorType::ConnectionRefused,
+        ErrorType::ConnectionReset,
+        ErrorType::Timeout,
+        ErrorType::HostUnreachable,
+        ErrorType::ClientClosed,
+        ErrorType::ServerClosed,
+        ErrorType::InvalidResponse,
+    ];
+    match name.parse() {
+        Ok(status) => Some(ErrorType::Status(status)),
+        Err(_) => NAMED.into_iter().find(|error| error.to_string() == name),
+    }
+}

@@ -1,0 +1,246 @@
+use super::{Learned, Limits, Model};
+use crate::OTHER;
+use overhear_exchange::{
+    Address, Body, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Method, Peer, Process,
+    Redacted, Scheme, Timestamp, wire::ConnectionId,
+};
+use proptest::prelude::*;
+use std::{sync::Arc, time::Duration};
+
+fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
+    let http = Http {
+        version: HttpVersion::V1_1,
+        scheme: Scheme::Http,
+        method: Method::new(method),
+        authority: Some("shop.example:8080".into()),
+        path: path.into(),
+        query: None,
+        status,
+        request_headers: Headers::default(),
+        response_headers: Headers::default(),
+        request_body: Body { size: 10, ..Body::default() },
+        response_body: Body { size: 100, ..Body::default() },
+        anomalies: Default::default(),
+    };
+    Exchange {
+        connection: ConnectionId(1),
+        time: Timestamp::from_nanos(1_000),
+        duration: Some(Duration::from_millis(3)),
+        time_to_first_byte: Some(Duration::from_millis(2)),
+        direction: Direction::Inbound,
+        client: Peer { address: Address::Ip(([10, 0, 0, 9], 4000).into()), process: None },
+        server: Peer::default(),
+        service: "shop".into(),
+        error: None,
+        detail: Detail::Http(Box::new(http)),
+    }
+}
+
+fn with_body(body: &'static str) -> Exchange {
+    let mut exchange = exchange("POST", "/graphql", Some(200));
+    let Detail::Http(http) = &mut exchange.detail;
+    http.response_body.captured = Redacted::new(body.as_bytes().into());
+    exchange
+}
+
+fn saved(model: &Model) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    model.save(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn counts_what_an_endpoint_does() {
+    let mut model = Model::default();
+    model.learn(&exchange("GET", "/users/42", Some(200)));
+    model.learn(&exchange("GET", "/users/43", Some(404)));
+    model.learn(&exchange("GET", "/users/44", Some(503)));
+    let mut reset = exchange("GET", "/users/45", None);
+    reset.error = Some(ErrorType::ConnectionReset);
+    reset.duration = None;
+    let Learned { id, .. } = model.learn(&reset);
+
+    assert_eq!((&*id.service, &*id.method, &*id.route), ("shop", "GET", "/users/{userId}"));
+    assert_eq!(model.endpoints().len(), 1);
+    let endpoint = model.endpoint(&id).unwrap();
+    assert_eq!((endpoint.requests, endpoint.errors, endpoint.bytes_in, endpoint.bytes_out), (4, 2, 40, 400));
+    assert_eq!(
+        endpoint.statuses().collect::<Vec<_>>(),
+        [(None, 1), (Some(200), 1), (Some(404), 1), (Some(503), 1)]
+    );
+    assert_eq!(
+        endpoint.error_types().collect::<Vec<_>>(),
+        [(ErrorType::Status(503), 1), (ErrorType::ConnectionReset, 1)]
+    );
+    assert_eq!(endpoint.latency.count(), 3);
+    let callers: Vec<_> = endpoint.callers.iter().map(|(name, c)| (name, c.requests, c.errors)).collect();
+    assert_eq!(callers, [("10.0.0.9", 4, 2)]);
+}
+
+#[test]
+fn finds_errors_behind_a_200() {
+    let mut model = Model::default();
+    assert!(model.learn(&with_body(r#"{"errors":[{}]}"#)).hidden_error);
+    assert!(!model.learn(&with_body(r#"{"data":1}"#)).hidden_error);
+    let encoded = {
+        let mut exchange = with_body(r#"{"errors":[{}]}"#);
+        let Detail::Http(http) = &mut exchange.detail;
+        http.response_body.codings.push(overhear_exchange::ContentCoding::Gzip);
+        exchange
+    };
+    assert!(!model.learn(&encoded).hidden_error, "it is not the text it looks like");
+    assert!(model.learn_decoded(&encoded, Some(br#"{"error":"x"}"#)).hidden_error);
+    let (_, endpoint) = model.endpoints().remove(0);
+    assert_eq!((endpoint.requests, endpoint.errors, endpoint.errors_hidden), (4, 0, 2));
+}
+
+#[test]
+fn odd_requests_have_a_place_too() {
+    let mut model = Model::default();
+    let id = |exchange: &Exchange, model: &mut Model| {
+        let id = model.learn(exchange).id;
+        format!("{} {}", id.method, id.route)
+    };
+    assert_eq!(id(&exchange("CONNECT", "", Some(200)), &mut model), "CONNECT {authority}");
+    assert_eq!(id(&exchange("OPTIONS", "*", Some(200)), &mut model), "OPTIONS *");
+    assert_eq!(id(&exchange("x y\n", "/", Some(200)), &mut model), "~other /");
+}
+
+fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
+    let status = prop_oneof![Just(None), (100u16..600).prop_map(Some)];
+    let path = prop::sample::select(vec!["/a", "/users/1", "/users/me", "/x/y/2", "", "/b/"]);
+    let who = (prop::sample::select(vec!["shop", "auth"]), any::<bool>(), 0u8..4, any::<bool>());
+    let times = (1u64..1_000_000, prop::option::of(1u64..10_000_000_000));
+    (status, path, who, times).prop_map(
+        |(status, path, (service, outbound, caller, local), (time, duration))| {
+            let mut exchange = exchange("GET", path, status);
+            exchange.service = service.into();
+            exchange.direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+            exchange.time = Timestamp::from_nanos(time);
+            exchange.duration = duration.map(Duration::from_nanos);
+            exchange.client.address = Address::Ip(([10, 0, 0, caller], 1).into());
+            let process = || Arc::new(Process { pid: 1, service: format!("p{caller}").into() });
+            exchange.client.process = local.then(process);
+            exchange.error = status.is_none().then_some(ErrorType::Timeout);
+            exchange
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Tiny bounds: what is said of order and partition holds beyond them too.
+    #[test]
+    fn order_and_partition_do_not_matter(
+        exchanges in prop::collection::vec((arbitrary_exchange(), any::<u32>(), 0usize..3), 0..60),
+        tiny in any::<bool>(),
+    ) {
+        let limits = if tiny { Limits { services: 2, endpoints: 2, unserved: 1 } } else { Limits::default() };
+        let mut in_order = Model::with_limits(7, limits);
+        exchanges.iter().for_each(|(exchange, ..)| { in_order.learn(exchange); });
+
+        let mut shuffled = exchanges.clone();
+        shuffled.sort_by_key(|(_, place, _)| *place);
+        let mut parts = [0; 3].map(|_| Model::with_limits(7, limits));
+        for (exchange, _, part) in &shuffled {
+            parts[*part].learn(exchange);
+        }
+        let [mut a, b, mut c] = parts;
+        c.merge(&a);
+        c.merge(&b);
+        prop_assert_eq!(&c, &in_order);
+        prop_assert_eq!(saved(&c), saved(&in_order));
+        a.merge(&b);
+        prop_assert_eq!(in_order.requests(), exchanges.len() as u64);
+    }
+
+    #[test]
+    fn a_saved_model_comes_back(exchanges in prop::collection::vec(arbitrary_exchange(), 0..40)) {
+        let mut model = Model::new(3);
+        exchanges.iter().for_each(|exchange| { model.learn(exchange); });
+        let bytes = saved(&model);
+        let loaded = Model::load(bytes.as_slice()).unwrap();
+        prop_assert_eq!(&loaded, &model);
+        prop_assert_eq!(saved(&loaded), bytes);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error(at in any::<prop::sample::Index>(), flip in 1u8..=255, cut in any::<prop::sample::Index>()) {
+        let mut model = Model::new(3);
+        model.learn(&exchange("GET", "/users/42", Some(200)));
+        let mut bytes = saved(&model);
+        prop_assert!(Model::load(&bytes[..cut.index(bytes.len())]).is_err());
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        // The checksum covers the content; a changed frame header may still describe the same content.
+        if let Ok(loaded) = Model::load(bytes.as_slice()) {
+            prop_assert_eq!(loaded, model);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_model_is_refused_with_a_reason() {
+    let reason = |bytes: &[u8]| Model::load(bytes).unwrap_err().to_string();
+    let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
+    assert_eq!(reason(b""), "this is not a saved model");
+    assert_eq!(reason(b"{\"log\":{}}"), "this is not a saved model");
+    assert_eq!(reason(&zstd("{\"log\":{}}")), "this is not a saved model");
+    assert!(reason(&zstd("{\"overhear_model\": 2, \"x\": []}")).contains("format version 2"));
+    assert!(reason(&zstd("{\"overhear_model\": 1")).contains("damaged"));
+    assert!(reason(&zstd("{\"overhear_model\": 1, \"key\": 0, \"services\": 4}")).contains("damaged"));
+}
+
+#[test]
+fn beyond_the_bounds_everything_is_counted_and_working_endpoints_stay() {
+    let mut model = Model::default();
+    for n in 0..100 {
+        model.learn(&exchange("GET", &format!("/real-{}", word(n)), Some(200)));
+    }
+    for n in 0..20_000 {
+        model.learn(&exchange("GET", &format!("/scan/{}", word(n)), Some(404)));
+    }
+    let endpoints = model.endpoints();
+    assert_eq!(endpoints.iter().filter(|(id, _)| id.route.starts_with("/real-")).count(), 100);
+    assert_eq!(endpoints.iter().filter(|(id, _)| id.route.starts_with("/scan/")).count(), 400);
+    let (other, beyond) = endpoints.iter().find(|(id, _)| &*id.route == OTHER).unwrap();
+    assert_eq!(beyond.requests, 20_000 - 400);
+    assert_eq!(model.endpoint(other).unwrap().requests, beyond.requests);
+    assert_eq!(model.requests(), 20_100);
+}
+
+/// Ten million in a release build (`cargo test --release`), fewer where code is slow.
+#[test]
+fn many_distinct_paths_stay_small() {
+    let paths = if cfg!(debug_assertions) { 300_000 } else { 10_000_000 };
+    let mut model = Model::default();
+    let mut request = exchange("GET", "/", Some(200));
+    for n in 0..paths {
+        let Detail::Http(http) = &mut request.detail;
+        http.path = format!("/{}/{}", word(n), word(n * 7)).into();
+        request.client.address = Address::Ip((u32::try_from(n).unwrap().to_be_bytes(), 1).into());
+        model.learn(&request);
+    }
+    assert_eq!(model.requests(), paths);
+    let bytes = resident_bytes();
+    assert!(bytes < 200 << 20, "{bytes} bytes resident");
+}
+
+/// Letters only, so that the routes are distinct.
+fn word(mut n: u64) -> String {
+    let mut word = String::new();
+    loop {
+        word.push(char::from(b'a' + u8::try_from(n % 26).unwrap()));
+        n /= 26;
+        if n == 0 {
+            return word;
+        }
+    }
+}
+
+/// Of the whole test process (`/proc/self/statm`, pages of 4 KiB); zero where there is no such file.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
