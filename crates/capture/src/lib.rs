@@ -1,1 +1,3 @@
 //! Sources: the live kernel, pcap and pcapng files, HAR.
+
+pub mod live;

@@ -21,7 +21,9 @@ struct socket_state {
 	__u8 verdict;
 	__u8 announced;
 	__u8 role;
-	__u8 reserved;
+	__u8 owned;      /* its process is in `speakers` */
+	__u32 connector; /* thread group that called connect; 0 = another way */
+	char comm[16];   /* of its leader */
 };
 
 /* Where a thread is within one sendmmsg or recvmmsg. */
@@ -86,6 +88,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u8);
 } targets SEC(".maps");
+
+/* Thread groups that used a socket we hear: nobody else's exec and exit is worth a record. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32);
+	__type(value, __u8);
+} speakers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -253,7 +263,10 @@ static __always_inline bool announce(struct sock *sk, struct socket_state *state
 		open->remote_port = sk->__sk_common.skc_dport;
 		copy_addresses(sk, family, open->local, open->remote);
 	}
-	if (owner_runs) {
+	if (state->connector) {
+		open->head.tgid = open->head.tid = state->connector;
+		__builtin_memcpy(open->comm, state->comm, sizeof(open->comm));
+	} else if (owner_runs) {
 		struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
 		__builtin_memcpy(open->comm, leader->comm, sizeof(open->comm));
 	} else {
@@ -499,6 +512,13 @@ static __always_inline void failed(struct settings *set, struct socket_state *st
 		emit_plain(set, RECORD_ERROR, cookie, way, error);
 }
 
+static __always_inline __u8 speaks(__u32 tgid)
+{
+	__u8 one = 1;
+	bpf_map_update_elem(&speakers, &tgid, &one, BPF_ANY);
+	return 1;
+}
+
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
 {
 	struct settings *set = get_settings();
@@ -535,6 +555,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		return 0;
 	}
 	bool announced = announce(sk, state, set, cookie, !(task->flags & PF_KTHREAD));
+	if (!state->owned)
+		state->owned = speaks(task->tgid);
 	if (ret == 0) {
 		/* Nothing received is the end of the stream; nothing sent is nothing. */
 		if (way == WAY_RECEIVED && announced)
@@ -593,7 +615,17 @@ static __always_inline void on_connecting(struct sock *sk, struct settings *set)
 		return;
 	state->role = ROLE_CLIENT;
 	state->announced = 0;
-	announce(sk, state, set, bpf_get_socket_cookie(sk), true);
+	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
+	state->connector = leader->tgid;
+	__builtin_memcpy(state->comm, leader->comm, sizeof(state->comm));
+}
+
+/* Announced only now: before, it has no local port. */
+static __always_inline void on_connected(struct sock *sk, struct settings *set)
+{
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state)
+		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
 }
 
 static __always_inline void on_accepted(struct sock *sk, struct settings *set)
@@ -607,10 +639,12 @@ static __always_inline void on_accepted(struct sock *sk, struct settings *set)
 		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
 }
 
-static __always_inline void on_closed(struct sock *sk, struct settings *set)
+static __always_inline void on_closed(struct sock *sk, int before, struct settings *set)
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state && before == TCP_SYN_SENT)
+		announce(sk, state, set, cookie, false);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(set, RECORD_CLOSE, cookie, WAY_SENT, sk->sk_err);
 	bpf_map_delete_elem(&verdicts, &cookie);
@@ -633,13 +667,15 @@ int sock_state(__u64 *ctx)
 	if (!set || !is_tcp(sk))
 		return 0;
 	if (after == TCP_CLOSE) {
-		on_closed(sk, set);
+		on_closed(sk, before, set);
 		return 0;
 	}
 	if (!port_wanted(sk, set))
 		return 0;
 	if (after == TCP_SYN_SENT)
 		on_connecting(sk, set);
+	else if (after == TCP_ESTABLISHED && before == TCP_SYN_SENT)
+		on_connected(sk, set);
 	else if (after == TCP_ESTABLISHED && before == TCP_SYN_RECV)
 		on_accepted(sk, set);
 	else if (after == TCP_FIN_WAIT1 || after == TCP_LAST_ACK)
@@ -668,7 +704,8 @@ int process_exec(__u64 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	struct settings *set = get_settings();
 
-	if (!set || !process_wanted(task->tgid, set))
+	__u32 tgid = task->tgid;
+	if (!set || !bpf_map_lookup_elem(&speakers, &tgid))
 		return 0;
 	struct exec_record *exec = bpf_ringbuf_reserve(&records, sizeof(*exec), 0);
 	if (!exec) {
@@ -689,9 +726,10 @@ int process_exit(__u64 *ctx)
 	__u32 tgid = task->tgid;
 
 	/* The last thread takes the process with it, whichever that is. */
-	if (!set || task->signal->live.counter > 0 || !process_wanted(tgid, set))
+	if (!set || task->signal->live.counter > 0)
 		return 0;
-	emit_plain(set, RECORD_EXIT, 0, 0, 0);
+	if (!bpf_map_delete_elem(&speakers, &tgid))
+		emit_plain(set, RECORD_EXIT, 0, 0, 0);
 	if (set->flags & FOLLOW_FORKS)
 		bpf_map_delete_elem(&targets, &tgid);
 	return 0;

@@ -1,0 +1,287 @@
+use super::{Counters, Error, LONGEST_WAIT, Options, SHORTEST_WAIT};
+use aya::{
+    Btf, Ebpf, EbpfLoader, VerifierLogLevel,
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, Iter, ProgramError},
+};
+use overhear_probe::{
+    SOCKET_OBJECT,
+    record::{
+        Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
+    },
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    time::{ClockId, clock_gettime},
+};
+use std::{
+    io::Read,
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+    time::Duration,
+};
+
+/// Program in the object, tracepoint it belongs to.
+const TRACEPOINTS: [(&str, &str); 6] = [
+    ("sock_send", "sock_send_length"),
+    ("sock_recv", "sock_recv_length"),
+    ("sock_state", "inet_sock_set_state"),
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+
+/// Records handed on in one go at most, so that the caller sees to its other duties.
+const BATCH: usize = 8192;
+
+/// The attached probes. Dropping it, and death in any form, detaches them.
+pub struct Live {
+    /// Holds the programs; their links end with it.
+    _ebpf: Ebpf,
+    records: RingBuf<MapData>,
+    settings_map: Array<MapData, [u8; SETTINGS_SIZE]>,
+    verdicts: HashMap<MapData, u64, u8>,
+    targets: HashMap<MapData, u32, u8>,
+    losses: PerCpuArray<MapData, [u64; 2]>,
+    heard: PerCpuArray<MapData, [u64; 2]>,
+    settings: Settings,
+    existing: Vec<Existing>,
+    wait: Duration,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Live {
+    /// Loads and attaches the probes. Sockets that are there already are listed in [`Live::existing`].
+    pub fn attach(options: Options) -> Result<Self, Error> {
+        if options.ports.len() > MAX_PORTS {
+            return Err(Error::TooManyPorts(options.ports.len()));
+        }
+        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Err(Error::NoBtf);
+        }
+        may_attach()?;
+        let btf = Btf::from_sys_fs().map_err(|error| refused("the kernel's BTF", &error))?;
+        let mut ebpf = load(&btf, &options)?;
+        for (program, tracepoint) in TRACEPOINTS {
+            load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
+        }
+        let (own_socket, _other_end) = UnixStream::pair()?;
+        let existing = list_existing(&mut ebpf, &btf)?;
+        let mut live = Self::assemble(ebpf, &options, existing)?;
+        live.settings.own = own_process(&own_socket, &live.existing)?;
+        for pid in options.pids.iter().flatten() {
+            live.target(*pid)?;
+        }
+        live.write_settings()?;
+        for (program, _) in TRACEPOINTS {
+            let tracepoint = tracepoint_program(&mut live._ebpf, program)?;
+            tracepoint.attach().map_err(|error| refused(program, &error))?;
+        }
+        Ok(live)
+    }
+
+    /// The sockets that were there before, of every network namespace.
+    pub fn existing(&self) -> &[Existing] {
+        &self.existing
+    }
+
+    /// Wall clock minus the monotonic clock of the records, nanoseconds.
+    pub fn clock_epoch(&self) -> u64 {
+        nanos(clock_gettime(ClockId::Realtime)).saturating_sub(self.now())
+    }
+
+    /// The clock of the records: CLOCK_MONOTONIC, nanoseconds.
+    pub fn now(&self) -> u64 {
+        nanos(clock_gettime(ClockId::Monotonic))
+    }
+
+    /// Hands on what was recorded and says how many records that was. Waits a little first, longer the longer nothing
+    /// came: records gather and nobody is woken for each.
+    pub fn poll(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, Error> {
+        let mut count = 0;
+        while count < BATCH {
+            let Some(item) = self.records.next() else { break };
+            count += 1;
+            if let Some(record) = Record::parse(&item) {
+                sink(record);
+            }
+        }
+        self.wait = if count > 0 { SHORTEST_WAIT } else { (self.wait * 2).min(LONGEST_WAIT) };
+        if count < BATCH {
+            self.pause()?;
+        }
+        Ok(count)
+    }
+
+    /// Tells the probes how much of these sockets to copy.
+    pub fn judge(&mut self, verdicts: impl IntoIterator<Item = (Cookie, Verdict)>) -> Result<(), Error> {
+        let mut taken_back = false;
+        for (Cookie(cookie), verdict) in verdicts {
+            taken_back |= verdict == Verdict::Ignore && self.verdicts.get(&cookie, 0).is_ok();
+            // A full map leaves the socket undecided: little of it is copied, and what is not is counted.
+            let _full = self.verdicts.insert(cookie, verdict.code(), 0);
+        }
+        if taken_back {
+            self.settings.epoch = self.settings.epoch.wrapping_add(1);
+            self.write_settings()?;
+        }
+        Ok(())
+    }
+
+    /// Hears this process and the children it will start, too.
+    pub fn target(&mut self, pid: u32) -> Result<(), Error> {
+        self.targets.insert(pid, 1, 0).map_err(|error| refused("the map of processes", &error))
+    }
+
+    /// What the probes counted so far.
+    pub fn counters(&self) -> Result<Counters, Error> {
+        let [events, bytes] = sum(&self.heard, 0)?;
+        let mut losses = Vec::new();
+        for (index, loss) in Loss::ALL {
+            let [events, bytes] = sum(&self.losses, index)?;
+            if events > 0 {
+                losses.push((loss, events, bytes));
+            }
+        }
+        Ok(Counters { events, bytes, losses })
+    }
+
+    fn assemble(mut ebpf: Ebpf, options: &Options, existing: Vec<Existing>) -> Result<Self, Error> {
+        let settings = Settings {
+            own: 0,
+            epoch: 0,
+            cap: options.cap,
+            undecided: 64 << 10,
+            head: 1024,
+            only_targets: options.pids.is_some(),
+            high_water: options.ring / 8,
+            shed_water: options.ring / 4 * 3,
+            ports: options.ports.clone(),
+        };
+        Ok(Self {
+            records: take(&mut ebpf, "records")?,
+            settings_map: take(&mut ebpf, "settings")?,
+            verdicts: take(&mut ebpf, "verdicts")?,
+            targets: take(&mut ebpf, "targets")?,
+            losses: take(&mut ebpf, "losses")?,
+            heard: take(&mut ebpf, "heard")?,
+            _ebpf: ebpf,
+            settings,
+            existing,
+            wait: SHORTEST_WAIT,
+        })
+    }
+
+    fn write_settings(&mut self) -> Result<(), Error> {
+        let bytes = self.settings.to_bytes();
+        self.settings_map.set(0, bytes, 0).map_err(|error| refused("the settings", &error))
+    }
+
+    fn pause(&self) -> Result<(), Error> {
+        if self.wait == SHORTEST_WAIT {
+            std::thread::sleep(self.wait);
+            return Ok(());
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(self.wait.subsec_nanos()) };
+        let mut ring = [PollFd::from_borrowed_fd(self.records.as_fd(), PollFlags::IN)];
+        match poll(&mut ring, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(Error::Io(errno.into())),
+        }
+    }
+}
+
+fn load(btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .allow_unsupported_maps()
+        .map_max_entries("records", options.ring)
+        .load(SOCKET_OBJECT)
+        .map_err(|error| refused("the probes", &error))
+}
+
+fn load_tracepoint(ebpf: &mut Ebpf, program: &str, tracepoint: &'static str, btf: &Btf) -> Result<(), Error> {
+    match tracepoint_program(ebpf, program)?.load(tracepoint, btf) {
+        Err(ProgramError::Btf(_)) => Err(Error::NoTracepoint { name: tracepoint, kernel: kernel_release() }),
+        Err(error) => Err(refused(program, &error)),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn tracepoint_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, Error> {
+    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+    program.try_into().map_err(|error: ProgramError| refused(name, &error))
+}
+
+/// Runs the iterator over every open file of every process once.
+fn list_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<Existing>, Error> {
+    const NAME: &str = "existing_sockets";
+    let program = ebpf.program_mut(NAME).ok_or_else(|| missing(NAME))?;
+    let iterator: &mut Iter = program.try_into().map_err(|error: ProgramError| refused(NAME, &error))?;
+    iterator.load("task_file", btf).map_err(|error| refused(NAME, &error))?;
+    let link = iterator.attach().map_err(|error| refused(NAME, &error))?;
+    let link = iterator.take_link(link).map_err(|error| refused(NAME, &error))?;
+    let mut bytes = Vec::new();
+    link.into_file().map_err(|error| refused(NAME, &error))?.read_to_end(&mut bytes)?;
+    Ok(bytes.chunks_exact(EXISTING_RECORD_SIZE).filter_map(Existing::parse).collect())
+}
+
+/// Our process id as the kernel's initial namespace has it: inside a pid namespace, ours is another number. The holder
+/// of a socket that only we have is us.
+fn own_process(socket: &UnixStream, existing: &[Existing]) -> Result<u32, Error> {
+    let inode = rustix::fs::fstat(socket).map_err(std::io::Error::from)?.st_ino;
+    let found = existing.iter().find(|socket| socket.inode == inode).map(|socket| socket.tgid);
+    Ok(found.unwrap_or_else(std::process::id))
+}
+
+fn may_attach() -> Result<(), Error> {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let held = capabilities(None).map_err(std::io::Error::from)?.effective;
+    if held.contains(CapabilitySet::SYS_ADMIN) {
+        return Ok(());
+    }
+    let needed = [(CapabilitySet::BPF, "CAP_BPF"), (CapabilitySet::PERFMON, "CAP_PERFMON")];
+    let missing: Vec<&str> =
+        needed.iter().filter(|(cap, _)| !held.contains(*cap)).map(|(_, name)| *name).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::NotPermitted { missing: missing.join(" and ") }) }
+}
+
+fn take<M: TryFrom<Map, Error = aya::maps::MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, Error> {
+    let map = ebpf.take_map(name).ok_or_else(|| missing(name))?;
+    M::try_from(map).map_err(|error| refused(name, &error))
+}
+
+fn sum(map: &PerCpuArray<MapData, [u64; 2]>, index: u32) -> Result<[u64; 2], Error> {
+    let values = map.get(&index, 0).map_err(|error| refused("a counter", &error))?;
+    Ok(values.iter().fold([0, 0], |[events, bytes], [e, b]| [events + e, bytes + b]))
+}
+
+fn missing(what: &str) -> Error {
+    Error::Refused { what: what.to_owned(), reason: "it is not in the embedded object".to_owned() }
+}
+
+fn refused(what: &str, error: &dyn std::error::Error) -> Error {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason.push_str(": ");
+        reason.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Error::Refused { what: what.to_owned(), reason }
+}
+
+fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+fn nanos(time: Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+}

@@ -1,0 +1,35 @@
+use super::{Counters, Error, Options};
+use overhear_probe::record::{Cookie, Existing, Record, Verdict};
+
+/// Live capture where there is none: it can only say so.
+#[derive(Debug)]
+pub struct Live(std::convert::Infallible);
+
+#[expect(missing_docs, reason = "as on Linux")]
+#[expect(clippy::needless_pass_by_value, reason = "as on Linux")]
+impl Live {
+    pub fn attach(_: Options) -> Result<Self, Error> {
+        Err(Error::Unsupported)
+    }
+    pub fn existing(&self) -> &[Existing] {
+        match self.0 {}
+    }
+    pub fn clock_epoch(&self) -> u64 {
+        match self.0 {}
+    }
+    pub fn now(&self) -> u64 {
+        match self.0 {}
+    }
+    pub fn poll(&mut self, _: &mut dyn FnMut(Record<'_>)) -> Result<usize, Error> {
+        match self.0 {}
+    }
+    pub fn judge(&mut self, _: impl IntoIterator<Item = (Cookie, Verdict)>) -> Result<(), Error> {
+        match self.0 {}
+    }
+    pub fn target(&mut self, _: u32) -> Result<(), Error> {
+        match self.0 {}
+    }
+    pub fn counters(&self) -> Result<Counters, Error> {
+        match self.0 {}
+    }
+}
