@@ -89,7 +89,7 @@ impl Connection {
             spare_limit,
             opener_known: first.role != Role::Unknown,
             opened: false,
-            touched: false,
+            touched: true,
             silenced: false,
             judged: false,
         };
