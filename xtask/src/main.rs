@@ -1,2 +1,50 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks: `cargo xtask <task>`. One file per task; this one only chooses.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a front end: it prints")]
+
+mod bench;
+mod bpf;
+mod setup;
+mod shell;
+mod test;
+mod tidy;
+
+use shell::{Error, Result};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <task>
+
+  tidy              the rules of this repository that no compiler checks
+  setup             install what the integration tests need, where that is allowed
+  test [--all]      setup, then every test; --all adds the long ones and the figures, kept in docs/test-runs/
+  bpf [--check]     compile the kernel programs; --check only compares them with the committed objects
+  bench [--quick]   the figures of docs/performance.md, as Markdown (as root)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["tidy"] => tidy::run(),
+        ["setup"] => setup::run(),
+        ["test"] => test::run(test::Scope::Usual),
+        ["test", "--all"] => test::run(test::Scope::All),
+        ["bpf"] => bpf::run(bpf::Mode::Write),
+        ["bpf", "--check"] => bpf::run(bpf::Mode::Check),
+        ["bench", options @ ..] => bench::run(options),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(Error::Usage(USAGE)),
+    }
+}
