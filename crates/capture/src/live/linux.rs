@@ -156,7 +156,7 @@ impl Live {
             own: 0,
             epoch: 0,
             cap: options.cap,
-            undecided: 64 << 10,
+            undecided: options.undecided,
             head: 1024,
             only_targets: options.pids.is_some(),
             high_water: options.ring / 8,

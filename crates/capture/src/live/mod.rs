@@ -21,13 +21,15 @@ pub struct Options {
     pub pids: Option<Vec<u32>>,
     /// Bytes copied per call.
     pub cap: u32,
+    /// Bytes copied per socket and direction before it is judged.
+    pub undecided: u32,
     /// Bytes of the kernel's ring buffer, a power of two.
     pub ring: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), pids: None, cap: 64 << 10, ring: 16 << 20 }
+        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20 }
     }
 }
 

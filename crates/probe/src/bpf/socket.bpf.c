@@ -491,8 +491,11 @@ static __always_inline __u32 allowance(struct socket_state *state, struct settin
 	*reason = LOSS_OVER_CAP;
 	if (verdict == VERDICT_ASK) {
 		__u32 copied = state->copied[way];
-		cap = copied < set->undecided ? set->undecided - copied : 0;
-		*reason = LOSS_UNDECIDED;
+		__u32 left = copied < set->undecided ? set->undecided - copied : 0;
+		if (left < cap) {
+			cap = left;
+			*reason = LOSS_UNDECIDED;
+		}
 	} else if (verdict == VERDICT_HEAD) {
 		cap = set->head;
 	}

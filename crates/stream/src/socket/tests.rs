@@ -73,7 +73,7 @@ fn line(event: &Event<'_>) -> String {
         Event::Open { a, b, opener_known, .. } => {
             let name = |address: &Address| match address {
                 Address::Ip(ip) => ip.to_string(),
-                other => format!("{other:?}"),
+                Address::Unknown | Address::Unix(_) | Address::Name(..) => format!("{address:?}"),
             };
             format!("open {} {}{}", name(a), name(b), if *opener_known { "" } else { " ?" })
         }

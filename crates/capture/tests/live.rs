@@ -1,0 +1,301 @@
+//! The probes under the real kernel: every form of call is heard byte for byte, and no byte that is not the socket's.
+//!
+//! Needs root, a kernel of 6.3 or later with BTF, and a C compiler; fails without them.
+
+use overhear_capture::live::{Live, Options};
+use overhear_probe::record::{Loss, Verdict, Way, What};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// Byte `n` of a direction, as peer.c sends it.
+fn pattern(n: u64) -> u8 {
+    ((n * 31 + 7 + (n >> 8)) & 0x7f) as u8
+}
+
+/// What was heard of one direction of one socket.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Bytes moved.
+    size: u64,
+    /// Of those, copied.
+    copied: u64,
+    losses: BTreeMap<Loss, u64>,
+}
+
+type Sockets = BTreeMap<u64, [Heard; 2]>;
+
+fn peer() -> &'static PathBuf {
+    static PEER: OnceLock<PathBuf> = OnceLock::new();
+    PEER.get_or_init(|| {
+        let built = std::env::temp_dir().join(format!("overhear-peer-{}", std::process::id()));
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer.c");
+        let compiled = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&built).arg(source).status();
+        assert!(compiled.expect("a C compiler").success(), "peer.c does not compile");
+        built
+    })
+}
+
+fn start(scene: &str, family: &str) -> Child {
+    let mut command = Command::new(peer());
+    command.args([scene, family]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().expect("peer starts")
+}
+
+/// Plays a scene and returns what was heard, by socket, and what the peer says it did; `None` where this kernel has no
+/// such thing. Every byte that was copied is compared with what was sent.
+fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
+    let mut child = start(scene, family);
+    // Undecided without limit, so that a scene's first bytes are not cut short by the wait for a verdict.
+    let options = Options {
+        pids: Some(vec![child.id()]),
+        cap,
+        undecided: u32::MAX,
+        ring: 64 << 20,
+        ..Options::default()
+    };
+    let mut live = Live::attach(options).expect("probes attach: root and Linux 6.3 are needed");
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let mut sockets = Sockets::new();
+    let began = Instant::now();
+    let mut quiet = 0;
+    while quiet < 3 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{scene} over {family} does not end");
+        let count = live.poll(&mut |record| note(&mut sockets, record.what)).unwrap();
+        let over = child.try_wait().unwrap().is_some();
+        quiet = if over && count == 0 { quiet + 1 } else { 0 };
+    }
+    assert!(child.wait().unwrap().success(), "{scene} over {family} failed");
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    if said.starts_with("unavailable") {
+        return None;
+    }
+    let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [sent, received] = numbers.try_into().expect("sent N received M");
+    Some((sockets, [sent, received]))
+}
+
+fn note(sockets: &mut Sockets, what: What<'_>) {
+    let What::Data { socket, way, offset, size, bytes, loss } = what else { return };
+    for (n, byte) in bytes.iter().enumerate() {
+        let at = offset + n as u64;
+        assert_eq!(*byte, pattern(at), "a wrong byte at {at} of {way:?} of {socket:?}");
+    }
+    let index = usize::from(way == Way::Received);
+    let heard = &mut sockets.entry(socket.0).or_default()[index];
+    assert_eq!(offset, heard.size, "records of one direction follow on each other");
+    heard.size += u64::from(size);
+    heard.copied += bytes.len() as u64;
+    if let Some(loss) = loss {
+        *heard.losses.entry(loss).or_default() += u64::from(size) - bytes.len() as u64;
+    }
+}
+
+/// The socket that moved this much each way.
+fn under_test(sockets: &Sockets, moved: [u64; 2]) -> &[Heard; 2] {
+    let found = sockets.values().find(|ways| ways[0].size == moved[0] && ways[1].size == moved[1]);
+    found.unwrap_or_else(|| panic!("no socket moved {moved:?}: {sockets:?}"))
+}
+
+fn whole(heard: &Heard) {
+    assert_eq!((heard.copied, &heard.losses), (heard.size, &BTreeMap::new()));
+}
+
+#[test]
+fn every_form_of_call_is_heard_byte_for_byte() {
+    for family in ["inet", "inet6", "unix"] {
+        for scene in ["forms", "small-forms"] {
+            let (sockets, moved) = play(scene, family, 1 << 20).unwrap();
+            assert!(moved[0] > 0 && moved[1] > 0);
+            under_test(&sockets, moved).iter().for_each(whole);
+        }
+    }
+}
+
+#[test]
+fn random_vectors_are_heard_byte_for_byte() {
+    let (sockets, moved) = play("vectors", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+#[test]
+fn a_peek_is_not_counted() {
+    let (sockets, moved) = play("peek", "inet", 1 << 20).unwrap();
+    assert_eq!(moved, [0, 100]);
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+#[test]
+fn sendfile_and_splice_are_gaps_of_their_length() {
+    let (sockets, moved) = play("unbuffered", "inet", 1 << 20).unwrap();
+    let [sent, _] = under_test(&sockets, moved);
+    assert_eq!((sent.size, sent.copied), (10_000, 2_000));
+    assert_eq!(sent.losses, BTreeMap::from([(Loss::NoBuffer, 8_000)]));
+}
+
+#[test]
+fn io_uring_is_a_gap_of_its_length() {
+    let Some((sockets, moved)) = play("io_uring", "inet", 1 << 20) else { return };
+    for heard in under_test(&sockets, moved) {
+        assert_eq!((heard.size, heard.copied), (2_000, 0));
+    }
+}
+
+/// Without the guard on the return register this copies the pipe's buffer as the socket's bytes.
+#[test]
+fn a_receive_that_completes_while_the_thread_reads_a_pipe_copies_nothing_of_the_pipe() {
+    let Some((sockets, moved)) = play("io_uring-elsewhere", "inet", 1 << 20) else { return };
+    let [_, received] = under_test(&sockets, moved);
+    assert_eq!((received.size, received.copied), (640, 0));
+}
+
+#[test]
+fn a_32_bit_call_is_a_gap() {
+    let Some((sockets, moved)) = play("compat", "inet", 1 << 20) else { return };
+    let [sent, _] = under_test(&sockets, moved);
+    assert_eq!((sent.size, sent.copied), (500, 0));
+}
+
+#[test]
+fn a_call_beyond_the_cap_is_copied_up_to_it() {
+    let (sockets, moved) = play("large", "inet", 100_000).unwrap();
+    let [sent, _] = under_test(&sockets, moved);
+    assert_eq!((sent.size, sent.copied), (300_000, 100_000));
+    assert_eq!(sent.losses, BTreeMap::from([(Loss::OverCap, 200_000)]));
+}
+
+#[test]
+fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
+    let mut child = start("large", "inet");
+    let mut live =
+        Live::attach(Options { pids: Some(vec![child.id()]), undecided: 10_000, ..Options::default() })
+            .unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    child.wait().unwrap();
+    let mut sockets = Sockets::new();
+    for _ in 0..10 {
+        live.poll(&mut |record| note(&mut sockets, record.what)).unwrap();
+    }
+    let [sent, _] = under_test(&sockets, [300_000, 0]);
+    assert_eq!((sent.copied, &sent.losses), (10_000, &BTreeMap::from([(Loss::Undecided, 290_000)])));
+}
+
+#[test]
+fn a_full_ring_is_counted_and_what_is_heard_stays_right() {
+    let mut child = start("vectors", "inet");
+    let options = Options { pids: Some(vec![child.id()]), ring: 64 << 10, ..Options::default() };
+    let mut live = Live::attach(options).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    // Nobody read meanwhile. The offsets of what is left are true, so every byte is where it belongs.
+    let mut copied = 0;
+    let mut wrong = 0;
+    for _ in 0..20 {
+        live.poll(&mut |record| {
+            if let What::Data { offset, bytes, .. } = record.what {
+                copied += bytes.len();
+                wrong += bytes.iter().zip(offset..).filter(|(byte, at)| **byte != pattern(*at)).count();
+            }
+        })
+        .unwrap();
+    }
+    assert!(copied > 0 && wrong == 0, "{copied} copied, {wrong} wrong");
+    let losses = live.counters().unwrap().losses;
+    assert!(
+        losses.iter().any(|(loss, events, bytes)| *loss == Loss::RingFull && *events > 0 && *bytes > 0),
+        "{losses:?}"
+    );
+}
+
+#[test]
+fn another_network_namespace_and_sockets_that_were_there_before_are_heard() {
+    let name = format!("overhear{}", std::process::id());
+    let namespace =
+        |args: &[&str]| assert!(Command::new("ip").args(args).status().unwrap().success(), "ip {args:?}");
+    namespace(&["netns", "add", &name]);
+    namespace(&["-n", &name, "link", "set", "lo", "up"]);
+    // The server is listening, and the client connected, before the probes are there.
+    let script = "import socket,sys\ns=socket.create_server(('127.0.0.1',0))\nc=socket.create_connection(s.getsockname())\na,_=s.accept()\n\
+                  print('ready',flush=True)\nsys.stdin.readline()\nc.sendall(b'asked')\na.recv(9)\na.sendall(b'answered')\nc.recv(9)\n";
+    let mut child = Command::new("ip")
+        .args(["netns", "exec", &name, "python3", "-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let of_child =
+        live.existing().iter().filter(|socket| socket.tgid == child.id()).cloned().collect::<Vec<_>>();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    child.wait().unwrap();
+    let (mut heard, mut spaces) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        live.poll(&mut |record| match record.what {
+            What::Data { bytes, .. } => heard.push(String::from_utf8_lossy(bytes).into_owned()),
+            What::Open(open) => spaces.push(open.netns),
+            _ => {}
+        })
+        .unwrap();
+    }
+    namespace(&["netns", "del", &name]);
+    assert_eq!(of_child.len(), 3, "listener and both ends: {of_child:?}");
+    heard.sort();
+    assert_eq!(heard, ["answered", "answered", "asked", "asked"]);
+    assert!(spaces.iter().all(|space| *space == of_child[0].netns), "{spaces:?} {of_child:?}");
+}
+
+#[test]
+fn we_never_hear_ourselves() {
+    let mut live =
+        Live::attach(Options { pids: Some(vec![std::process::id()]), ..Options::default() }).unwrap();
+    let (mut one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    one.write_all(b"mine").unwrap();
+    other.read_exact(&mut [0; 4]).unwrap();
+    let mut count = 0;
+    for _ in 0..10 {
+        count += live.poll(&mut |_| {}).unwrap();
+    }
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_silenced_socket_costs_no_record_and_a_verdict_can_be_taken_back() {
+    let script = "import socket,sys\na,b=socket.socketpair()\nfor line in sys.stdin:\n  a.sendall(line.encode())\n  b.recv(99)\n  print('.',flush=True)\n";
+    let mut child = Command::new("python3")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let mut say = |live: &mut Live| {
+        child.stdin.as_mut().unwrap().write_all(b"word\n").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            live.poll(&mut |record| {
+                if let What::Data { socket, .. } = record.what {
+                    seen.push(socket);
+                }
+            })
+            .unwrap();
+        }
+        seen
+    };
+    let first = say(&mut live);
+    assert_eq!(first.len(), 2);
+    live.judge(first.iter().map(|socket| (*socket, Verdict::Full))).unwrap();
+    assert_eq!(say(&mut live).len(), 2);
+    live.judge([(first[0], Verdict::Ignore)]).unwrap();
+    assert_eq!(say(&mut live), [first[1]]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Moves bytes through a socket in one particular way, for tests/live.rs. `peer SCENE FAMILY`: waits for a line on
+ * standard input (the probes are told of us meanwhile), plays the scene, prints `sent N received M`: how many bytes
+ * went through the socket each way at the end under test, and exits.
+ *
+ * Byte n of a direction is PATTERN(n), so that a listener can tell any wrong byte from its offset alone. Buffers that
+ * are not the socket's hold SECRET.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PATTERN(n) ((unsigned char)(((n) * 31 + 7 + ((n) >> 8)) & 0x7f))
+#define SECRET 0xee
+#define CHECK(x) do { if (!(x)) { fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #x, strerror(errno)); exit(1); } } while (0)
+
+static int here, there; /* the end under test, and the other, in another thread */
+static size_t sent, received;
+
+static void fill(unsigned char *to, size_t from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = PATTERN(from + i);
+}
+
+static void connect_pair(const char *family)
+{
+	if (!strcmp(family, "unix")) {
+		int pair[2];
+		CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+		here = pair[0], there = pair[1];
+		return;
+	}
+	int v6 = !strcmp(family, "inet6");
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *address = v6 ? (void *)&a6 : (void *)&a4;
+	socklen_t size = v6 ? sizeof(a6) : sizeof(a4);
+	int listener = socket(address->sa_family, SOCK_STREAM, 0);
+	CHECK(!bind(listener, address, size) && !listen(listener, 1) && !getsockname(listener, address, &size));
+	here = socket(address->sa_family, SOCK_STREAM, 0);
+	CHECK(!connect(here, address, size));
+	there = accept(listener, NULL, NULL);
+	CHECK(there >= 0);
+	close(listener);
+}
+
+/* The other end swallows n bytes. It does so with io_uring-free plain reads; its own records are not looked at. */
+static void swallow(size_t n)
+{
+	static unsigned char sink[1 << 20];
+	while (n) {
+		ssize_t got = read(there, sink, n < sizeof(sink) ? n : sizeof(sink));
+		CHECK(got > 0);
+		n -= got;
+	}
+}
+
+static size_t offered;
+
+static void offer(size_t n)
+{
+	unsigned char *bytes = malloc(n);
+	fill(bytes, offered, n);
+	offered += n;
+	for (size_t at = 0; at < n;) {
+		ssize_t put = write(there, bytes + at, n - at);
+		CHECK(put > 0);
+		at += put;
+	}
+	free(bytes);
+}
+
+static void cut(struct iovec *vectors, int count, unsigned char *bytes, size_t n)
+{
+	for (int i = 0; i < count; i++) {
+		size_t piece = i == count - 1 ? n : n / (count - i);
+		vectors[i].iov_base = bytes;
+		vectors[i].iov_len = piece;
+		bytes += piece, n -= piece;
+	}
+}
+
+/* Every call there is, each with n bytes. */
+static void forms(size_t n)
+{
+	unsigned char *bytes = malloc(n);
+	struct iovec vectors[5];
+	struct msghdr message = { .msg_iov = vectors, .msg_iovlen = 5 };
+	struct mmsghdr many[3];
+#define SEND(call) do { fill(bytes, sent, n); CHECK((call) == (ssize_t)n); sent += n; swallow(n); } while (0)
+#define RECEIVE(call) do { offer(n); usleep(20000); CHECK((call) == (ssize_t)n); received += n; } while (0)
+	cut(vectors, 5, bytes, n);
+	SEND(write(here, bytes, n));
+	SEND(send(here, bytes, n, 0));
+	SEND(writev(here, vectors, 5));
+	SEND(pwritev2(here, vectors, 5, -1, 0));
+	SEND(sendmsg(here, &message, 0));
+	RECEIVE(read(here, bytes, n));
+	RECEIVE(recv(here, bytes, n, 0));
+	RECEIVE(readv(here, vectors, 5));
+	RECEIVE(preadv2(here, vectors, 5, -1, 0));
+	RECEIVE(recvmsg(here, &message, 0));
+	/* Twice in a row from the same place with the same arguments: the message index must start over. */
+	for (int round = 0; round < 2; round++) {
+		struct iovec parts[3];
+		cut(parts, 3, bytes, n);
+		for (int i = 0; i < 3; i++)
+			many[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
+		fill(bytes, sent, n);
+		CHECK(sendmmsg(here, many, 3, 0) == 3);
+		sent += n;
+		swallow(n);
+	}
+	for (int round = 0; round < 2; round++) {
+		struct iovec parts[3];
+		cut(parts, 3, bytes, n);
+		for (int i = 0; i < 3; i++)
+			many[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
+		offer(n);
+		usleep(20000);
+		CHECK(recvmmsg(here, many, 3, 0, NULL) == 3);
+		received += n;
+	}
+	free(bytes);
+}
+
+/* Random iovecs, empty and huge ones among them. */
+static void vectors_at_random(void)
+{
+	static unsigned char arena[1 << 19];
+	struct iovec vectors[64];
+	unsigned seed = 42;
+	for (int round = 0; round < 400; round++) {
+		int count = 1 + rand_r(&seed) % 20;
+		size_t total = 0, at = 0;
+		for (int i = 0; i < count; i++) {
+			size_t piece = rand_r(&seed) % 10 == 0 ? 0 : rand_r(&seed) % 8 == 0 ? rand_r(&seed) % 20000 : rand_r(&seed) % 600;
+			vectors[i] = (struct iovec){ arena + at, piece };
+			fill(arena + at, sent + total, piece);
+			at += piece + 64; /* what lies between is not the socket's */
+			memset(arena + at - 64, SECRET, 64);
+			total += piece;
+		}
+		if (!total)
+			continue;
+		ssize_t put = writev(here, vectors, count);
+		CHECK(put > 0);
+		sent += put;
+		swallow(put);
+	}
+}
+
+static void peek(void)
+{
+	unsigned char bytes[100];
+	offer(100);
+	CHECK(recv(here, bytes, 100, MSG_PEEK) == 100);
+	CHECK(recv(here, bytes, 50, MSG_PEEK) == 50);
+	CHECK(read(here, bytes, 100) == 100);
+	received += 100;
+}
+
+static void unbuffered(void)
+{
+	int file = memfd_create("file", 0), pipes[2];
+	unsigned char bytes[5000];
+	fill(bytes, sent, 1000);
+	CHECK(write(here, bytes, 1000) == 1000);
+	sent += 1000;
+	fill(bytes, sent, 5000);
+	CHECK(write(file, bytes, 5000) == 5000 && !lseek(file, 0, SEEK_SET));
+	CHECK(sendfile(here, file, NULL, 5000) == 5000);
+	sent += 5000;
+	fill(bytes, sent, 3000);
+	CHECK(!pipe(pipes) && write(pipes[1], bytes, 3000) == 3000);
+	CHECK(splice(pipes[0], NULL, here, NULL, 3000, 0) == 3000);
+	sent += 3000;
+	fill(bytes, sent, 1000);
+	CHECK(write(here, bytes, 1000) == 1000);
+	sent += 1000;
+	swallow(10000);
+}
+
+/* --- io_uring, without a library ------------------------------------------------------------------------------ */
+
+struct ring {
+	int fd;
+	unsigned *sq_tail, *sq_mask, *sq_array, *cq_head, *cq_tail, *cq_mask;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+};
+
+static void ring_open(struct ring *ring)
+{
+	struct io_uring_params params = {};
+	ring->fd = syscall(SYS_io_uring_setup, 8, &params);
+	if (ring->fd < 0) {
+		printf("unavailable io_uring: %s\n", strerror(errno));
+		exit(0);
+	}
+	size_t sq = params.sq_off.array + params.sq_entries * sizeof(unsigned);
+	size_t cq = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe);
+	size_t size = sq > cq ? sq : cq;
+	char *rings = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQ_RING);
+	CHECK(rings != MAP_FAILED && params.features & IORING_FEAT_SINGLE_MMAP);
+	ring->sqes = mmap(NULL, params.sq_entries * sizeof(struct io_uring_sqe), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
+	CHECK(ring->sqes != MAP_FAILED);
+	ring->sq_tail = (void *)(rings + params.sq_off.tail);
+	ring->sq_mask = (void *)(rings + params.sq_off.ring_mask);
+	ring->sq_array = (void *)(rings + params.sq_off.array);
+	ring->cq_head = (void *)(rings + params.cq_off.head);
+	ring->cq_tail = (void *)(rings + params.cq_off.tail);
+	ring->cq_mask = (void *)(rings + params.cq_off.ring_mask);
+	ring->cqes = (void *)(rings + params.cq_off.cqes);
+}
+
+static void ring_submit(struct ring *ring, int op, void *buffer, unsigned n, unsigned wait)
+{
+	unsigned tail = *ring->sq_tail, index = tail & *ring->sq_mask;
+	ring->sqes[index] = (struct io_uring_sqe){ .opcode = op, .fd = here, .addr = (unsigned long)buffer, .len = n };
+	ring->sq_array[index] = index;
+	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
+	CHECK(syscall(SYS_io_uring_enter, ring->fd, 1, wait, wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0) == 1);
+}
+
+static int ring_result(struct ring *ring)
+{
+	unsigned head = *ring->cq_head;
+	while (head == __atomic_load_n(ring->cq_tail, __ATOMIC_ACQUIRE))
+		CHECK(syscall(SYS_io_uring_enter, ring->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) >= 0);
+	int result = ring->cqes[head & *ring->cq_mask].res;
+	__atomic_store_n(ring->cq_head, head + 1, __ATOMIC_RELEASE);
+	return result;
+}
+
+static void io_uring(void)
+{
+	struct ring ring;
+	unsigned char bytes[2000];
+	ring_open(&ring);
+	fill(bytes, sent, 2000);
+	ring_submit(&ring, IORING_OP_SEND, bytes, 2000, 1);
+	CHECK(ring_result(&ring) == 2000);
+	sent += 2000;
+	swallow(2000);
+	offer(2000);
+	ring_submit(&ring, IORING_OP_RECV, bytes, 2000, 1);
+	CHECK(ring_result(&ring) == 2000);
+	received += 2000;
+}
+
+static int pipes[2];
+
+/* Completes the receive that the main thread waits for, while that thread sits in read(pipe). */
+static void *meanwhile(void *unused)
+{
+	unsigned char byte[64];
+	usleep(100000);
+	offer(64);
+	usleep(100000);
+	memset(byte, SECRET, sizeof(byte));
+	CHECK(write(pipes[1], byte, sizeof(byte)) == sizeof(byte));
+	return unused;
+}
+
+static void io_uring_elsewhere(void)
+{
+	struct ring ring;
+	unsigned char bytes[64], others[4096];
+	pthread_t thread;
+	ring_open(&ring);
+	memset(others, SECRET, sizeof(others));
+	for (int round = 0; round < 10; round++) {
+		CHECK(!pipe(pipes));
+		ring_submit(&ring, IORING_OP_RECV, bytes, 64, 0);
+		CHECK(!pthread_create(&thread, NULL, meanwhile, NULL));
+		while (read(pipes[0], others, sizeof(others)) < 0)
+			CHECK(errno == EINTR);
+		CHECK(ring_result(&ring) == 64);
+		received += 64;
+		pthread_join(thread, NULL);
+		close(pipes[0]), close(pipes[1]);
+	}
+}
+
+/* A 32-bit call out of a 64-bit program: its numbers mean other calls. */
+static void compat(void)
+{
+#ifdef __x86_64__
+	unsigned char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long result;
+	CHECK(low != MAP_FAILED);
+	fill(low, sent, 500);
+	asm volatile("int $0x80" : "=a"(result) : "a"(4L), "b"((long)here), "c"((long)low), "d"(500L) : "memory", "r8", "r9", "r10", "r11");
+	if (result == -ENOSYS) {
+		printf("unavailable 32-bit calls\n");
+		exit(0);
+	}
+	CHECK(result == 500);
+	sent += 500;
+	swallow(500);
+#else
+	printf("unavailable 32-bit calls\n");
+	exit(0);
+#endif
+}
+
+/* A vector that points nowhere: what was sent before it is told, the rest is a gap. */
+static void large(void)
+{
+	size_t n = 300000;
+	unsigned char *bytes = malloc(n);
+	int size = 1 << 20;
+	setsockopt(here, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	fill(bytes, sent, n);
+	pthread_t thread;
+	CHECK(!pthread_create(&thread, NULL, (void *(*)(void *))(void *)swallow, (void *)n));
+	CHECK(write(here, bytes, n) == (ssize_t)n);
+	sent += n;
+	pthread_join(thread, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	char line[16];
+	CHECK(argc == 3 && fgets(line, sizeof(line), stdin));
+	connect_pair(argv[2]);
+	const char *scene = argv[1];
+	if (!strcmp(scene, "forms")) forms(5000);
+	else if (!strcmp(scene, "small-forms")) forms(9);
+	else if (!strcmp(scene, "vectors")) vectors_at_random();
+	else if (!strcmp(scene, "peek")) peek();
+	else if (!strcmp(scene, "unbuffered")) unbuffered();
+	else if (!strcmp(scene, "io_uring")) io_uring();
+	else if (!strcmp(scene, "io_uring-elsewhere")) io_uring_elsewhere();
+	else if (!strcmp(scene, "compat")) compat();
+	else if (!strcmp(scene, "large")) large();
+	else return 2;
+	printf("sent %zu received %zu\n", sent, received);
+	return 0;
+}
