@@ -13,6 +13,10 @@ pub enum LossReason {
     Guarded,
     /// Reading the user's memory failed (paged out, unmapped).
     Fault,
+    /// The ring buffer was nearly full: of each call only the beginning was copied.
+    Shed,
+    /// More than is copied of a connection before it is known what it speaks.
+    Undecided,
     /// Missing from the capture file, or never captured (snaplen).
     MissingSegment,
     /// Packets or blocks of the file that could not be read.
@@ -34,6 +38,8 @@ impl LossReason {
             Self::NotInUserBuffer => "not_in_user_buffer",
             Self::Guarded => "guarded",
             Self::Fault => "fault",
+            Self::Shed => "shed",
+            Self::Undecided => "undecided",
             Self::MissingSegment => "missing_segment",
             Self::Malformed => "malformed",
             Self::TooManyConnections => "too_many_connections",
