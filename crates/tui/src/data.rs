@@ -1,0 +1,77 @@
+//! What the source said last: the picture that is drawn, and frozen while paused.
+
+use overhear_exchange::{Exchange, Statistics, Timestamp};
+use overhear_query::{EndpointDetail, EndpointId, LiveRow, LiveSource};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Most exchanges kept of the endpoint that is looked at.
+const RECENT: usize = 200;
+
+/// What "ago" is measured from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clock {
+    /// This machine's clock: for live sources.
+    #[default]
+    Wall,
+    /// The newest exchange: for recordings, whose times lie in the past.
+    Capture,
+}
+
+/// One picture.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Data {
+    pub(crate) rows: Vec<LiveRow>,
+    pub(crate) statistics: Statistics,
+    pub(crate) now: Timestamp,
+    /// Since listening began.
+    pub(crate) elapsed: Duration,
+    /// The endpoint that is looked at.
+    pub(crate) endpoint: Option<Endpoint>,
+}
+
+/// One endpoint with what it did lately.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) detail: EndpointDetail,
+    /// Newest first.
+    pub(crate) recent: Vec<Arc<Exchange>>,
+}
+
+impl Data {
+    /// Asks the source for everything that is on screen.
+    pub(crate) fn refresh(&mut self, source: &dyn LiveSource, clock: Clock, elapsed: Duration) {
+        self.rows = source.rows();
+        self.statistics = source.statistics();
+        self.elapsed = elapsed;
+        self.now = match clock {
+            Clock::Wall => wall_clock(),
+            Clock::Capture => self.rows.iter().map(|row| row.row.last_seen).max().unwrap_or_default(),
+        };
+    }
+
+    /// Asks for one endpoint, or forgets it.
+    pub(crate) fn look_at(&mut self, source: &dyn LiveSource, id: Option<&EndpointId>) {
+        self.endpoint = id.and_then(|id| {
+            let detail = source.endpoint(id)?;
+            Some(Endpoint { detail, recent: source.recent(Some(id), RECENT) })
+        });
+    }
+
+    /// Whether this endpoint is the one that was asked for last.
+    pub(crate) fn shows(&self, id: &EndpointId) -> bool {
+        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.detail.row.id == *id)
+    }
+
+    /// Exchanges per second over the last ten seconds.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rows.iter().map(|row| row.rate).sum()
+    }
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
