@@ -1,7 +1,18 @@
 //! Questions into plain data: the one API of every front end.
 
+mod attributes;
+mod endpoints;
+pub mod filter;
+pub mod live;
+mod near;
+pub mod redact;
 mod rows;
+#[cfg(test)]
+mod sample;
 mod source;
 
+pub use attributes::{Attribute, Value, attributes};
+pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
+pub use filter::{EndpointFilter, Filter};
 pub use rows::{CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles};
 pub use source::LiveSource;

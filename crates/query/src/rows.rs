@@ -1,22 +1,8 @@
 //! The answers: plain data with public fields. Front ends turn them into JSON, tables or pages at their rim.
 
-use overhear_exchange::{Direction, ErrorType, Timestamp};
+use overhear_exchange::{ErrorType, Timestamp};
+pub use overhear_model::EndpointId;
 use std::sync::Arc;
-
-/// What identifies an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId {
-    /// `service.name`.
-    pub service: Arc<str>,
-    /// Answered or asked by that service.
-    pub direction: Direction,
-    /// `network.protocol.name`.
-    pub protocol: &'static str,
-    /// Request method.
-    pub method: Arc<str>,
-    /// Route template with `{name}` placeholders.
-    pub route: Arc<str>,
-}
 
 /// One line of `endpoints`. Latencies in seconds.
 #[derive(Clone, Debug, PartialEq)]

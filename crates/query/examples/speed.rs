@@ -1,0 +1,119 @@
+//! How long the model and the live session take for one exchange: `cargo run --release -p overhear-query --example speed`.
+
+#![expect(clippy::print_stdout, reason = "its figures are its purpose")]
+
+use overhear_exchange::{
+    Address, Body, Detail, Direction, Exchange, Headers, Http, HttpVersion, Method, Peer, Process, Redacted,
+    Scheme, Timestamp, wire::ConnectionId,
+};
+use overhear_model::{Model, route};
+use overhear_query::{
+    Filter,
+    live::{Retention, Session},
+    redact,
+};
+use std::{
+    hint::black_box,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const ROUNDS: u64 = 400_000;
+
+fn main() {
+    let exchanges: Vec<Exchange> = (0..64).map(exchange).collect();
+    let pick = |n: u64| exchanges.get(usize::try_from(n % 64).unwrap_or(0));
+    let paths =
+        ["/api/v1/users/42/orders/7", "/health", "/orders/550e8400-e29b-41d4-a716-446655440000/items"];
+    let mut route = String::new();
+    for path in paths {
+        measure(&format!("route {path}"), |_| {
+            route.clear();
+            route::write_template(black_box(path), &mut route);
+        });
+    }
+    let mut model = Model::default();
+    measure("learn, known endpoints", |n| {
+        if let Some(exchange) = pick(n) {
+            model.learn(exchange);
+        }
+    });
+    measure("clone an exchange", |n| {
+        black_box(pick(n).cloned());
+    });
+    measure("clone and redact", |n| {
+        black_box(pick(n).cloned().map(redact::exchange));
+    });
+    let mut session = Session::new(Model::default(), Retention::default());
+    measure("clone and observe", |n| {
+        if let Some(mut exchange) = pick(n).cloned() {
+            exchange.time = Timestamp::from_nanos(1_714_557_600_000_000_000 + n * 50_000);
+            session.observe(exchange);
+        }
+    });
+    for text in
+        ["http.response.status_code >= 500", r#"service.name == "shop" && url.path.startsWith("/api")"#]
+    {
+        let Ok(filter) = Filter::compile(text) else { continue };
+        measure(text, |n| {
+            black_box(pick(n).map(|exchange| filter.matches(exchange, Some("/x"))));
+        });
+    }
+}
+
+fn measure(what: &str, mut work: impl FnMut(u64)) {
+    let start = Instant::now();
+    (0..ROUNDS).for_each(&mut work);
+    println!("{:>8.0} ns  {what}", start.elapsed().as_secs_f64() * 1e9 / ROUNDS as f64);
+}
+
+/// A usual call of a JSON API: eight header fields each way and a body of some 250 bytes.
+fn exchange(n: u64) -> Exchange {
+    let request: [(&[u8], &[u8]); 6] = [
+        (b"Host", b"shop.example:8080"),
+        (b"User-Agent", b"python-requests/2.32.3"),
+        (b"Accept", b"application/json"),
+        (b"Accept-Encoding", b"gzip, deflate"),
+        (b"Connection", b"keep-alive"),
+        (b"Authorization", b"Bearer 0123456789abcdef0123456789abcdef"),
+    ];
+    let response: [(&[u8], &[u8]); 4] = [
+        (b"Content-Type", b"application/json"),
+        (b"Content-Length", b"250"),
+        (b"Date", b"Wed, 01 May 2024 10:00:00 GMT"),
+        (b"Server", b"nginx/1.27"),
+    ];
+    let body = r#"{"id":42,"user":{"id":7,"name":"Ann Example","email":"ann@example.org"},"items":[{"sku":"A-1","count":2,"price":12.5},{"sku":"B-2","count":1,"price":3.25}],"total":28.25,"currency":"EUR","note":null,"error":null,"created":"2024-05-01T10:00:00Z"}"#;
+    let http = Http {
+        version: HttpVersion::V1_1,
+        scheme: Scheme::Http,
+        method: Method::Get,
+        authority: Some("shop.example:8080".into()),
+        path: format!("/api/v1/users/{n}/orders/{}", n * 7).into(),
+        query: Some("limit=20&sort=created".into()),
+        status: Some(200),
+        request_headers: Headers::new(request),
+        response_headers: Headers::new(response),
+        request_body: Body::default(),
+        response_body: Body {
+            size: 250,
+            captured: Redacted::new(body.as_bytes().into()),
+            complete: true,
+            ..Body::default()
+        },
+        anomalies: Default::default(),
+    };
+    let caller = Process { pid: 100, service: "web".into() };
+    Exchange {
+        connection: ConnectionId(n),
+        time: Timestamp::from_nanos(1_714_557_600_000_000_000),
+        duration: Some(Duration::from_micros(900 + n * 37)),
+        time_to_first_byte: Some(Duration::from_micros(800 + n * 37)),
+        direction: Direction::Inbound,
+        client: Peer { address: Address::Ip(([10, 0, 0, 9], 4000).into()), process: Some(Arc::new(caller)) },
+        server: Peer::default(),
+        service: "shop".into(),
+        error: None,
+        detail: Detail::Http(Box::new(http)),
+    }
+}

@@ -1,0 +1,298 @@
+//! The OpenTelemetry attributes of an exchange: the one place that names them.
+
+use crate::redact;
+use jiff::fmt::temporal::DateTimePrinter;
+use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http, Peer, Timestamp};
+use std::borrow::Cow;
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Text.
+    String(Cow<'a, str>),
+    /// A whole number.
+    Integer(i64),
+    /// A number; durations are seconds.
+    Double(f64),
+}
+
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// An attribute of an exchange, named as OpenTelemetry's semantic conventions do where they have it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Attribute {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Attribute {
+            /// Every attribute, in the order in which they are written.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its dotted name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+attributes! {
+    /// First request byte, RFC 3339 with nanoseconds, UTC.
+    Time = "time",
+    /// Last request byte to last response byte, seconds.
+    Duration = "duration",
+    /// Last request byte to first response byte, seconds.
+    TimeToFirstByte = "time_to_first_byte",
+    /// `http`.
+    ProtocolName = "network.protocol.name",
+    /// `1.0`, `1.1`, `2`, `3`.
+    ProtocolVersion = "network.protocol.version",
+    /// Request method.
+    Method = "http.request.method",
+    /// `http` or `https`.
+    Scheme = "url.scheme",
+    /// Path as it came.
+    Path = "url.path",
+    /// Query without `?`, values of secrets replaced by `REDACTED`.
+    Query = "url.query",
+    /// Route template.
+    Route = "http.route",
+    /// Status.
+    StatusCode = "http.response.status_code",
+    /// Host header without port, else the server's IP.
+    ServerAddress = "server.address",
+    /// The port that belongs to `server.address`.
+    ServerPort = "server.port",
+    /// The client's IP, unix socket path or host name.
+    ClientAddress = "client.address",
+    /// The client's port.
+    ClientPort = "client.port",
+    /// Bytes on the wire without framing.
+    RequestBodySize = "http.request.body.size",
+    /// Bytes on the wire without framing.
+    ResponseBodySize = "http.response.body.size",
+    /// `User-Agent` of the request.
+    UserAgent = "user_agent.original",
+    /// The service the exchange is accounted to.
+    ServiceName = "service.name",
+    /// That service's process: the server of inbound, the client of outbound exchanges.
+    ProcessPid = "process.pid",
+    /// The client's process, when it is on this machine.
+    ClientProcessPid = "client.process.pid",
+    /// Why it failed.
+    ErrorType = "error.type",
+}
+
+impl Attribute {
+    /// The attribute of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|attribute| attribute.name() == name)
+    }
+
+    /// Its value for an exchange; `None` where there is none. The route is the model's to know.
+    pub fn of<'a>(self, exchange: &'a Exchange, route: Option<&'a str>) -> Option<Value<'a>> {
+        let Detail::Http(http) = &exchange.detail;
+        match self {
+            Self::Time => time(exchange.time).map(|text| Value::String(text.into())),
+            Self::Duration => exchange.duration.map(|d| Value::Double(d.as_secs_f64())),
+            Self::TimeToFirstByte => exchange.time_to_first_byte.map(|d| Value::Double(d.as_secs_f64())),
+            Self::ProtocolName => text("http"),
+            Self::ProtocolVersion => text(http.version.as_str()),
+            Self::Method => text(http.method.as_str()),
+            Self::Scheme => text(http.scheme.as_str()),
+            Self::Path => text(&http.path),
+            Self::Query => http.query.as_deref().map(|query| Value::String(redact::query(query))),
+            Self::Route => route.and_then(text),
+            Self::StatusCode => http.status.map(|status| Value::Integer(status.into())),
+            Self::ServerAddress => server(exchange, http).0.map(Value::String),
+            Self::ServerPort => server(exchange, http).1.map(|port| Value::Integer(port.into())),
+            Self::ClientAddress => host(&exchange.client.address).map(Value::String),
+            Self::ClientPort => port(&exchange.client.address).map(|port| Value::Integer(port.into())),
+            Self::RequestBodySize => size(http.request_body.size),
+            Self::ResponseBodySize => http.status.and_then(|_| size(http.response_body.size)),
+            Self::UserAgent => http
+                .request_headers
+                .get("user-agent")
+                .map(|agent| Value::String(String::from_utf8_lossy(agent))),
+            Self::ServiceName => text(&exchange.service),
+            Self::ProcessPid => pid(match exchange.direction {
+                Direction::Inbound => &exchange.server,
+                Direction::Outbound => &exchange.client,
+            }),
+            Self::ClientProcessPid => pid(&exchange.client),
+            Self::ErrorType => error(exchange, http).map(|error| Value::String(error.to_string().into())),
+        }
+    }
+}
+
+/// Calls `visit` with every attribute the exchange has.
+pub fn attributes(exchange: &Exchange, route: Option<&str>, mut visit: impl FnMut(Attribute, Value<'_>)) {
+    for attribute in Attribute::ALL {
+        if let Some(value) = attribute.of(exchange, route) {
+            visit(*attribute, value);
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "reads as the other arms do")]
+fn text(text: &str) -> Option<Value<'_>> {
+    Some(Value::String(text.into()))
+}
+
+fn size(bytes: u64) -> Option<Value<'static>> {
+    i64::try_from(bytes).ok().map(Value::Integer)
+}
+
+fn pid(peer: &Peer) -> Option<Value<'static>> {
+    peer.process.as_ref().map(|process| Value::Integer(process.pid.into()))
+}
+
+/// RFC 3339 with nanoseconds.
+fn time(time: Timestamp) -> Option<String> {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
+    let time = jiff::Timestamp::from_nanosecond(time.as_nanos().into()).ok()?;
+    Some(PRINTER.timestamp_to_string(&time))
+}
+
+/// What the connection says, else what the status says.
+fn error(exchange: &Exchange, http: &Http) -> Option<ErrorType> {
+    exchange.error.or(http.status.filter(|status| *status >= 500).map(ErrorType::Status))
+}
+
+/// Address and port: as the client asked for them, filled up by where it connected to.
+fn server<'a>(exchange: &'a Exchange, http: &'a Http) -> (Option<Cow<'a, str>>, Option<u16>) {
+    let (asked, asked_port) = match http.authority.as_deref() {
+        Some(authority) if !authority.is_empty() => split_port(authority),
+        _ => ("", None),
+    };
+    let address = if asked.is_empty() { host(&exchange.server.address) } else { Some(asked.into()) };
+    (address, asked_port.or_else(|| port(&exchange.server.address)))
+}
+
+/// `host:port`, `[v6]:port` (RFC 3986 §3.2); brackets go.
+fn split_port(authority: &str) -> (&str, Option<u16>) {
+    if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()),
+        _ => (authority, None),
+    }
+}
+
+fn host(address: &Address) -> Option<Cow<'_, str>> {
+    match address {
+        Address::Ip(address) => Some(address.ip().to_string().into()),
+        Address::Unix(path) => path.as_deref().map(Cow::Borrowed),
+        Address::Name(name, _) => Some(name.as_ref().into()),
+        Address::Unknown => None,
+    }
+}
+
+fn port(address: &Address) -> Option<u16> {
+    match address {
+        Address::Ip(address) => Some(address.port()),
+        Address::Name(_, port) => Some(*port),
+        Address::Unix(_) | Address::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attribute, Value, attributes, split_port};
+    use crate::sample;
+    use overhear_exchange::{Address, Detail, Direction, ErrorType};
+
+    fn lines(exchange: &overhear_exchange::Exchange, route: Option<&str>) -> Vec<String> {
+        let mut lines = Vec::new();
+        attributes(exchange, route, |attribute, value| {
+            let value = match value {
+                Value::String(text) => format!("{text:?}"),
+                Value::Integer(number) => number.to_string(),
+                Value::Double(number) => number.to_string(),
+            };
+            lines.push(format!("{} {value}", attribute.name()));
+        });
+        lines
+    }
+
+    #[test]
+    fn names_and_types_are_those_of_the_contract() {
+        let exchange = sample::exchange("GET", "/orders/7", Some(503));
+        assert_eq!(
+            lines(&exchange, Some("/orders/{orderId}")),
+            [
+                r#"time "2024-05-01T10:00:00.000000001Z""#,
+                "duration 0.25",
+                "time_to_first_byte 0.125",
+                r#"network.protocol.name "http""#,
+                r#"network.protocol.version "1.1""#,
+                r#"http.request.method "GET""#,
+                r#"url.scheme "http""#,
+                r#"url.path "/orders/7""#,
+                r#"url.query "limit=5&token=REDACTED""#,
+                r#"http.route "/orders/{orderId}""#,
+                "http.response.status_code 503",
+                r#"server.address "shop.example""#,
+                "server.port 8080",
+                r#"client.address "10.0.0.9""#,
+                "client.port 4000",
+                "http.request.body.size 10",
+                "http.response.body.size 100",
+                r#"user_agent.original "curl/8""#,
+                r#"service.name "shop""#,
+                "process.pid 200",
+                "client.process.pid 100",
+                r#"error.type "503""#,
+            ]
+        );
+    }
+
+    #[test]
+    fn absent_is_absent() {
+        let mut exchange = sample::exchange("GET", "/", None);
+        exchange.duration = None;
+        exchange.time_to_first_byte = None;
+        exchange.client = Default::default();
+        exchange.server = Default::default();
+        let Detail::Http(http) = &mut exchange.detail;
+        (http.query, http.authority) = (None, None);
+        http.request_headers = Default::default();
+        let lines = lines(&exchange, None);
+        for gone in
+            ["duration", "url.query", "http.route", "server.", "client.", "process", "user_agent", "error"]
+        {
+            assert!(!lines.iter().any(|line| line.starts_with(gone)), "{gone}");
+        }
+    }
+
+    #[test]
+    fn an_outbound_exchange_is_the_clients() {
+        let mut exchange = sample::exchange("GET", "/", Some(404));
+        exchange.direction = Direction::Outbound;
+        exchange.error = Some(ErrorType::Status(404));
+        assert_eq!(Attribute::ProcessPid.of(&exchange, None), Some(Value::Integer(100)));
+        assert_eq!(Attribute::ErrorType.of(&exchange, None), Some(Value::String("404".into())));
+        let Detail::Http(http) = &mut exchange.detail;
+        http.authority = None;
+        exchange.server.address = Address::Ip(([0, 0, 0, 0, 0, 0, 0, 1], 443).into());
+        assert_eq!(Attribute::ServerAddress.of(&exchange, None), Some(Value::String("::1".into())));
+        assert_eq!(Attribute::ServerPort.of(&exchange, None), Some(Value::Integer(443)));
+    }
+
+    #[test]
+    fn authorities_come_apart() {
+        for (authority, expected) in [
+            ("a.example", ("a.example", None)),
+            ("a.example:80", ("a.example", Some(80))),
+            ("[::1]:8080", ("::1", Some(8080))),
+            ("[::1]", ("::1", None)),
+            ("::1", ("::1", None)),
+            ("a:", ("a", None)),
+            ("a:99999", ("a", None)),
+            ("[x", ("[x", None)),
+        ] {
+            assert_eq!(split_port(authority), expected, "{authority}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `endpoints` and `show ENDPOINT`.
+
+use crate::{
+    CallerRow, EndpointDetail, EndpointFilter, EndpointId, EndpointRow, LatencyBucket, Percentiles,
+    near::nearest,
+};
+use overhear_exchange::Direction;
+use overhear_model::{Endpoint, Histogram, Model, route};
+
+/// Which endpoints are asked for; the default is all.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only this service's.
+    pub service: Option<String>,
+    /// Only those answered, or only those asked.
+    pub direction: Option<Direction>,
+    /// Only those the expression holds for.
+    pub filter: Option<EndpointFilter>,
+}
+
+impl Selection {
+    /// Whether an endpoint is asked for.
+    pub fn includes(&self, id: &EndpointId) -> bool {
+        self.service.as_deref().is_none_or(|service| service == &*id.service)
+            && self.direction.is_none_or(|direction| direction == id.direction)
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(id))
+    }
+}
+
+/// A row per endpoint, by service, route and method. What was beyond the model's bounds is a row with the method
+/// and route [`overhear_model::OTHER`].
+pub fn endpoints(model: &Model, selection: &Selection) -> Vec<EndpointRow> {
+    let all = model.endpoints();
+    all.iter().filter(|(id, _)| selection.includes(id)).map(|(id, endpoint)| row(id, endpoint)).collect()
+}
+
+/// Everything about one endpoint.
+pub fn endpoint(model: &Model, id: &EndpointId) -> Option<EndpointDetail> {
+    let endpoint = model.endpoint(id)?;
+    let mut errors: Vec<_> = endpoint.error_types().collect();
+    errors.sort_by_key(|(error, count)| (std::cmp::Reverse(*count), *error));
+    let buckets = endpoint.latency.buckets();
+    let mut callers: Vec<_> = endpoint
+        .callers
+        .iter()
+        .map(|(name, calls)| CallerRow { name: name.into(), requests: calls.requests, errors: calls.errors })
+        .collect();
+    callers.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+    Some(EndpointDetail {
+        row: row(id, &endpoint),
+        statuses: endpoint.statuses().collect(),
+        errors,
+        latency: buckets.map(|(from, to, count)| LatencyBucket { from, to, count }).collect(),
+        callers,
+    })
+}
+
+/// The endpoints a person means by `GET /users/{userId}`, `/users/42` or `shop GET /x`: several when it fits several.
+///
+/// A path is looked up as a route first, then as a call. Placeholder names do not matter.
+pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
+    let wanted = Wanted::parse(text);
+    let all: Vec<_> =
+        model.endpoints().into_iter().filter(|(id, _)| wanted.may_be(id)).map(|(id, _)| id).collect();
+    let fitting = |route: &str| -> Vec<EndpointId> {
+        all.iter().filter(|id| shape(&id.route) == shape(route)).map(|id| (**id).clone()).collect()
+    };
+    let exact = fitting(wanted.path);
+    if exact.is_empty() { fitting(route::template(wanted.path).as_str()) } else { exact }
+}
+
+/// The endpoints nearest to what [`find_endpoint`] did not find, best first.
+pub fn near_endpoints(model: &Model, text: &str, limit: usize) -> Vec<EndpointId> {
+    let wanted = Wanted::parse(text);
+    let template = shape(route::template(wanted.path).as_str());
+    let all = model.endpoints();
+    let routes: Vec<String> = all.iter().map(|(id, _)| shape(&id.route)).collect();
+    let candidates = routes.iter().map(String::as_str).zip(all.iter().map(|(id, _)| (**id).clone()));
+    nearest(&template, candidates, limit)
+}
+
+/// `[service] [method] path`
+struct Wanted<'a> {
+    service: Option<&'a str>,
+    method: Option<&'a str>,
+    path: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut words = text.split_whitespace().rev();
+        let path = words.next().unwrap_or_default();
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        match (words.next(), words.next()) {
+            (Some(service), None) if !is_method(service) => {
+                Self { service: Some(service), method: None, path }
+            }
+            (method, service) => Self { service, method, path },
+        }
+    }
+
+    fn may_be(&self, id: &EndpointId) -> bool {
+        self.service.is_none_or(|service| service == &*id.service)
+            && self.method.is_none_or(|method| method.eq_ignore_ascii_case(&id.method))
+    }
+}
+
+fn is_method(word: &str) -> bool {
+    const METHODS: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    METHODS.iter().any(|method| method.eq_ignore_ascii_case(word))
+}
+
+/// The route without the names of its placeholders.
+fn shape(route: &str) -> String {
+    let mut out = String::with_capacity(route.len());
+    let mut rest = route;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((_, after)) = after.split_once('}') else { break };
+        out.push_str(before);
+        out.push_str("{}");
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+pub(crate) fn row(id: &EndpointId, endpoint: &Endpoint) -> EndpointRow {
+    let (first_seen, last_seen) = endpoint.seen.unwrap_or_default();
+    EndpointRow {
+        id: id.clone(),
+        requests: endpoint.requests,
+        errors: endpoint.errors,
+        errors_hidden: endpoint.errors_hidden,
+        latency: percentiles(&endpoint.latency),
+        bytes_in: endpoint.bytes_in,
+        bytes_out: endpoint.bytes_out,
+        first_seen,
+        last_seen,
+    }
+}
+
+fn percentiles(latency: &Histogram) -> Option<Percentiles> {
+    let at = |q| latency.percentile(q);
+    Some(Percentiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
+    use crate::{EndpointId, Filter, sample};
+    use overhear_model::Model;
+
+    fn model() -> Model {
+        let mut model = Model::default();
+        for (method, path, status) in [
+            ("GET", "/users/42", 200),
+            ("GET", "/users/43", 500),
+            ("DELETE", "/users/42", 204),
+            ("GET", "/users/me", 200),
+            ("POST", "/orders", 201),
+        ] {
+            model.learn(&sample::exchange(method, path, Some(status)));
+        }
+        let mut other = sample::exchange("GET", "/users/1", Some(200));
+        other.service = "admin".into();
+        model.learn(&other);
+        model
+    }
+
+    fn names(ids: impl IntoIterator<Item = EndpointId>) -> Vec<String> {
+        ids.into_iter().map(|id| format!("{} {} {}", id.service, id.method, id.route)).collect()
+    }
+
+    #[test]
+    fn rows_are_sorted_and_selected() {
+        let rows = |selection| names(endpoints(&model(), &selection).into_iter().map(|row| row.id));
+        assert_eq!(
+            rows(Selection::default()),
+            [
+                "admin GET /users/{userId}",
+                "shop POST /orders",
+                "shop GET /users/me",
+                "shop DELETE /users/{userId}",
+                "shop GET /users/{userId}"
+            ]
+        );
+        let admin = Selection { service: Some("admin".into()), ..Selection::default() };
+        assert_eq!(rows(admin), ["admin GET /users/{userId}"]);
+        let filter = Filter::compile(r#"http.route.startsWith("/orders")"#).unwrap().for_endpoints().unwrap();
+        let filtered = Selection { filter: Some(filter), ..Selection::default() };
+        assert_eq!(rows(filtered), ["shop POST /orders"]);
+    }
+
+    #[test]
+    fn people_name_endpoints_in_many_ways() {
+        let model = model();
+        for (text, expected) in [
+            ("shop GET /users/{userId}", &["shop GET /users/{userId}"][..]),
+            ("GET /users/42", &["admin GET /users/{userId}", "shop GET /users/{userId}"]),
+            ("get /users/{id}?x=1", &["admin GET /users/{userId}", "shop GET /users/{userId}"]),
+            ("admin /users/7", &["admin GET /users/{userId}"]),
+            ("/users/me", &["shop GET /users/me"]),
+            ("/orders", &["shop POST /orders"]),
+            ("GET /orders", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(names(find_endpoint(&model, text)), expected, "{text}");
+        }
+        assert_eq!(names(near_endpoints(&model, "GET /ordes", 3)), ["shop POST /orders"]);
+    }
+
+    #[test]
+    fn a_detail_says_everything() {
+        let model = model();
+        let id = find_endpoint(&model, "shop GET /users/1").remove(0);
+        let detail = endpoint(&model, &id).unwrap();
+        assert_eq!(detail.row.requests, 2);
+        assert_eq!(detail.statuses, [(Some(200), 1), (Some(500), 1)]);
+        assert_eq!(detail.errors.len(), 1);
+        assert_eq!(
+            (&*detail.callers[0].name, detail.callers[0].requests, detail.callers[0].errors),
+            ("web", 2, 1)
+        );
+        assert_eq!(detail.latency.iter().map(|bucket| bucket.count).sum::<u64>(), 2);
+        let p50 = detail.row.latency.unwrap().p50;
+        assert!((p50 / 0.25 - 1.0).abs() < 0.02, "{p50}");
+        assert_eq!(endpoint(&model, &EndpointId { route: "/nope".into(), ..id }), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! What the live view asks of a running capture.
+
+mod activity;
+mod recent;
+
+use crate::{
+    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, Selection, endpoint, endpoints, redact,
+};
+use activity::Activity;
+use bytes::Bytes;
+use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
+use overhear_model::{Learned, Model};
+use recent::Recent;
+use rustc_hash::FxHashMap;
+use std::{sync::Arc, time::Duration};
+
+/// How many recent exchanges a [`Session`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Of all endpoints together.
+    pub exchanges: usize,
+    /// Of each endpoint, so that a busy one does not push out the others.
+    pub per_endpoint: usize,
+    /// Memory for either kind.
+    pub bytes: usize,
+    /// Endpoints whose present rate is followed; those idle for longest make room.
+    pub endpoints: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { exchanges: 1000, per_endpoint: 20, bytes: 16 << 20, endpoints: 4096 }
+    }
+}
+
+/// A capture that goes on: the model, how each endpoint is doing just now, and the last exchanges with their secrets
+/// masked.
+///
+/// Time is that of the events; [`Self::advance`] says how late it is when nothing happens.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    statistics: Statistics,
+    retention: Retention,
+    activities: FxHashMap<Arc<EndpointId>, Activity>,
+    recent: Recent,
+    /// What all activities keep of exchanges.
+    kept_bytes: usize,
+    /// Second at which room was last made without success.
+    full_at: u64,
+    started: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Session {
+    /// A session that goes on from a model: an empty one, or a saved one.
+    pub fn new(model: Model, retention: Retention) -> Self {
+        Self {
+            model,
+            statistics: Statistics::default(),
+            retention,
+            activities: FxHashMap::default(),
+            recent: Recent::new(retention.exchanges),
+            kept_bytes: 0,
+            full_at: 0,
+            started: None,
+            now: Timestamp::default(),
+        }
+    }
+
+    /// Takes in an exchange.
+    pub fn observe(&mut self, exchange: Exchange) -> Learned {
+        let learned = self.model.learn(&exchange);
+        self.keep(exchange, &learned);
+        learned
+    }
+
+    /// Takes in an exchange whose response body was decoded; that is what is kept of it.
+    pub fn observe_decoded(&mut self, mut exchange: Exchange, response_body: Bytes) -> Learned {
+        let learned = self.model.learn_decoded(&exchange, Some(&response_body));
+        let Detail::Http(http) = &mut exchange.detail;
+        http.response_body.captured = Redacted::new(response_body);
+        http.response_body.codings.clear();
+        self.keep(exchange, &learned);
+        learned
+    }
+
+    /// It is this late.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.started.get_or_insert(now);
+        self.now = self.now.max(now);
+    }
+
+    /// What the capture says of itself.
+    pub fn set_statistics(&mut self, statistics: Statistics) {
+        self.statistics = statistics;
+    }
+
+    /// What was learned.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn keep(&mut self, exchange: Exchange, learned: &Learned) {
+        let done = after(exchange.time, exchange.duration.unwrap_or_default());
+        self.started = Some(self.started.map_or(exchange.time, |started| started.min(exchange.time)));
+        self.advance(done);
+        let duration = exchange.duration;
+        let exchange = Arc::new(redact::exchange(exchange));
+        self.recent.push(Arc::clone(&exchange));
+        self.recent.shrink_to(self.retention.bytes);
+        if !self.activities.contains_key(&learned.id) && !self.has_room() {
+            return;
+        }
+        let limit = self.retention.per_endpoint;
+        let activity = self.activities.entry(Arc::clone(&learned.id)).or_insert_with(|| Activity::new(limit));
+        activity.count(done, learned.error.is_some(), duration);
+        let before = activity.recent.bytes();
+        activity.recent.push(exchange);
+        self.kept_bytes = (self.kept_bytes + activity.recent.bytes()).saturating_sub(before);
+        if self.kept_bytes > self.retention.bytes {
+            let excess = self.kept_bytes - self.retention.bytes;
+            let before = activity.recent.bytes();
+            activity.recent.shrink_to(before.saturating_sub(excess));
+            self.kept_bytes -= before - activity.recent.bytes();
+        }
+    }
+
+    /// Makes room for another endpoint by forgetting those that are idle; tries that once a second.
+    fn has_room(&mut self) -> bool {
+        if self.activities.len() < self.retention.endpoints {
+            return true;
+        }
+        let second = self.now.as_nanos() / 1_000_000_000;
+        if self.full_at == second {
+            return false;
+        }
+        let now = self.now;
+        self.activities.retain(|_, activity| activity.is_busy(now));
+        self.kept_bytes = self.activities.values().map(|activity| activity.recent.bytes()).sum();
+        let room = self.activities.len() < self.retention.endpoints;
+        if !room {
+            self.full_at = second;
+        }
+        room
+    }
+
+    fn live_row(&self, row: EndpointRow) -> LiveRow {
+        match self.activities.get(&row.id) {
+            Some(activity) => {
+                let (rate, error_share) = activity.rate(self.now, self.started.unwrap_or(self.now));
+                LiveRow { row, rate, error_share, sparkline: activity.sparkline(self.now) }
+            }
+            None => LiveRow { row, rate: 0.0, error_share: None, sparkline: activity::empty_sparkline() },
+        }
+    }
+}
+
+impl LiveSource for Session {
+    fn rows(&self) -> Vec<LiveRow> {
+        let rows = endpoints(&self.model, &Selection::default());
+        rows.into_iter().map(|row| self.live_row(row)).collect()
+    }
+
+    fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail> {
+        endpoint(&self.model, id)
+    }
+
+    fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
+        match id {
+            None => self.recent.newest(limit),
+            Some(id) => {
+                self.activities.get(id).map_or_else(Vec::new, |activity| activity.recent.newest(limit))
+            }
+        }
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.statistics.clone()
+    }
+}
+
+fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Timestamp::from_nanos(time.as_nanos().saturating_add(nanos))
+}
+
+#[cfg(test)]
+mod tests;
