@@ -1,3 +1,6 @@
 //! Sources: the live kernel, pcap and pcapng files, HAR.
 
+pub mod file;
+pub mod har;
 pub mod live;
+pub mod process;
