@@ -1,0 +1,31 @@
+// The routes that every test server has: server PORT
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"time"
+)
+
+func answer(status int, body string, after time.Duration) http.HandlerFunc {
+	return func(response http.ResponseWriter, request *http.Request) {
+		io.Copy(io.Discard, request.Body)
+		time.Sleep(after)
+		response.Header().Set("Content-Type", "application/json")
+		response.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		response.WriteHeader(status)
+		io.WriteString(response, body)
+	}
+}
+
+func main() {
+	http.HandleFunc("GET /items", answer(200, "[1,2,3]", 0))
+	http.HandleFunc("POST /orders", answer(201, `{"id":7}`, 0))
+	http.HandleFunc("GET /fails", answer(500, "oops", 0))
+	http.HandleFunc("GET /slow", answer(200, "slow", 60*time.Millisecond))
+	http.HandleFunc("/", answer(404, "missing", 0))
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
+}

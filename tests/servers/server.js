@@ -1,0 +1,25 @@
+// The routes that every test server has: node server.js PORT
+const http = require("node:http");
+
+const routes = {
+  "GET /items": [200, "[1,2,3]"],
+  "POST /orders": [201, '{"id":7}'],
+  "GET /fails": [500, "oops"],
+  "GET /slow": [200, "slow"],
+};
+
+const server = http.createServer((request, response) => {
+  const path = request.url.split("?")[0];
+  const [status, body] = routes[`${request.method} ${path}`] ?? [404, "missing"];
+  request.resume();
+  request.on("end", () => {
+    const answer = () => {
+      response.writeHead(status, { "Content-Type": "application/json", "Content-Length": body.length });
+      response.end(body);
+    };
+    if (path === "/slow") setTimeout(answer, 60);
+    else answer();
+  });
+});
+server.keepAliveTimeout = 30_000;
+server.listen(Number(process.argv[2]), "127.0.0.1");

@@ -1,0 +1,48 @@
+"""The routes that every test server has: python3 server.py PORT (or the path of a unix socket)."""
+
+import socketserver
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ROUTES = {
+    ("GET", "/items"): (200, b"[1,2,3]"),
+    ("POST", "/orders"): (201, b'{"id":7}'),
+    ("GET", "/fails"): (500, b"oops"),
+    ("GET", "/slow"): (200, b"slow"),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, body = ROUTES.get((self.command, path), (404, b"missing"))
+        if path == "/slow":
+            time.sleep(0.06)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def address_string(self):
+        return "client"
+
+    def log_message(self, *arguments):
+        pass
+
+
+class UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+where = sys.argv[1]
+if where.isdigit():
+    ThreadingHTTPServer(("127.0.0.1", int(where)), Handler).serve_forever()
+else:
+    UnixServer(where, Handler).serve_forever()

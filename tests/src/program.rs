@@ -1,0 +1,222 @@
+//! Building and running the real `overhear`.
+
+use crate::Result;
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, OnceLock},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// How long `watch` may take to attach on a machine that is busy with other tests.
+const ATTACH: Duration = Duration::from_secs(20);
+
+/// The binary of this workspace, built when it is not up to date. `OVERHEAR_BINARY` names another.
+pub fn overhear() -> Result<&'static Path> {
+    static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    BINARY
+        .get_or_init(|| build().map_err(|error| error.to_string()))
+        .as_deref()
+        .map_err(|error| error.clone().into())
+}
+
+fn build() -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("OVERHEAR_BINARY") {
+        return Ok(binary.into());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["build", "--quiet", "--package", "overhear", "--message-format", "json"];
+    let built = Command::new(cargo).args(arguments).stderr(Stdio::inherit()).output()?;
+    if !built.status.success() {
+        return Err("cargo build --package overhear failed".into());
+    }
+    let messages = String::from_utf8(built.stdout)?;
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(message.get("executable")?.as_str()?.to_owned())
+    });
+    Ok(executable.ok_or("cargo named no executable")?.into())
+}
+
+/// What a finished run of `overhear` said.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+    /// Its exit code; absent when a signal ended it.
+    pub code: Option<i32>,
+}
+
+impl Said {
+    /// Every line of standard output as JSON.
+    pub fn lines(&self) -> Result<Vec<Value>> {
+        let parsed = self.out.lines().map(|line| {
+            serde_json::from_str(line)
+                .map_err(|error| format!("{error} in line {line:?}; {}", self.err).into())
+        });
+        parsed.collect()
+    }
+
+    /// Standard output as one JSON document.
+    pub fn document(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.out)
+            .map_err(|error| format!("{error} in {:?}; {}", self.out, self.err))?)
+    }
+}
+
+/// Runs `overhear` to its end. It neither sees the user's settings nor leaves any.
+pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Said> {
+    finish(start(arguments)?)
+}
+
+/// Runs `overhear` to its end with this on its standard input.
+pub fn run_with_input<S: AsRef<OsStr>>(arguments: &[S], input: Vec<u8>) -> Result<Said> {
+    use std::io::Write as _;
+    let mut command = command(arguments)?;
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let mut pipe = child.stdin.take().ok_or("no standard input")?;
+    // It may stop reading before the end, which is its right.
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&input)));
+    let said = finish(child);
+    writer.join().map_err(|_| "writer panicked")?;
+    said
+}
+
+fn start<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Child> {
+    Ok(command(arguments)?.spawn()?)
+}
+
+fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Command> {
+    let mut command = Command::new(overhear()?);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OVERHEAR_")) {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+fn finish(child: Child) -> Result<Said> {
+    let output = child.wait_with_output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() })
+}
+
+/// A `watch` that listens.
+#[derive(Debug)]
+pub struct Watch {
+    child: Child,
+    out: Option<JoinHandle<std::io::Result<String>>>,
+    err: Arc<Mutex<String>>,
+    /// From the start of the process until it said that it listens.
+    pub attached_in: Duration,
+}
+
+impl Watch {
+    /// Starts `overhear watch` and waits until it says `listening` on standard error.
+    pub fn start(arguments: &[&str]) -> Result<Self> {
+        let begun = Instant::now();
+        let arguments: Vec<&str> = std::iter::once("watch").chain(arguments.iter().copied()).collect();
+        let mut child = start(&arguments)?;
+        let out = child.stdout.take().ok_or("no standard output")?;
+        let err = child.stderr.take().ok_or("no standard error")?;
+        let out = std::thread::spawn(move || {
+            let mut text = String::new();
+            BufReader::new(out).read_to_string(&mut text).map(|_| text)
+        });
+        let said = Arc::new(Mutex::new(String::new()));
+        let told = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in BufReader::new(err).lines().map_while(std::result::Result::ok) {
+                if let Ok(mut told) = told.lock() {
+                    told.push_str(&line);
+                    told.push('\n');
+                }
+            }
+        });
+        let mut watch = Self { child, out: Some(out), err: said, attached_in: Duration::ZERO };
+        watch.wait_until_listening(begun)?;
+        Ok(watch)
+    }
+
+    /// The process id of `overhear`.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop, as Ctrl-C does, and takes what it said.
+    pub fn stop(self) -> Result<Heard> {
+        signal(self.pid(), "INT")?;
+        self.heard()
+    }
+
+    /// Waits for its own end (`--for`) and takes what it said.
+    pub fn heard(mut self) -> Result<Heard> {
+        let status = self.wait(Duration::from_secs(60))?;
+        let out = self.out.take().ok_or("already taken")?.join().map_err(|_| "reader panicked")??;
+        let said = Said { out, err: self.complaints(), code: status.code() };
+        let mut exchanges = said.lines()?;
+        let last = exchanges.pop().ok_or_else(|| format!("nothing on standard output: {}", said.err))?;
+        let statistics = last.get("statistics").cloned().ok_or("the last line holds no statistics")?;
+        Ok(Heard { exchanges, statistics, said })
+    }
+
+    fn wait_until_listening(&mut self, begun: Instant) -> Result<()> {
+        while begun.elapsed() < ATTACH {
+            if self.complaints().contains("listening") {
+                self.attached_in = begun.elapsed();
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                std::thread::sleep(Duration::from_millis(100)); // for the last of its words
+                return Err(format!("watch ended before it listened, {status}: {}", self.complaints()).into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Err(format!("watch does not listen after {ATTACH:?}: {}", self.complaints()).into())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let begun = Instant::now();
+        while begun.elapsed() < limit {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("watch does not end: {}", self.complaints()).into())
+    }
+
+    fn complaints(&self) -> String {
+        self.err.lock().map(|text| text.clone()).unwrap_or_default()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a `watch --json` told.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Each line but the last.
+    pub exchanges: Vec<Value>,
+    /// What the last line holds.
+    pub statistics: Value,
+    /// All of it, as it was said.
+    pub said: Said,
+}
+
+/// Sends a signal by name.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
+    if status.success() { Ok(()) } else { Err(format!("kill -{name} {pid}: {status}").into()) }
+}

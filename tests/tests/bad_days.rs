@@ -1,0 +1,129 @@
+//! Bad input and bad days: one clear message, the right exit code, bounded memory, no panic.
+
+use overhear_tests::program::{Said, run, run_with_input};
+use std::{os::unix::process::CommandExt as _, path::Path, process::Command};
+
+fn is_clear(said: &Said) {
+    assert_eq!(said.code, Some(2), "{} {}", said.out, said.err);
+    assert!(!said.err.contains("panicked"), "{}", said.err);
+    let lines = said.err.lines().filter(|line| !line.trim().is_empty()).count();
+    assert!((1..=4).contains(&lines), "one clear message, not {lines} lines: {}", said.err);
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
+    let file = folder.join(name);
+    std::fs::write(&file, bytes).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn files_that_are_not_there_or_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["/does/not/exist.pcap".to_owned(), folder.path().display().to_string()] {
+        for command in [vec!["read", &path], vec!["requests", "--json", "--from", &path]] {
+            is_clear(&run(&command).unwrap());
+        }
+    }
+}
+
+/// Bytes that look random and are the same each time.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[0]
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+#[test]
+fn noise_after_a_valid_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    let file = write(folder.path(), "noise.pcap", &[&header[..], &noise(1_000_000)].concat());
+    is_clear(&run(&["read", &file]).unwrap());
+    let file =
+        write(folder.path(), "noise.pcapng", &[&[0x0a, 0x0d, 0x0d, 0x0a][..], &noise(1_000_000)].concat());
+    is_clear(&run(&["read", &file]).unwrap());
+}
+
+/// A line that never ends, in no more memory than any other file.
+#[test]
+fn an_endless_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("line.har");
+    let sparse = std::fs::File::create(&file).unwrap();
+    sparse.set_len(4 << 30).unwrap();
+    drop(sparse);
+    let mut command = Command::new(overhear_tests::program::overhear().unwrap());
+    command.args(["read"]).arg(&file);
+    let said = limited(&mut command);
+    assert_eq!(said.code, Some(2), "{} {}", said.out, said.err);
+}
+
+/// Runs with a limit of 1 GiB of address space.
+fn limited(command: &mut Command) -> Said {
+    let program = command.get_program().to_owned();
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let output =
+        Command::new("prlimit").arg("--as=1073741824").arg(program).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+}
+
+#[test]
+fn standard_input_that_is_empty_or_noise() {
+    is_clear(&run_with_input(&["read", "-"], Vec::new()).unwrap());
+    is_clear(&run_with_input(&["read", "-"], noise(100_000)).unwrap());
+}
+
+#[test]
+fn unknown_words_and_broken_expressions() {
+    let said = run(&["listen"]).unwrap();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let file = overhear_tests::captures::folder().join("simple.pcap").display().to_string();
+    is_clear(&run(&["requests", "--json", "--from", &file, "--where", "http.request.method =="]).unwrap());
+}
+
+#[test]
+fn where_keeps_what_it_says() {
+    let file = overhear_tests::captures::folder().join("pipelined.pcap").display().to_string();
+    let expression = "http.response.status_code == 404";
+    let said = run(&["requests", "--json", "--from", &file, "--where", expression]).unwrap();
+    let lines = said.lines().unwrap();
+    assert_eq!(lines.len(), 1, "{} {}", said.out, said.err);
+    assert_eq!(lines[0]["url.path"], "/b");
+}
+
+/// Without root it says what to do, in words that can be pasted.
+#[test]
+fn without_root_watch_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("overhear");
+    std::fs::copy(overhear_tests::program::overhear().unwrap(), &binary).unwrap();
+    for path in [folder.path(), &binary] {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new(&binary)
+        .args(["watch", "--for", "1s", "--json"])
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("sudo") || err.contains("root"), "{err}");
+}
+
+/// A closed pipe is no reason to panic.
+#[test]
+fn a_reader_that_leaves() {
+    let file = overhear_tests::captures::folder().join("keep_alive_100.pcap");
+    let binary = overhear_tests::program::overhear().unwrap();
+    let script = format!("'{}' requests --json --from '{}' | head -n 1", binary.display(), file.display());
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+}

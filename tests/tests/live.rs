@@ -1,0 +1,329 @@
+//! Live capture: the real kernel, real servers, real clients. As root only, and never skipped.
+
+use overhear_tests::{
+    Result,
+    program::{Heard, Watch, run, signal},
+    server::{Client, Kind, Server, calls, free_port, make_calls, program},
+    truth::compare,
+};
+use serde_json::{Map, Value, json};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// What differs between the calls made and the exchanges heard, in order of time.
+fn differences(expected: &[Map<String, Value>], heard: &Heard) -> Vec<String> {
+    let mut got = heard.exchanges.clone();
+    got.sort_by_key(|exchange| {
+        exchange["time"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok())
+    });
+    let mut differences = Vec::new();
+    if got.len() != expected.len() {
+        differences.push(format!("{} exchanges where {} were made: {got:?}", got.len(), expected.len()));
+    }
+    for (index, (expected, got)) in expected.iter().zip(&got).enumerate() {
+        differences.extend(compare(expected, got).map(|difference| format!("call {index}: {difference}")));
+        differences.extend(timing(got).map(|difference| format!("call {index}: {difference}")));
+    }
+    differences
+}
+
+/// Durations can be judged only roughly: there is one, it is no longer than a busy machine explains, and it is as
+/// long as the server waits.
+fn timing(got: &Value) -> Option<String> {
+    let (duration, first) = (got["duration"].as_f64(), got["time_to_first_byte"].as_f64());
+    let slow = got["url.path"] == "/slow" && got["http.response.status_code"] == 200;
+    let least = if slow { 0.05 } else { 0.0 };
+    match (duration, first) {
+        (Some(duration), Some(first)) if duration >= first && first >= least && duration < 5.0 => None,
+        _ => Some(format!("duration {duration:?}, time to first byte {first:?}")),
+    }
+}
+
+/// One client makes its calls to one server beside a `watch`.
+fn check(kind: Kind, client: Client) -> Result<()> {
+    let server = Server::start(kind)?;
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()])?;
+    let client_pid = make_calls(client, server.port)?;
+    let heard = watch.stop()?;
+    let mut expected = calls(kind);
+    for call in &mut expected {
+        call.insert("server.port".into(), json!(server.port));
+        call.insert("client.process.pid".into(), json!(client_pid));
+    }
+    let mut differences = differences(&expected, &heard);
+    let pids = server.pids();
+    for exchange in &heard.exchanges {
+        if !pids.iter().any(|pid| exchange["process.pid"] == *pid) {
+            differences.push(format!("process.pid {} is none of {pids:?}", exchange["process.pid"]));
+        }
+        if exchange["service.name"].as_str().is_none_or(str::is_empty) {
+            differences.push("no service.name".into());
+        }
+    }
+    if heard.said.code != Some(0) {
+        differences.push(format!("exit code {:?}: {}", heard.said.code, heard.said.err));
+    }
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n").into()) }
+}
+
+macro_rules! pairs {
+    ($($name:ident: $kind:ident from $client:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            if let Err(error) = check(Kind::$kind, Client::$client) {
+                panic!("{error}");
+            }
+        }
+    )*};
+}
+
+pairs! {
+    nginx_from_curl: Nginx from Curl;
+    nginx_from_python: Nginx from Python;
+    nginx_from_node: Nginx from Node;
+    node_from_curl: Node from Curl;
+    node_from_python: Node from Python;
+    node_from_node: Node from Node;
+    python_from_curl: Python from Curl;
+    python_from_python: Python from Python;
+    python_from_node: Python from Node;
+    go_from_curl: Go from Curl;
+    go_from_python: Go from Python;
+    go_from_node: Go from Node;
+}
+
+#[test]
+fn for_ends_by_itself_with_statistics_last() {
+    let server = Server::start(Kind::Python).unwrap();
+    let begun = Instant::now();
+    let watch = Watch::start(&["--for", "2s", "--json", "--port", &server.port.to_string()]).unwrap();
+    make_calls(Client::Curl, server.port).unwrap();
+    let heard = watch.heard().unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert_eq!(heard.said.code, Some(0), "{}", heard.said.err);
+    assert_eq!(heard.exchanges.len(), calls(Kind::Python).len());
+    assert!(heard.statistics.is_object(), "{}", heard.statistics);
+}
+
+#[test]
+fn sigterm_ends_it_with_statistics_too() {
+    let watch = Watch::start(&["--json", "--port", &free_port().unwrap().to_string()]).unwrap();
+    signal(watch.pid(), "TERM").unwrap();
+    let heard = watch.heard().unwrap();
+    assert_eq!((heard.said.code, heard.exchanges.len()), (Some(0), 0), "{}", heard.said.err);
+}
+
+/// The connection and both processes were there before us, and the connection is idle when we come.
+#[test]
+fn connections_that_were_there_before() {
+    let server = Server::start(Kind::Python).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/client.py");
+    let mut client = Command::new(program("python3").unwrap())
+        .args([script, &server.port.to_string(), "--wait"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    BufReader::new(client.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert_eq!(ready, "connected\n");
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
+    client.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(client.wait().unwrap().success());
+    let heard = watch.stop().unwrap();
+    let mut expected = calls(Kind::Python);
+    for call in &mut expected {
+        call.insert("client.process.pid".into(), json!(client.id()));
+        call.insert("server.port".into(), json!(server.port));
+    }
+    let differences = differences(&expected, &heard);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn unix_sockets() {
+    let server = Server::start(Kind::Nginx).unwrap();
+    let watch = Watch::start(&["--json"]).unwrap();
+    let curl = Command::new("curl")
+        .args(["--silent", "--output", "/dev/null", "--unix-socket"])
+        .arg(server.socket())
+        .arg("http://unix.example/items?over=unix")
+        .status()
+        .unwrap();
+    assert!(curl.success());
+    let heard = watch.stop().unwrap();
+    let ours: Vec<_> = heard.exchanges.iter().filter(|e| e["server.address"] == "unix.example").collect();
+    assert_eq!(ours.len(), 1, "{:?}", heard.exchanges);
+    assert_eq!(ours[0]["url.query"], "over=unix");
+    assert_eq!(ours[0]["http.response.status_code"], 200);
+    assert!(server.pids().iter().any(|pid| ours[0]["process.pid"] == *pid), "{}", ours[0]);
+}
+
+/// A file that the kernel sends by itself: its bytes are not seen, their number is.
+#[test]
+fn sendfile_counts_without_its_bytes() {
+    let server = Server::start(Kind::Nginx).unwrap();
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
+    for _ in 0..2 {
+        let url = format!("http://127.0.0.1:{}/files/large", server.port);
+        let curl = Command::new("curl").args(["--silent", "--output", "/dev/null", &url]).status().unwrap();
+        assert!(curl.success());
+    }
+    let heard = watch.stop().unwrap();
+    let sizes: Vec<_> = heard.exchanges.iter().map(|exchange| &exchange["http.response.body.size"]).collect();
+    assert_eq!(sizes, [300_000, 300_000], "{:?}", heard.exchanges);
+}
+
+/// A body far beyond the copy cap.
+#[test]
+fn large_bodies_count_whole() {
+    let server = Server::start(Kind::Python).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body");
+    std::fs::write(&body, vec![b'y'; 2_000_000]).unwrap();
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
+    let curl = Command::new("curl")
+        .args(["--silent", "--output", "/dev/null", "--header", "Expect:", "--data-binary"])
+        .arg(format!("@{}", body.display()))
+        .arg(format!("http://127.0.0.1:{}/orders", server.port))
+        .args(["--next", "--silent", "--output", "/dev/null"])
+        .arg(format!("http://127.0.0.1:{}/items", server.port))
+        .status()
+        .unwrap();
+    assert!(curl.success());
+    let heard = watch.stop().unwrap();
+    let mut sizes: Vec<_> = heard.exchanges.iter().map(|e| e["http.request.body.size"].as_u64()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [Some(0), Some(2_000_000)], "{:?}", heard.exchanges);
+}
+
+/// Server and client in a network namespace of their own, as in a container.
+#[test]
+fn other_network_namespaces() {
+    let watch = Watch::start(&["--json", "--port", "18080"]).unwrap();
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/servers/server.py");
+    let script = format!(
+        "ip link set lo up; python3 {server} 18080 & server=$!; \
+         for attempt in $(seq 100); do curl --silent --output /dev/null http://127.0.0.1:18080/items && break; sleep 0.1; done; \
+         kill $server"
+    );
+    let status =
+        Command::new("unshare").args(["--net", "sh", "-c", &script]).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success() || status.code().is_some(), "{status}");
+    let heard = watch.stop().unwrap();
+    let answered: Vec<_> = heard.exchanges.iter().filter(|e| e["http.response.status_code"] == 200).collect();
+    assert_eq!(answered.len(), 1, "{:?}", heard.exchanges);
+    assert!(
+        answered[0]["process.pid"].is_u64() && answered[0]["client.process.pid"].is_u64(),
+        "{}",
+        answered[0]
+    );
+}
+
+/// A client that gives up is heard, with the reason.
+#[test]
+fn a_client_that_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let watch = Watch::start(&["--json", "--port", &port.to_string()]).unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    client.write_all(b"GET /never HTTP/1.1\r\nHost: patience.example\r\n\r\n").unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut head = [0; 1024];
+    assert!(server.read(&mut head).unwrap() > 0);
+    drop(client);
+    assert_eq!(server.read(&mut head).unwrap(), 0);
+    drop(server);
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
+    let exchange = &heard.exchanges[0];
+    assert_eq!((&exchange["url.path"], &exchange["error.type"]), (&json!("/never"), &json!("client_closed")));
+    assert!(exchange.get("http.response.status_code").is_none(), "{exchange}");
+}
+
+/// Nothing listens there: no request, and so no exchange; but the watch goes on.
+#[test]
+fn only_the_port_that_was_asked_for() {
+    let (wanted, other) = (Server::start(Kind::Python).unwrap(), Server::start(Kind::Python).unwrap());
+    let watch = Watch::start(&["--json", "--port", &wanted.port.to_string()]).unwrap();
+    make_calls(Client::Curl, other.port).unwrap();
+    make_calls(Client::Curl, wanted.port).unwrap();
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.exchanges.len(), calls(Kind::Python).len(), "{:?}", heard.exchanges);
+    assert!(heard.exchanges.iter().all(|exchange| exchange["server.port"] == wanted.port));
+}
+
+#[test]
+fn run_passes_the_exit_code_through() {
+    let server = Server::start(Kind::Python).unwrap();
+    let script =
+        format!("curl --silent --output /dev/null http://127.0.0.1:{}/items?from=run; exit 7", server.port);
+    let said = run(&["run", "--", "sh", "-c", &script]).unwrap();
+    assert_eq!(said.code, Some(7), "{}", said.err);
+    let all = format!("{}{}", said.out, said.err);
+    assert!(all.contains("/items"), "the summary names no endpoint: {all}");
+    assert_eq!(run(&["run", "--", "/does/not/exist"]).unwrap().code, Some(127));
+    assert_eq!(run(&["run", "--", "/etc/passwd"]).unwrap().code, Some(126));
+}
+
+#[test]
+fn run_hears_only_its_own_tree() {
+    let server = Server::start(Kind::Python).unwrap();
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let mut outsider = Command::new("sh");
+    outsider.args([
+        "-c",
+        &format!("for n in $(seq 20); do curl --silent --output /dev/null {url}/outsider; sleep 0.1; done"),
+    ]);
+    let mut outsider = outsider.spawn().unwrap();
+    let script = format!("sleep 0.5; sh -c 'curl --silent --output /dev/null {url}/grandchild'");
+    let said = run(&["run", "--", "sh", "-c", &script]).unwrap();
+    outsider.wait().unwrap();
+    let all = format!("{}{}", said.out, said.err);
+    assert!(all.contains("/grandchild") && !all.contains("/outsider"), "{all}");
+}
+
+/// What a load generator counts is what is heard, or the difference is told. `OVERHEAR_SOAK_SECONDS` makes it longer.
+#[test]
+fn soak() {
+    let seconds = std::env::var("OVERHEAR_SOAK_SECONDS").unwrap_or_else(|_| "3".into());
+    let server = Server::start(Kind::Nginx).unwrap();
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
+    let url = format!("http://127.0.0.1:{}/items", server.port);
+    let connections = 8;
+    let output = Command::new("wrk")
+        .args([
+            "--threads",
+            "1",
+            "--connections",
+            &connections.to_string(),
+            "--duration",
+            &format!("{seconds}s"),
+            &url,
+        ])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let made: u64 = told
+        .lines()
+        .find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok())
+        .unwrap_or_else(|| panic!("wrk says no count: {told}"));
+    let heard = watch.stop().unwrap();
+    let whole =
+        heard.exchanges.iter().filter(|exchange| exchange["http.response.status_code"] == 200).count() as u64;
+    let lost = heard.statistics["lost"].as_object().is_some_and(|lost| !lost.is_empty());
+    // Each connection has a request under way when wrk stops counting.
+    assert!(whole <= made + connections, "{whole} heard, {made} made");
+    assert!(whole >= made || lost, "{whole} heard, {made} made, and no loss is told: {}", heard.statistics);
+    let right = heard.exchanges.iter().filter(|exchange| exchange.get("http.response.status_code").is_some());
+    let wrong = right.filter(|exchange| {
+        exchange["url.path"] != "/items"
+            || exchange["http.response.body.size"] != 7
+            || exchange["http.request.method"] != "GET"
+    });
+    assert_eq!(wrong.count(), 0, "what is shown is right, lost or not");
+}
