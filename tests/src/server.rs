@@ -256,3 +256,19 @@ fn here(folder: &str) -> PathBuf {
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Kind, Server, make_calls};
+
+    #[test]
+    fn every_client_can_call_every_server() {
+        for kind in [Kind::Nginx, Kind::Node, Kind::Python, Kind::Go] {
+            let server = Server::start(kind).unwrap();
+            for client in [Client::Curl, Client::Python, Client::Node] {
+                assert!(make_calls(client, server.port).unwrap() > 0, "{kind:?} {client:?}");
+            }
+            assert!(!server.pids().is_empty());
+        }
+    }
+}

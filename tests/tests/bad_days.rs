@@ -1,6 +1,9 @@
 //! Bad input and bad days: one clear message, the right exit code, bounded memory, no panic.
 
-use overhear_tests::program::{Said, run, run_with_input};
+use overhear_tests::{
+    Result,
+    program::{Said, run, run_with_input},
+};
 use std::{os::unix::process::CommandExt as _, path::Path, process::Command};
 
 fn is_clear(said: &Said) {
@@ -10,10 +13,10 @@ fn is_clear(said: &Said) {
     assert!((1..=4).contains(&lines), "one clear message, not {lines} lines: {}", said.err);
 }
 
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> String {
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<String> {
     let file = folder.join(name);
-    std::fs::write(&file, bytes).unwrap();
-    file.display().to_string()
+    std::fs::write(&file, bytes)?;
+    Ok(file.display().to_string())
 }
 
 #[test]
@@ -42,10 +45,11 @@ fn noise(length: usize) -> Vec<u8> {
 fn noise_after_a_valid_header() {
     let folder = tempfile::tempdir().unwrap();
     let header = [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
-    let file = write(folder.path(), "noise.pcap", &[&header[..], &noise(1_000_000)].concat());
+    let file = write(folder.path(), "noise.pcap", &[&header[..], &noise(1_000_000)].concat()).unwrap();
     is_clear(&run(&["read", &file]).unwrap());
     let file =
-        write(folder.path(), "noise.pcapng", &[&[0x0a, 0x0d, 0x0d, 0x0a][..], &noise(1_000_000)].concat());
+        write(folder.path(), "noise.pcapng", &[&[0x0a, 0x0d, 0x0d, 0x0a][..], &noise(1_000_000)].concat())
+            .unwrap();
     is_clear(&run(&["read", &file]).unwrap());
 }
 
@@ -59,18 +63,17 @@ fn an_endless_line() {
     drop(sparse);
     let mut command = Command::new(overhear_tests::program::overhear().unwrap());
     command.args(["read"]).arg(&file);
-    let said = limited(&mut command);
+    let said = limited(&command).unwrap();
     assert_eq!(said.code, Some(2), "{} {}", said.out, said.err);
 }
 
 /// Runs with a limit of 1 GiB of address space.
-fn limited(command: &mut Command) -> Said {
-    let program = command.get_program().to_owned();
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+fn limited(command: &Command) -> Result<Said> {
+    let mut limited = Command::new("prlimit");
     let output =
-        Command::new("prlimit").arg("--as=1073741824").arg(program).args(arguments).output().unwrap();
+        limited.arg("--as=1073741824").arg(command.get_program()).args(command.get_args()).output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+    Ok(Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() })
 }
 
 #[test]
