@@ -1,0 +1,166 @@
+//! What listening costs the program that is listened to, and ourselves.
+
+use crate::{Effort, Figure, Result, listener::Listener, median, process};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Connections of the load, and what each waits between two requests so that the load stays under its rate.
+const CONNECTIONS: u32 = 44;
+const PAUSE_MILLISECONDS: u32 = 2;
+
+pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
+    let nginx = Nginx::start()?;
+    nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
+    let (mut without, mut with, mut ours, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut made, mut heard, mut lost) = (0, 0, 0);
+    for _ in 0..effort.pairs {
+        without.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request);
+        let listener = Listener::start(nginx.port)?;
+        let before = process::cpu(listener.pid())?;
+        let run = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?;
+        sleep(Duration::from_millis(300)); // until it has read what is there
+        ours.push((process::cpu(listener.pid())? - before) as f64 / 1e3 / run.requests as f64);
+        let told = listener.stop()?;
+        with.push(run.per_request);
+        rates.push(run.requests as f64 / effort.seconds as f64);
+        made += run.requests;
+        heard += told.exchanges;
+        lost += told.lost;
+    }
+    let flood = flood(&nginx, effort)?;
+    let more = median(&with.iter().zip(&without).map(|(with, without)| with - without).collect::<Vec<_>>());
+    Ok(vec![
+        Figure::new(
+            format!(
+                "nginx, CPU per request without / with `watch` (1 KiB JSON, keep-alive, {} pairs of runs)",
+                effort.pairs
+            ),
+            format!("{:.2} / {:.2} µs", median(&without), median(&with)),
+            "",
+        ),
+        Figure::new("nginx, more CPU per request with `watch` attached", format!("{more:.2} µs"), "≤ 1.5 µs"),
+        Figure::new("our CPU per exchange", format!("{:.2} µs", median(&ours)), "≤ 10 µs"),
+        Figure::new(
+            format!("heard of {made} requests at {:.0} a second; events lost", median(&rates)),
+            format!("{heard}; {lost}"),
+            "all; 0 at 20 000 a second",
+        ),
+        flood,
+    ])
+}
+
+/// As fast as load generator, nginx and we can share the cores.
+fn flood(nginx: &Nginx, effort: Effort) -> Result<Figure> {
+    let listener = Listener::start(nginx.port)?;
+    let run = nginx.cost(effort.seconds, None)?;
+    let told = listener.stop()?;
+    Ok(Figure::new(
+        format!(
+            "without a limit: heard of {} requests at {} a second; events lost",
+            run.requests,
+            run.requests / effort.seconds
+        ),
+        format!("{}; {}", told.exchanges, told.lost),
+        "loss is counted",
+    ))
+}
+
+/// nginx with one worker that answers 1 KiB of JSON.
+#[derive(Debug)]
+pub(crate) struct Nginx {
+    master: Child,
+    folder: TempDir,
+    /// Where it answers.
+    pub(crate) port: u16,
+}
+
+/// What one load cost.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    requests: u64,
+    /// Microseconds of the worker's CPU.
+    per_request: f64,
+}
+
+impl Nginx {
+    pub(crate) fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let config = folder.path().join("nginx.conf");
+        fs::write(&config, configuration(folder.path(), port))?;
+        let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).is_file());
+        let mut command = Command::new(binary.ok_or("nginx is missing: run `cargo xtask setup`")?);
+        command.arg("-c").arg(config).arg("-p").arg(folder.path());
+        let master = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let nginx = Self { master, folder, port };
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if begun.elapsed() > Duration::from_secs(5) {
+                return Err("nginx does not answer".into());
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Ok(nginx)
+    }
+
+    /// Puts load on it; gives the number of requests that were answered.
+    pub(crate) fn load(&self, connections: u32, seconds: u64, pause: Option<u32>) -> Result<u64> {
+        let mut wrk = Command::new("wrk");
+        wrk.args([
+            "--threads",
+            "1",
+            "--connections",
+            &connections.to_string(),
+            "--duration",
+            &format!("{seconds}s"),
+        ]);
+        if let Some(pause) = pause {
+            let script = self.folder.path().join("pause.lua");
+            fs::write(&script, format!("function delay() return {pause} end\n"))?;
+            wrk.arg("--script").arg(script);
+        }
+        let output = wrk.arg(format!("http://127.0.0.1:{}/items", self.port)).output()?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let requests = told.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
+        requests.ok_or_else(|| format!("wrk says no count: {told}").into())
+    }
+
+    fn cost(&self, seconds: u64, pause: Option<u32>) -> Result<Run> {
+        let workers = process::children(self.master.id())?;
+        let cpu = || workers.iter().map(|pid| process::cpu(*pid)).sum::<Result<u64>>();
+        let before = cpu()?;
+        let requests = self.load(CONNECTIONS, seconds, pause)?;
+        Ok(Run { requests, per_request: (cpu()? - before) as f64 / 1e3 / requests as f64 })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // The workers end with their master, if it may tell them.
+        let _ = Command::new("kill").args(["-TERM", &self.master.id().to_string()]).status();
+        let _ = self.master.wait();
+    }
+}
+
+fn configuration(folder: &Path, port: u16) -> String {
+    let root = folder.display();
+    let body = format!("{{\"items\":[{},1234]}}", vec!["\"0123456789abcde\""; 56].join(","));
+    format!(
+        "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; keepalive_requests 1000000000; default_type application/json;
+  client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
+  uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
+  server {{ listen 127.0.0.1:{port}; location = /items {{ return 200 '{body}'; }} }}
+}}
+"
+    )
+}
