@@ -1,0 +1,313 @@
+use super::{Names, proc::Proc};
+use overhear_exchange::Process;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The head of an executable in which its section names or a marker are looked for.
+const EXECUTABLE_SCAN: u64 = 64 * 1024 * 1024;
+
+/// The processes of this machine that talk over the network.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Those with a TCP socket, by pid.
+    pub processes: Vec<Heard>,
+    /// Processes whose files may not be looked at by this user.
+    pub hidden: u64,
+}
+
+/// A process with TCP sockets, and what of it cannot be heard.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Who.
+    pub process: Arc<Process>,
+    /// Ports it listens on, ascending.
+    pub listening: Vec<u16>,
+    /// TCP connections it has now.
+    pub connections: u64,
+    /// What stands in the way of hearing all of it. None: everything it says in plain HTTP is heard.
+    pub obstacles: BTreeSet<Obstacle>,
+}
+
+/// Why a part of a process's traffic cannot be heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Obstacle {
+    /// It has a TLS library loaded: what it encrypts is not readable yet; its plain connections are.
+    Tls(TlsLibrary),
+    /// It sends and receives with io_uring, whose buffers cannot be seen: lengths only.
+    IoUring,
+}
+
+/// A TLS library found in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the libraries are their names")]
+pub enum TlsLibrary {
+    OpenSsl,
+    GnuTls,
+    Nss,
+    GoTls,
+    Rustls,
+}
+
+impl fmt::Display for TlsLibrary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenSsl => "OpenSSL",
+            Self::GnuTls => "GnuTLS",
+            Self::Nss => "NSS",
+            Self::GoTls => "Go crypto/tls",
+            Self::Rustls => "rustls",
+        })
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(library) => write!(f, "TLS by {library} is not readable yet"),
+            Self::IoUring => f.write_str("io_uring hides what it sends and receives"),
+        }
+    }
+}
+
+/// Looks at every process once.
+///
+/// # Errors
+///
+/// When `/proc` itself cannot be listed.
+pub fn survey() -> io::Result<Survey> {
+    survey_at("/proc")
+}
+
+/// As [`survey`], with `/proc` mounted elsewhere.
+///
+/// # Errors
+///
+/// When that folder cannot be listed.
+pub fn survey_at(root: impl Into<PathBuf>) -> io::Result<Survey> {
+    let root = root.into();
+    let mut surveyor = Surveyor {
+        proc: Proc::new(&root),
+        names: Names::at(root),
+        sockets: FxHashMap::default(),
+        tls: FxHashMap::default(),
+    };
+    let mut survey = Survey::default();
+    for pid in surveyor.proc.pids()? {
+        match surveyor.look(pid) {
+            Ok(Some(heard)) => survey.processes.push(heard),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => survey.hidden += 1,
+            Err(_ended_meanwhile) => {}
+        }
+    }
+    Ok(survey)
+}
+
+struct Surveyor {
+    proc: Proc,
+    names: Names,
+    /// TCP sockets by network namespace.
+    sockets: FxHashMap<PathBuf, Arc<Sockets>>,
+    /// TLS built into an executable, by its path: a hundred workers are read once.
+    tls: FxHashMap<PathBuf, Option<TlsLibrary>>,
+}
+
+/// The TCP sockets of one network namespace.
+#[derive(Debug, Default)]
+struct Sockets {
+    /// Inode → port.
+    listening: FxHashMap<u64, u16>,
+    /// Inodes.
+    connected: FxHashSet<u64>,
+}
+
+impl Surveyor {
+    fn look(&mut self, pid: u32) -> io::Result<Option<Heard>> {
+        let mut inodes = Vec::new();
+        let mut obstacles = BTreeSet::new();
+        for target in self.proc.open_files(pid)? {
+            let Some(target) = target.to_str() else { continue };
+            if let Some(inode) = target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')) {
+                inodes.extend(inode.parse::<u64>());
+            } else if target == "anon_inode:[io_uring]" {
+                obstacles.insert(Obstacle::IoUring);
+            }
+        }
+        if inodes.is_empty() {
+            return Ok(None);
+        }
+        let sockets = self.sockets_of(pid);
+        let listening: BTreeSet<u16> =
+            inodes.iter().filter_map(|inode| sockets.listening.get(inode).copied()).collect();
+        let connections = inodes.iter().filter(|inode| sockets.connected.contains(inode)).count() as u64;
+        if listening.is_empty() && connections == 0 {
+            return Ok(None);
+        }
+        obstacles.extend(self.tls_of(pid).into_iter().map(Obstacle::Tls));
+        let Some(process) = self.names.process(pid) else { return Ok(None) };
+        Ok(Some(Heard { process, listening: listening.into_iter().collect(), connections, obstacles }))
+    }
+
+    fn sockets_of(&mut self, pid: u32) -> Arc<Sockets> {
+        let namespace = self.proc.link(pid, "ns/net").unwrap_or_default();
+        let proc = &self.proc;
+        Arc::clone(self.sockets.entry(namespace).or_insert_with(|| {
+            let mut sockets = Sockets::default();
+            for table in ["net/tcp", "net/tcp6"] {
+                if let Ok(bytes) = proc.read_table(pid, table) {
+                    read_sockets(&String::from_utf8_lossy(&bytes), &mut sockets);
+                }
+            }
+            Arc::new(sockets)
+        }))
+    }
+
+    fn tls_of(&mut self, pid: u32) -> BTreeSet<TlsLibrary> {
+        let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
+        let mut found = mapped_libraries(&String::from_utf8_lossy(&maps));
+        let executable = self.proc.link(pid, "exe").unwrap_or_default();
+        let built_in = match self.tls.get(&executable) {
+            Some(known) => *known,
+            None => {
+                let scanned = self.proc.executable(pid).ok().and_then(|file| built_in(&executable, file));
+                self.tls.insert(executable, scanned);
+                scanned
+            }
+        };
+        found.extend(built_in);
+        found
+    }
+}
+
+/// Reads `/proc/net/tcp` (proc_net(5)): after a head line, `n: local remote state … … … uid … inode …`, where an
+/// address is hexadecimal `ip:port` and state 0A is LISTEN, 06 TIME_WAIT.
+fn read_sockets(table: &str, sockets: &mut Sockets) {
+    for line in table.lines().skip(1) {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(local), Some(state)) = (words.nth(1), words.nth(1)) else { continue };
+        let Some(inode) = words.nth(5).and_then(|word| word.parse().ok()) else { continue };
+        let port = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+        match (state, port) {
+            ("0A", Some(port)) => {
+                sockets.listening.insert(inode, port);
+            }
+            ("0A" | "06", _) => {}
+            _ => {
+                sockets.connected.insert(inode);
+            }
+        }
+    }
+}
+
+fn mapped_libraries(maps: &str) -> BTreeSet<TlsLibrary> {
+    let files = maps.lines().filter_map(|line| line.rsplit_once('/').map(|(_, file)| file));
+    files
+        .filter_map(|file| match file.split(['.', '-']).next()? {
+            "libssl" => Some(TlsLibrary::OpenSsl),
+            "libgnutls" => Some(TlsLibrary::GnuTls),
+            "libssl3" => Some(TlsLibrary::Nss),
+            _ => None,
+        })
+        .collect()
+}
+
+/// TLS that is part of the executable, told by texts that only such executables hold: the head of Go's build
+/// information with the type names of `crypto/tls`, panic locations of rustls, the version text of OpenSSL.
+fn built_in(path: &Path, file: impl Read) -> Option<TlsLibrary> {
+    let marks: [(&[u8], TlsLibrary); 3] = [
+        (b"crypto/tls.(*Conn).Write", TlsLibrary::GoTls),
+        (b"rustls::conn", TlsLibrary::Rustls),
+        (b"OpenSSL 3.", TlsLibrary::OpenSsl),
+    ];
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    find_mark(file, &marks)
+}
+
+/// Reads on in blocks that overlap by a mark's length, so that no mark is cut.
+fn find_mark(file: impl Read, marks: &[(&[u8], TlsLibrary)]) -> Option<TlsLibrary> {
+    const BLOCK: usize = 1024 * 1024;
+    let longest = marks.iter().map(|(mark, _)| mark.len()).max()?;
+    let mut file = file.take(EXECUTABLE_SCAN);
+    let mut block = Vec::with_capacity(BLOCK + longest);
+    loop {
+        let kept = block.len().min(longest);
+        block.drain(..block.len() - kept);
+        let read = file.by_ref().take(BLOCK as u64).read_to_end(&mut block).ok()?;
+        let found = marks.iter().find(|(mark, _)| memchr::memmem::find(&block, mark).is_some());
+        if let Some((_, library)) = found {
+            return Some(*library);
+        }
+        if read == 0 {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Obstacle, TlsLibrary, find_mark, survey_at};
+    use std::{fs, io::Read, os::unix::fs::symlink, path::Path};
+    use tempfile::TempDir;
+
+    const TCP: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0 0 10 0
+   1: 0100007F:1F90 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 100 0 0 10 0
+   2: 0100007F:C001 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0 100 0 0 10 0
+   3: 0100007F:C002 0100007F:1F90 06 00000000:00000000 00:00000000 00000000     0        0 0 1 0 100 0 0 10 0
+   broken line
+";
+
+    fn process(root: &Path, pid: u32, name: &str, files: &[&str], maps: &str) {
+        let folder = root.join(pid.to_string());
+        for sub in ["fd", "net", "ns"] {
+            fs::create_dir_all(folder.join(sub)).unwrap();
+        }
+        for (number, target) in files.iter().enumerate() {
+            symlink(target, folder.join("fd").join(number.to_string())).unwrap();
+        }
+        fs::write(folder.join("cmdline"), format!("{name}\0")).unwrap();
+        fs::write(folder.join("stat"), format!("{pid} ({name}) S {}5 0", "0 ".repeat(18))).unwrap();
+        fs::write(folder.join("net/tcp"), TCP).unwrap();
+        fs::write(folder.join("maps"), maps).unwrap();
+        symlink("net:[1]", folder.join("ns/net")).unwrap();
+    }
+
+    #[test]
+    fn finds_who_talks_and_what_hides_it() {
+        let root = TempDir::new().unwrap();
+        let maps = "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libssl.so.3\n7f02-7f03 rw-p 00000000 00:00 0\n";
+        process(root.path(), 3, "envoy", &["socket:[11]", "socket:[12]", "/dev/null"], maps);
+        process(root.path(), 4, "curl", &["socket:[13]", "anon_inode:[io_uring]"], "");
+        process(root.path(), 5, "cat", &["/dev/null"], maps);
+        process(root.path(), 6, "dbus", &["socket:[99]"], "");
+        let survey = survey_at(root.path()).unwrap();
+        let found: Vec<_> = survey
+            .processes
+            .iter()
+            .map(|p| (p.process.pid, &*p.process.service, p.listening.as_slice(), p.connections))
+            .collect();
+        assert_eq!(found, [(3, "envoy", &[8080][..], 1), (4, "curl", &[], 1)]);
+        let obstacles: Vec<_> = survey.processes.iter().flat_map(|p| p.obstacles.iter().copied()).collect();
+        assert_eq!(obstacles, [Obstacle::Tls(TlsLibrary::OpenSsl), Obstacle::IoUring]);
+    }
+
+    #[test]
+    fn a_mark_is_found_across_blocks_and_short_reads() {
+        let marks: [(&[u8], TlsLibrary); 1] = [(b"rustls::conn", TlsLibrary::Rustls)];
+        for at in [0, 5, 1024 * 1024 - 6, 1024 * 1024, 2 * 1024 * 1024 - 1] {
+            let mut bytes = vec![b'r'; 2 * 1024 * 1024 + 64];
+            bytes[at..at + 12].copy_from_slice(b"rustls::conn");
+            assert_eq!(find_mark(bytes.as_slice(), &marks), Some(TlsLibrary::Rustls), "{at}");
+        }
+        assert_eq!(find_mark(std::io::repeat(b'r').take(3_000_000), &marks), None);
+    }
+}
