@@ -1,17 +1,12 @@
-use crate::{complete, table::Table};
-use overhear_capture::{
-    live::{self, Live},
-    process::Names,
-};
+use crate::{complete, people::People, table::Table};
+use overhear_capture::live::{self, Live};
 use overhear_exchange::{
-    Address, Exchange, LossReason, Peer, Process, Statistics,
-    wire::{CloseCause, ConnectionId, Event, EventSink},
+    Exchange, LossReason, Statistics,
+    wire::{CloseCause, Event, EventSink},
 };
-use overhear_probe::record::{Loss, Record, Thread, What};
+use overhear_probe::record::{Loss, Record};
 use overhear_protocol::{Limits, Verdict};
-use overhear_stream::socket::{self, Assembler, End, Judgement};
-use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use overhear_stream::socket::{self, Assembler, Judgement};
 
 /// The live kernel as a source of exchanges: probes, joined into connections, read by the protocols.
 pub struct Kernel {
@@ -30,22 +25,19 @@ struct Hearing {
     evicted: u64,
 }
 
-/// Who holds the ends.
-struct People {
-    names: Names,
-    /// Named by what the kernel called them: gone before `/proc` was asked.
-    brief: FxHashMap<u32, Arc<Process>>,
-}
-
 impl Kernel {
     /// Attaches the probes.
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
         let live = Live::attach(options)?;
         let mut assembler = Assembler::new(socket::Limits::default(), live.clock_epoch());
         assembler.existing(live.existing());
-        let people = People { names: Names::new(), brief: FxHashMap::default() };
-        let hearing =
-            Hearing { assembler, table: Table::new(limits), people, failed_connects: 0, evicted: 0 };
+        let hearing = Hearing {
+            assembler,
+            table: Table::new(limits),
+            people: People::default(),
+            failed_connects: 0,
+            evicted: 0,
+        };
         Ok(Self { live, hearing, exchanges: 0 })
     }
 
@@ -127,6 +119,7 @@ impl Hearing {
         let table = &mut self.table;
         self.assembler.tick(now, &mut |event: Event<'_>| table.event(event));
         self.tell(sink);
+        self.people.tick(now);
         self.evicted += self.assembler.take_evicted();
     }
 
@@ -142,46 +135,6 @@ impl Hearing {
                 Verdict::NotAnApi(_) => self.assembler.judge(id, Judgement::NotApi),
             }
         }
-    }
-}
-
-impl People {
-    /// Asks for a name while the process is there: many a client is gone a moment later.
-    fn note(&mut self, record: &Record<'_>) {
-        let Some(Thread { tgid, .. }) = record.thread else { return };
-        match &record.what {
-            What::Open(open) if !open.comm.is_empty() => {
-                if self.names.process(tgid).is_none() {
-                    let service = Arc::from(open.comm.as_str());
-                    self.brief.insert(tgid, Arc::new(Process { pid: tgid, service }));
-                }
-            }
-            What::Exec { .. } => self.names.forget(tgid),
-            What::Open(_)
-            | What::Data { .. }
-            | What::End { .. }
-            | What::Close { .. }
-            | What::Error { .. } => {}
-            What::Exit => {
-                // A late exchange may still name it; the number is not used again for a while.
-                if self.brief.len() > 4096 {
-                    self.brief.clear();
-                }
-            }
-        }
-    }
-
-    fn peer(&mut self, end: &End) -> Peer {
-        let process = end.owner.as_ref().and_then(|owner| self.process(owner.pid, owner.comm.as_deref()));
-        Peer { address: end.address.clone(), process }
-    }
-
-    fn process(&mut self, pid: u32, comm: Option<&str>) -> Option<Arc<Process>> {
-        if let Some(brief) = self.brief.get(&pid) {
-            return Some(Arc::clone(brief));
-        }
-        let named = self.names.process(pid);
-        named.or_else(|| comm.map(|comm| Arc::new(Process { pid, service: comm.into() })))
     }
 }
 
