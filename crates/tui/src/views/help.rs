@@ -35,15 +35,17 @@ pub(crate) fn hints(theme: Theme, width: usize) -> Line<'static> {
     Line::from(spans)
 }
 
-/// A box over the view; on a wide terminal keys and legend stand side by side.
+/// A box over the view; the legend stands beside the keys, or below, or is left out where there is no room.
 pub(crate) fn render(theme: Theme, area: Rect, buffer: &mut Buffer) {
     let keys = keys(theme);
     let legend = legend(theme);
-    let wide = area.width >= 110;
-    let lines: Vec<Line<'_>> = if wide {
+    let stacked = keys.len() + 1 + legend.len() + 2;
+    let lines: Vec<Line<'_>> = if area.width >= 110 {
         beside(keys, legend)
-    } else {
+    } else if stacked <= usize::from(area.height) {
         keys.into_iter().chain([Line::default()]).chain(legend).collect()
+    } else {
+        keys
     };
     let width = lines.iter().map(Line::width).max().unwrap_or(0) + 4;
     let area = centred(area, width, lines.len() + 2);
