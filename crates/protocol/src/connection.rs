@@ -1,0 +1,280 @@
+use crate::{
+    detect::{ENOUGH, signature},
+    held::Held,
+    http1::{self, Detected, Http1},
+    observer::{Handover, Observer, Skipped, Upgrade},
+};
+use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
+
+/// Joined mid-stream, this many arrivals without the start of a message are enough to give up.
+const MAX_STRIKES: u16 = 256;
+
+/// How much one connection may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one message head; of a longer one only the first line and what came within are used.
+    pub head: usize,
+    /// Bytes kept of one body.
+    pub body: usize,
+    /// Pipelined requests awaiting an answer; with more, pairing starts over.
+    pub pending: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head: 64 * 1024, body: 64 * 1024, pending: 128 }
+    }
+}
+
+/// What is known of a connection before its first byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// The connection was seen to open, by [`Side::A`]: what comes first is the first there is.
+    pub opener_known: bool,
+    /// The bytes are the plaintext of TLS: the scheme is `https`.
+    pub tls: bool,
+}
+
+/// What a connection speaks, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Too little was seen.
+    Undecided,
+    /// A protocol that is read: `http`.
+    Speaks(&'static str),
+    /// Nothing here is an API call that could be read. Further bytes cost nothing and need not be delivered.
+    NotAnApi(&'static str),
+}
+
+/// One observed connection, both directions.
+pub struct Connection {
+    limits: Limits,
+    hint: Hint,
+    skipped: Skipped,
+    state: State,
+}
+
+enum State {
+    Detecting(Option<Box<Detecting>>),
+    Speaking(Box<dyn Observer>),
+    Ignored(&'static str),
+}
+
+/// What is held of a connection until it is known what it speaks.
+#[derive(Default)]
+struct Detecting {
+    held: Held,
+    /// How far each side's first line was searched for its end.
+    scanned: [usize; 2],
+    strikes: u16,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen yet.
+    pub fn new(limits: Limits, hint: Hint) -> Self {
+        Self { limits, hint, skipped: Skipped::default(), state: State::Detecting(None) }
+    }
+
+    /// Bytes that `from` sent, following directly on those before.
+    pub fn data(&mut self, from: Side, time: Timestamp, bytes: &[u8], out: &mut Vec<Observation>) {
+        match &mut self.state {
+            State::Ignored(_) => {}
+            State::Speaking(observer) => {
+                if let Some(handover) = observer.data(from, time, bytes, out) {
+                    self.hand_over(handover, out);
+                }
+            }
+            State::Detecting(_) => self.detect(from, time, bytes, out),
+        }
+    }
+
+    /// Bytes that `from` sent and that were not seen: how many, if that is known.
+    pub fn gap(&mut self, from: Side, time: Timestamp, length: Option<u64>, out: &mut Vec<Observation>) {
+        if length == Some(0) {
+            return;
+        }
+        match &mut self.state {
+            State::Ignored(_) => {}
+            State::Speaking(observer) => observer.gap(from, time, length, out),
+            State::Detecting(detecting) => {
+                self.hint.opener_known = false;
+                if let Some(detecting) = detecting {
+                    detecting.forget(from);
+                }
+            }
+        }
+    }
+
+    /// `from` sends no more.
+    pub fn end(&mut self, from: Side, time: Timestamp, out: &mut Vec<Observation>) {
+        if let State::Speaking(observer) = &mut self.state {
+            observer.end(from, time, out);
+        }
+    }
+
+    /// The connection is over. What still waits for an answer is reported without one.
+    pub fn close(&mut self, time: Timestamp, cause: CloseCause, out: &mut Vec<Observation>) {
+        match &mut self.state {
+            State::Ignored(_) => {}
+            State::Speaking(observer) => observer.close(time, cause, out),
+            State::Detecting(detecting) => *detecting = None,
+        }
+    }
+
+    /// What it speaks. Decided within the first bytes, or, joined mid-stream, at the first message.
+    pub fn verdict(&self) -> Verdict {
+        match &self.state {
+            State::Detecting(_) => Verdict::Undecided,
+            State::Speaking(observer) => Verdict::Speaks(observer.name()),
+            State::Ignored(name) => Verdict::NotAnApi(name),
+        }
+    }
+
+    /// What was seen but did not become an exchange.
+    pub fn skipped(&self) -> Skipped {
+        let mut sum = self.skipped;
+        if let State::Speaking(observer) = &self.state {
+            sum.add(observer.skipped());
+        }
+        sum
+    }
+
+    /// Heap bytes this connection holds, about.
+    pub fn retained(&self) -> usize {
+        match &self.state {
+            State::Ignored(_) | State::Detecting(None) => 0,
+            State::Detecting(Some(detecting)) => size_of::<Detecting>() + detecting.held.retained(),
+            State::Speaking(observer) => size_of_val(&**observer) + observer.retained(),
+        }
+    }
+
+    fn detect(&mut self, from: Side, time: Timestamp, bytes: &[u8], out: &mut Vec<Observation>) {
+        let State::Detecting(slot) = &mut self.state else { return };
+        let mut fresh = slot.as_ref().is_none_or(|detecting| detecting.held.side(from).is_empty());
+        let mut decision = if fresh {
+            look(bytes, &mut 0)
+        } else {
+            let detecting = slot.get_or_insert_default();
+            detecting.look_again(from, time, bytes, self.limits.head)
+        };
+        if matches!(decision, Look::Other(None)) && !fresh && !self.hint.opener_known {
+            // What was held was the middle of something; these bytes may yet be the start of a message.
+            slot.get_or_insert_default().forget(from);
+            decision = look(bytes, &mut 0);
+            fresh = true;
+        }
+        match decision {
+            Look::Http(role) => {
+                let client = if role == Role::Client { from } else { from.other() };
+                // Held bytes are in the box already unless these are the first of their side.
+                let mut held = slot.take().unwrap_or_default();
+                let direct = held.held.is_empty();
+                if !direct && fresh && !held.held.push(from, time, bytes, usize::MAX) {
+                    held.held.forget(from.other());
+                }
+                self.start(client);
+                if direct {
+                    self.data(from, time, bytes, out);
+                } else {
+                    self.replay(&held.held, out);
+                }
+            }
+            Look::More => {
+                let detecting = slot.get_or_insert_default();
+                if fresh && !detecting.held.push(from, time, bytes, self.limits.head) {
+                    self.strike(from, None);
+                }
+            }
+            Look::Other(name) => self.strike(from, name),
+        }
+    }
+
+    fn start(&mut self, client: Side) {
+        self.state = State::Speaking(Box::new(Http1::new(self.limits, self.hint, client)));
+    }
+
+    /// These bytes start no message we read. From the start of a connection that settles it; joined mid-stream they
+    /// may be the middle of one.
+    fn strike(&mut self, from: Side, name: Option<&'static str>) {
+        let State::Detecting(slot) = &mut self.state else { return };
+        let detecting = slot.get_or_insert_default();
+        detecting.strikes += 1;
+        if name.is_some() || self.hint.opener_known || detecting.strikes >= MAX_STRIKES {
+            self.state = State::Ignored(name.unwrap_or("unknown"));
+        } else {
+            detecting.forget(from);
+        }
+    }
+
+    fn hand_over(&mut self, handover: Handover, out: &mut Vec<Observation>) {
+        self.skipped = self.skipped();
+        match handover.to {
+            Upgrade::Protocol(name) => self.state = State::Ignored(name),
+            Upgrade::Tunnel => {
+                self.state = State::Detecting(None);
+                self.hint.opener_known = true;
+                self.replay(&handover.rest, out);
+            }
+        }
+    }
+
+    fn replay(&mut self, held: &Held, out: &mut Vec<Observation>) {
+        for (from, time, bytes) in held.iter() {
+            self.data(from, time, bytes, out);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Client,
+    Server,
+}
+
+enum Look {
+    Http(Role),
+    More,
+    Other(Option<&'static str>),
+}
+
+impl Detecting {
+    /// Bytes of a side that has some waiting already.
+    fn look_again(&mut self, from: Side, time: Timestamp, bytes: &[u8], limit: usize) -> Look {
+        if !self.held.push(from, time, bytes, limit) {
+            return Look::Other(None);
+        }
+        match self.scanned.get_mut(from.index()) {
+            Some(scanned) => look(self.held.side(from), scanned),
+            None => Look::Other(None),
+        }
+    }
+
+    fn forget(&mut self, from: Side) {
+        self.held.forget(from);
+        if let Some(scanned) = self.scanned.get_mut(from.index()) {
+            *scanned = 0;
+        }
+    }
+}
+
+fn look(first: &[u8], scanned: &mut usize) -> Look {
+    match http1::detect(first, scanned) {
+        Detected::Request => Look::Http(Role::Client),
+        Detected::Response => Look::Http(Role::Server),
+        Detected::NeedMore => Look::More,
+        Detected::No => match signature(first) {
+            None if first.len() < ENOUGH => Look::More,
+            name => Look::Other(name),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+
+    #[test]
+    fn is_small_when_idle() {
+        assert!(size_of::<Connection>() <= 72, "{}", size_of::<Connection>());
+    }
+}

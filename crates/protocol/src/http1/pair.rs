@@ -1,0 +1,509 @@
+//! Requests and responses into exchanges.
+//!
+//! The k-th request is answered by the k-th response (RFC 9112 §9.3.2) as long as nothing of either was missed. After
+//! a loss, and when joined mid-stream, pairing rests on one thing only: without pipelining a new request means that
+//! what came before it is over. Where not even that is certain a request is reported without a response.
+
+use super::{
+    body::{Capture, Framing},
+    head::{Ambiguous, RequestHead, ResponseHead},
+};
+use crate::{Hint, Limits, Skipped};
+use overhear_exchange::{
+    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
+};
+use std::{collections::VecDeque, time::Duration};
+
+/// On a connection that pipelines (or whose framing was ambiguous) only so long a silence shows that all is answered.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Requests in order, each with what is known of its response.
+pub(super) struct Pair {
+    limits: Limits,
+    client: Side,
+    scheme: Scheme,
+    pending: VecDeque<Box<Pending>>,
+    trust: Trust,
+    /// A new request does not mean here that the previous ones are answered.
+    pipelines: bool,
+    last_heard: Timestamp,
+    pub(super) skipped: Skipped,
+}
+
+/// How far order can be relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// The next response answers the oldest waiting request.
+    Certain,
+    /// Requests were missed. Once the server was `heard` with nothing left to answer, what it owed for them is over
+    /// with the next request. `owes`: whole requests may be among the missed, not just the rest of one.
+    Doubt { heard: bool, owes: bool },
+    /// One request was seen since. `heard`: the server has sent something that was not the start of a response.
+    Anchored { heard: bool },
+}
+
+struct Pending {
+    head: RequestHead,
+    time: Timestamp,
+    /// When its last byte came, as far as it has.
+    last: Timestamp,
+    progress: Progress,
+    body: Capture,
+    reply: Reply,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Underway,
+    Whole,
+    /// Its end was not seen.
+    Lost,
+}
+
+enum Reply {
+    Awaited,
+    Underway(Response),
+    Whole(Response),
+    /// It was, or may have been, missed.
+    Missed(Option<Response>),
+}
+
+struct Response {
+    head: ResponseHead,
+    first: Timestamp,
+    last: Timestamp,
+    body: Capture,
+}
+
+/// What to make of a response's head.
+pub(super) enum Answer {
+    /// Its body follows.
+    Final(Framing),
+    /// 1xx: nothing of the body, more to come.
+    Interim,
+    /// HTTP ends here: CONNECT was granted, or the protocol is switched.
+    Switch(&'static str),
+    /// It answers CONNECT with success.
+    Tunnel,
+    /// It answers nothing that was seen.
+    Unsolicited,
+    /// Its end is not certain.
+    Ambiguous,
+}
+
+/// Why no more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// That is known.
+    Error(ErrorType),
+    /// The capture ended, not the connection.
+    Unknown,
+}
+
+impl Pair {
+    pub(super) fn new(limits: Limits, hint: Hint, client: Side) -> Self {
+        let trust =
+            if hint.opener_known { Trust::Certain } else { Trust::Doubt { heard: true, owes: false } };
+        Self {
+            limits,
+            client,
+            scheme: if hint.tls { Scheme::Https } else { Scheme::Http },
+            pending: VecDeque::new(),
+            trust,
+            pipelines: false,
+            last_heard: Timestamp::default(),
+            skipped: Skipped::default(),
+        }
+    }
+
+    /// A request's head.
+    pub(super) fn request(&mut self, head: RequestHead, started: Timestamp, time: Timestamp) -> Admission {
+        let waiting = self.pending.iter().any(|p| matches!(p.reply, Reply::Awaited | Reply::Underway(_)));
+        let settled = !self.pipelines || started.since(self.last_heard) >= QUIET;
+        let (reply, admission) = match self.trust {
+            Trust::Certain => {
+                self.pipelines |= waiting;
+                (Reply::Awaited, Admission::Taken)
+            }
+            Trust::Doubt { heard: true, .. } if !waiting && settled => {
+                self.trust = Trust::Anchored { heard: false };
+                (Reply::Awaited, Admission::Anchor)
+            }
+            Trust::Doubt { .. } => {
+                self.pipelines |= waiting;
+                self.trust = Trust::Doubt { heard: false, owes: true };
+                (Reply::Missed(None), Admission::Taken)
+            }
+            Trust::Anchored { heard: true } if settled => {
+                self.trust = Trust::Anchored { heard: false };
+                (Reply::Awaited, Admission::Replaces)
+            }
+            Trust::Anchored { .. } => {
+                self.pipelines = true;
+                self.trust = Trust::Doubt { heard: false, owes: true };
+                (Reply::Missed(None), Admission::Replaces)
+            }
+        };
+        self.pending.push_back(Box::new(Pending {
+            head,
+            time: started,
+            last: time,
+            progress: Progress::Underway,
+            body: Capture::default(),
+            reply,
+        }));
+        admission
+    }
+
+    /// Content of the last request.
+    pub(super) fn request_content(&mut self, time: Timestamp, content: &[u8]) {
+        let limit = self.limits.body;
+        if let Some(pending) = self.sending() {
+            pending.body.push(content, limit);
+            pending.last = time;
+        }
+    }
+
+    /// The last request is whole.
+    pub(super) fn request_ended(&mut self, time: Timestamp, out: &mut Vec<Observation>) {
+        if let Some(pending) = self.sending() {
+            pending.progress = Progress::Whole;
+            pending.last = time;
+        }
+        self.report_last(out);
+    }
+
+    /// Content of the last request was not seen: so many bytes.
+    pub(super) fn request_gap(&mut self, time: Timestamp, length: u64) {
+        if let Some(pending) = self.sending() {
+            pending.body.lose(length);
+            pending.last = time;
+        }
+    }
+
+    /// The client's place is lost. `owes`: whole requests may have gone unseen.
+    pub(super) fn lose_client(&mut self, time: Timestamp, owes: bool, out: &mut Vec<Observation>) {
+        self.skipped.desyncs = self.skipped.desyncs.saturating_add(1);
+        if let Some(pending) = self.sending() {
+            pending.progress = Progress::Lost;
+            pending.last = time;
+            pending.body.lose_some();
+        }
+        if matches!(self.trust, Trust::Anchored { .. }) {
+            self.miss_all();
+        }
+        self.report_last(out);
+        let heard = self.pending.is_empty() && !owes && self.trust == Trust::Certain;
+        self.trust = Trust::Doubt { heard, owes };
+        self.report(out);
+    }
+
+    /// Bytes while the client's place is lost: they belong to the request whose end was not seen, if any does.
+    pub(super) fn client_heard(&mut self, time: Timestamp, lost: bool) {
+        if let Some(pending) = self.pending.back_mut()
+            && lost
+            && pending.progress == Progress::Lost
+            && matches!(pending.reply, Reply::Awaited)
+        {
+            pending.last = time;
+        }
+    }
+
+    /// Either end was active. Called after the bytes have been read, so that silence before them shows.
+    pub(super) fn active(&mut self, time: Timestamp) {
+        self.last_heard = self.last_heard.max(time);
+    }
+
+    /// The server was active without a response that could be told.
+    pub(super) fn server_heard(&mut self) {
+        let answered = !self.pending.iter().any(|p| matches!(p.reply, Reply::Awaited | Reply::Underway(_)));
+        match &mut self.trust {
+            Trust::Certain => {}
+            Trust::Doubt { heard, .. } => *heard |= answered,
+            Trust::Anchored { heard } => *heard = true,
+        }
+    }
+
+    /// A response's head.
+    pub(super) fn response(&mut self, head: ResponseHead, first: Timestamp, time: Timestamp) -> Answer {
+        let Some(pending) = self.pending.front_mut().filter(|p| matches!(p.reply, Reply::Awaited)) else {
+            self.skipped.unsolicited = self.skipped.unsolicited.saturating_add(1);
+            if self.trust == Trust::Certain {
+                self.trust = Trust::Doubt { heard: true, owes: false };
+            }
+            return Answer::Unsolicited;
+        };
+        if matches!(self.trust, Trust::Anchored { .. }) {
+            self.trust = Trust::Certain;
+        }
+        if head.is_interim() {
+            return Answer::Interim;
+        }
+        let method = &pending.head.method;
+        let answer = match head.status {
+            101 => Answer::Switch(head.upgrade.unwrap_or("unknown")),
+            200..=299 if *method == overhear_exchange::Method::Connect => Answer::Tunnel,
+            _ => match head.framing(method) {
+                Ok(framing) => Answer::Final(framing),
+                Err(Ambiguous) => Answer::Ambiguous,
+            },
+        };
+        let mut response = Response { head, first, last: time, body: Capture::default() };
+        if matches!(answer, Answer::Ambiguous) {
+            response.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
+            response.body.lose_some();
+        }
+        pending.reply = Reply::Underway(response);
+        answer
+    }
+
+    /// Content of the response.
+    pub(super) fn response_content(&mut self, time: Timestamp, content: &[u8]) {
+        let limit = self.limits.body;
+        if let Some(response) = self.receiving() {
+            response.body.push(content, limit);
+            response.last = time;
+        }
+    }
+
+    /// Content of the response was not seen: so many bytes, if that is known.
+    pub(super) fn response_gap(&mut self, time: Timestamp, length: Option<u64>) {
+        if let Some(response) = self.receiving() {
+            match length {
+                Some(length) => response.body.lose(length),
+                None => response.body.lose_some(),
+            }
+            response.last = time;
+        }
+    }
+
+    /// The response is whole; its last byte came at `time`, or when the last content did.
+    pub(super) fn response_ended(&mut self, time: Option<Timestamp>, out: &mut Vec<Observation>) {
+        if let Some(pending) = self.pending.front_mut() {
+            pending.reply = match std::mem::replace(&mut pending.reply, Reply::Awaited) {
+                Reply::Underway(mut response) => {
+                    response.last = time.unwrap_or(response.last);
+                    Reply::Whole(response)
+                }
+                other => other,
+            };
+        }
+        self.report(out);
+        if let Trust::Doubt { heard, owes: false } = &mut self.trust {
+            *heard |= self.pending.is_empty();
+        }
+    }
+
+    /// The server's place is lost: no waiting request can be sure of its response.
+    pub(super) fn lose_server(&mut self, out: &mut Vec<Observation>) {
+        self.skipped.desyncs = self.skipped.desyncs.saturating_add(1);
+        // Where the server owes answers to requests that went unseen, the loss may have been of a seen one's answer.
+        let owes = self.trust == Trust::Doubt { heard: false, owes: true } && !self.awaits_nothing();
+        self.miss_all();
+        self.report(out);
+        self.trust = Trust::Doubt { heard: !owes, owes };
+    }
+
+    /// What the server sent is no response to the oldest waiting request, or no whole one.
+    pub(super) fn invalid_response(&mut self, out: &mut Vec<Observation>) {
+        if self.trust == Trust::Certain
+            && let Some(pending) = self.pending.pop_front()
+        {
+            match pending.reply {
+                Reply::Awaited | Reply::Underway(_) => {
+                    out.push(self.observe(*pending, Some(ErrorType::InvalidResponse)));
+                }
+                Reply::Whole(_) | Reply::Missed(_) => self.pending.push_front(pending),
+            }
+        }
+    }
+
+    /// No more comes from the server: everything waiting is reported.
+    pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
+        let unsure = matches!(self.trust, Trust::Anchored { heard: true });
+        for pending in std::mem::take(&mut self.pending) {
+            let error = match (&pending.reply, cut) {
+                (Reply::Awaited | Reply::Underway(_), Cut::Error(error)) if !unsure => Some(error),
+                (Reply::Awaited | Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_), _) => None,
+            };
+            out.push(self.observe(*pending, error));
+        }
+    }
+
+    /// The oldest request without its response, and everything after it, is given up on.
+    pub(super) fn replace_anchor(&mut self, out: &mut Vec<Observation>) {
+        if let Some(newest) = self.pending.pop_back() {
+            self.miss_all();
+            self.report(out);
+            self.pending.push_back(newest);
+        }
+    }
+
+    /// More requests wait than may.
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() > self.limits.pending
+    }
+
+    /// Pairing starts over on a connection with many requests in flight.
+    pub(super) fn start_over(&mut self, out: &mut Vec<Observation>) {
+        self.pipelines = true;
+        self.lose_server(out);
+        self.trust = Trust::Doubt { heard: false, owes: true };
+    }
+
+    /// The last request says two things about its length; what else it carries is not known.
+    pub(super) fn ambiguous_request(&mut self, time: Timestamp, out: &mut Vec<Observation>) {
+        self.pipelines = true;
+        if let Some(pending) = self.sending() {
+            pending.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
+        }
+        self.lose_client(time, false, out);
+    }
+
+    pub(super) fn is_certain(&self) -> bool {
+        self.trust == Trust::Certain
+    }
+
+    /// No request waits for a response that has not begun.
+    pub(super) fn awaits_nothing(&self) -> bool {
+        !self.pending.iter().any(|p| matches!(p.reply, Reply::Awaited))
+    }
+
+    /// The last request may end HTTP on this connection, and its answer is not known yet.
+    pub(super) fn may_switch(&self) -> bool {
+        self.pending.back().is_some_and(|p| {
+            p.head.may_switch && p.progress == Progress::Whole && matches!(p.reply, Reply::Awaited)
+        })
+    }
+
+    pub(super) fn retained(&self) -> usize {
+        let slots = self.pending.capacity() * size_of::<Box<Pending>>();
+        self.pending.iter().map(|pending| pending.retained()).sum::<usize>() + slots
+    }
+
+    fn sending(&mut self) -> Option<&mut Pending> {
+        self.pending.back_mut().map(|p| &mut **p).filter(|p| p.progress == Progress::Underway)
+    }
+
+    fn receiving(&mut self) -> Option<&mut Response> {
+        match &mut self.pending.front_mut()?.reply {
+            Reply::Underway(response) => Some(response),
+            Reply::Awaited | Reply::Whole(_) | Reply::Missed(_) => None,
+        }
+    }
+
+    fn miss_all(&mut self) {
+        for pending in &mut self.pending {
+            pending.reply = match std::mem::replace(&mut pending.reply, Reply::Awaited) {
+                Reply::Awaited => Reply::Missed(None),
+                Reply::Underway(response) => Reply::Missed(Some(response)),
+                other @ (Reply::Whole(_) | Reply::Missed(_)) => other,
+            };
+        }
+    }
+
+    /// Reports what is done, oldest first.
+    fn report(&mut self, out: &mut Vec<Observation>) {
+        while let Some(pending) = self.pending.pop_front() {
+            if !pending.is_done() {
+                self.pending.push_front(pending);
+                break;
+            }
+            self.emit(*pending, out);
+        }
+        // An idle connection is not to remember its busiest moment.
+        if self.pending.is_empty() && self.pending.capacity() > 8 {
+            self.pending = VecDeque::new();
+        }
+    }
+
+    /// Reports the last request if it is done, even before those that still wait.
+    fn report_last(&mut self, out: &mut Vec<Observation>) {
+        if let Some(pending) = self.pending.pop_back() {
+            if pending.is_done() {
+                self.emit(*pending, out);
+            } else {
+                self.pending.push_back(pending);
+            }
+        }
+    }
+
+    fn emit(&mut self, pending: Pending, out: &mut Vec<Observation>) {
+        if matches!(pending.reply, Reply::Missed(None)) {
+            self.skipped.unmatched = self.skipped.unmatched.saturating_add(1);
+        }
+        out.push(self.observe(pending, None));
+    }
+
+    fn observe(&self, pending: Pending, error: Option<ErrorType>) -> Observation {
+        let Pending { head, time, last, progress, body, reply } = pending;
+        let (response, answered) = match reply {
+            Reply::Awaited | Reply::Missed(None) => (None, false),
+            Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
+            Reply::Whole(response) => (Some(response), true),
+        };
+        let mut anomalies = head.anomalies;
+        for anomaly in response.iter().flat_map(|response| &response.head.anomalies) {
+            if !anomalies.contains(anomaly) {
+                anomalies.push(*anomaly);
+            }
+        }
+        let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
+        let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
+        let status = response.as_ref().map(|response| response.head.status);
+        let (response_headers, response_body) = response.map_or_else(
+            || (Headers::default(), Body { complete: false, ..Body::default() }),
+            |r| (r.head.headers, r.body.into_body(answered, r.head.codings)),
+        );
+        let http = Http {
+            version: head.version,
+            scheme: head.target.scheme.unwrap_or(self.scheme),
+            method: head.method,
+            authority: head.target.authority,
+            path: head.target.path,
+            query: head.target.query,
+            status,
+            request_headers: head.headers,
+            response_headers,
+            request_body: body.into_body(progress == Progress::Whole, head.codings),
+            response_body,
+            anomalies,
+        };
+        let detail = Detail::Http(Box::new(http));
+        Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
+    }
+}
+
+/// What becomes of a request's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It goes on as before.
+    Taken,
+    /// The first since a loss: the next response to start is its own.
+    Anchor,
+    /// It shows that the one before will not be paired any more.
+    Replaces,
+}
+
+impl Pending {
+    fn is_done(&self) -> bool {
+        let ended = self.progress != Progress::Underway;
+        ended && matches!(self.reply, Reply::Whole(_) | Reply::Missed(_))
+    }
+
+    fn retained(&self) -> usize {
+        let response = match &self.reply {
+            Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => {
+                r.body.retained() + headers_size(&r.head.headers)
+            }
+            Reply::Awaited | Reply::Missed(None) => 0,
+        };
+        let target = self.head.target.path.len() + self.head.target.query.as_ref().map_or(0, |q| q.len());
+        size_of::<Self>() + self.body.retained() + headers_size(&self.head.headers) + target + response
+    }
+}
+
+fn headers_size(headers: &Headers) -> usize {
+    // Each field's place takes up to sixteen bytes beside its text.
+    headers.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
+}
