@@ -1,6 +1,7 @@
 //! Errors behind a 2xx: what the top level of a JSON body says.
 
 use memchr::memmem;
+use std::sync::LazyLock;
 
 /// True when the body is a JSON object whose top level says that the call failed: a non-empty `errors`, a non-empty
 /// `error`, `"success": false` or `"ok": false`.
@@ -8,11 +9,15 @@ use memchr::memmem;
 /// The body may be cut off; what comes before the cut counts. Only members of the top level count: an `error`
 /// deeper inside is data.
 pub fn says_error(body: &[u8]) -> bool {
-    if ![&b"\"error"[..], b"\"ok\"", b"\"success\""].iter().any(|key| memmem::find(body, key).is_some()) {
+    if KEYS.iter().all(|key| key.find(body).is_none()) {
         return false;
     }
     Reader { rest: body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body) }.object_says_error().unwrap_or(false)
 }
+
+/// Without one of these no member can say so; most bodies are done with here.
+static KEYS: LazyLock<[memmem::Finder<'static>; 3]> =
+    LazyLock::new(|| ["\"error", "\"ok\"", "\"success\""].map(memmem::Finder::new));
 
 /// Reads the members of one object; `None` where the text ends or is no JSON.
 struct Reader<'a> {
