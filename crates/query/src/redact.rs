@@ -116,8 +116,10 @@ pub fn query(query: &str) -> Cow<'_, str> {
     out.into()
 }
 
+type Field<'a> = (&'a [u8], Cow<'a, [u8]>);
+
 fn mask_headers(headers: &mut Headers) {
-    let masked: SmallVec<[(&[u8], Cow<'_, [u8]>); 16]> = headers
+    let masked: SmallVec<[Field<'_>; 16]> = headers
         .iter()
         .map(|(name, value)| (name, masked_header(name, value).map_or(Cow::Borrowed(value), Cow::Owned)))
         .collect();

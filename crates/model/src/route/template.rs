@@ -89,7 +89,8 @@ fn write_segment<'a>(
         return Before::Nameless;
     }
     out.push_str(segment);
-    if dated_version || is_route_version(segment.as_bytes()) {
+    let numbered = segment.bytes().any(|b| b.is_ascii_digit());
+    if dated_version || (numbered && is_route_version(segment.as_bytes())) {
         return Before::Nameless;
     }
     Before::Literal(segment)
@@ -191,8 +192,10 @@ fn write_name(class: ValueClass, before: Before<'_>, out: &mut String) {
 /// True when the placeholder that begins at `open` has a name an earlier one has.
 fn is_taken(out: &str, start: usize, open: usize) -> bool {
     let (Some(earlier), Some(name)) = (out.get(start..open), out.get(open..)) else { return false };
-    memchr::memmem::find_iter(earlier.as_bytes(), name.as_bytes())
-        .any(|at| earlier.as_bytes().get(at + name.len()) == Some(&b'}'))
+    let ends_there =
+        |rest: &[u8]| rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"}"));
+    memchr::memchr_iter(b'{', earlier.as_bytes())
+        .any(|at| earlier.as_bytes().get(at..).is_some_and(ends_there))
 }
 
 #[cfg(test)]
