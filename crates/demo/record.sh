@@ -14,7 +14,8 @@ dump=$!
 sleep 1
 "$shop" --port "$base" --for "$seconds" >/dev/null
 sleep 1
-kill -INT "$dump"
+kill "$dump"
 wait "$dump" || true
-zstd -19 --ultra --force --quiet "$capture" -o assets/shop.pcap.zst
+# Through pipes, so that the file is not owned by the user that tcpdump changes to.
+zstd -19 --quiet --stdout <"$capture" >assets/shop.pcap.zst
 ls -l assets/shop.pcap.zst

@@ -23,7 +23,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { base_port: None, pace: 20.0 }
+        Self { base_port: None, pace: 22.0 }
     }
 }
 

@@ -86,9 +86,9 @@ impl Customer {
         let category = ["kitchen", "garden", "office", "toys", "sport"];
         let category = self.chance.favourite(&category).copied().unwrap_or("toys");
         let page = 1 + self.chance.below(4);
-        let limit = match self.chance.below(30) {
-            0 => 600,
-            1..=4 => 100,
+        let limit = match self.chance.below(24) {
+            0..=1 => 600,
+            2..=5 => 100,
             _ => 20,
         };
         self.get(&format!("/api/products?category={category}&page={page}&limit={limit}")).await;

@@ -163,9 +163,9 @@ const BY_IMPORTANCE: [Column; 13] = [
     Column::Service,
     Column::P50,
     Column::Seen,
+    Column::Hidden,
     Column::P99,
     Column::Sparkline,
-    Column::Hidden,
     Column::Calls,
 ];
 
@@ -175,7 +175,7 @@ fn columns(width: usize, rows: &[&LiveRow]) -> Vec<(Column, usize)> {
         rows.iter().map(|row| text::width(&text::clean(text(&row.row.id)))).max().unwrap_or(0)
     };
     let route = longest(|id| &id.route);
-    let least = route.clamp(5, (width / 4).max(26));
+    let least = route.clamp(5, (width / 5).max(26));
     let mut taken = Vec::new();
     let mut used = 0;
     for column in BY_IMPORTANCE {
