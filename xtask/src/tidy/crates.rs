@@ -18,6 +18,7 @@ const TABLE: [(&str, &[&str]); 15] = [
         "overhear-pipeline",
         &[
             "overhear-exchange",
+            "overhear-probe",
             "overhear-capture",
             "overhear-stream",
             "overhear-protocol",

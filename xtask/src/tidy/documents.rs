@@ -22,18 +22,22 @@ fn dependencies(files: &[File]) -> Vec<Complaint> {
         .take_while(|(_, line)| !line.starts_with('['))
         .filter_map(|(number, line)| Some((number, line.split_once(" = ")?.0)))
         .filter(|(_, name)| !name.starts_with("overhear-"))
-        .filter(|(_, name)| !decided.is_some_and(|file| file.text.contains(&format!("| `{name}` |"))))
+        .filter(|(_, name)| !decided.is_some_and(|file| file.text.contains(&format!("`{name}`"))))
         .map(|(number, name)| {
             Complaint::at(manifest, number, format!("{name} has no line in docs/decisions/dependencies.md"))
         })
         .collect()
 }
 
-/// Every loss reason and every `error.type` is in the user guide.
+/// Every loss reason, `error.type` and attribute is in the user guide.
 fn reasons(files: &[File]) -> Vec<Complaint> {
     let guide: String =
         files.iter().filter(|file| file.path.starts_with(GUIDE)).map(|f| f.text.as_str()).collect();
-    let sources = ["crates/exchange/src/statistics.rs", "crates/exchange/src/error_type.rs"];
+    let sources = [
+        "crates/exchange/src/statistics.rs",
+        "crates/exchange/src/error_type.rs",
+        "crates/query/src/attributes.rs",
+    ];
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| sources.contains(&file.path.as_str())) {
         for (number, line) in file.shipped() {
@@ -46,8 +50,12 @@ fn reasons(files: &[File]) -> Vec<Complaint> {
     complaints
 }
 
-/// The text of one arm of the matches that name reasons.
+/// The text of one arm of the matches that name reasons, or of one line of the table of attributes.
 fn reason(line: &str) -> Option<&str> {
+    if let Some((name, text)) = line.trim().split_once(" = \"") {
+        let listed = name.chars().all(char::is_alphanumeric);
+        return listed.then(|| text.strip_suffix("\",")).flatten();
+    }
     let arm = line.trim().strip_prefix("Self::")?;
     let (_, text) = arm.split_once("=> ")?;
     let text = text.strip_prefix("f.write_str(").unwrap_or(text);
@@ -139,6 +147,8 @@ mod tests {
     fn every_reason_is_explained() {
         assert_eq!(reason("            Self::Fault => \"fault\","), Some("fault"));
         assert_eq!(reason("            Self::Timeout => f.write_str(\"timeout\"),"), Some("timeout"));
+        assert_eq!(reason("    Path = \"url.path\","), Some("url.path"));
+        assert_eq!(reason("        let a = \"url.path\";"), None);
         assert_eq!(reason("            Self::Status(status) => write!(f, \"{status}\"),"), None);
         let source = File::new("crates/exchange/src/statistics.rs", "Self::Fault => \"fault\",\n");
         assert_eq!(check(std::slice::from_ref(&source)).len(), 1);
@@ -150,7 +160,7 @@ mod tests {
         let manifest =
             File::new("Cargo.toml", "[workspace.dependencies]\nserde = \"1\"\n\n[profile]\nx = 1\n");
         assert_eq!(check(std::slice::from_ref(&manifest)).len(), 1);
-        let decided = File::new("docs/decisions/dependencies.md", "| `serde` | why |\n");
+        let decided = File::new("docs/decisions/dependencies.md", "* `serde`: why\n");
         assert_eq!(check(&[manifest, decided]), []);
     }
 }
