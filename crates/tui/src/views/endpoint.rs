@@ -135,14 +135,18 @@ fn head(app: &App, detail: &EndpointDetail, data: &Data, width: usize) -> Vec<Li
     let (row, theme) = (&detail.row, app.theme);
     let seen = units::age(data.now.since(row.last_seen));
     let first = time_of_day(row.first_seen, &app.zone, false);
-    let about = format!(
-        " {} · {} {} · {} in · {} out · first {first} · last {seen} ago",
-        text::clean(&row.id.service),
-        row.id.protocol,
-        row.id.direction.as_str(),
-        units::bytes(row.bytes_in),
-        units::bytes(row.bytes_out),
-    );
+    let mut about = vec![
+        format!(" {}", text::clean(&row.id.service)),
+        format!("{} {}", row.id.protocol, row.id.direction.as_str()),
+        format!("last {seen} ago"),
+        format!("{} in", units::bytes(row.bytes_in)),
+        format!("{} out", units::bytes(row.bytes_out)),
+        format!("first {first}"),
+    ];
+    while about.len() > 1 && text::width(&about.join(" · ")) > width {
+        about.pop();
+    }
+    let about = about.join(" · ");
     vec![
         title(&row.id, theme, width),
         Line::styled(text::shorten(&about, width), theme.dim),

@@ -184,7 +184,7 @@ fn columns(width: usize, rows: &[&LiveRow]) -> Vec<(Column, usize)> {
             Column::Direction => 1,
             Column::Service => longest(|id| &id.service).clamp(8, 18),
             Column::Method => longest(|id| &id.method).clamp(6, 8),
-            Column::Route => least.min(width.saturating_sub(46).max(12)),
+            Column::Route => least.min(width.saturating_sub(60).max(12)),
             Column::Errors => 13,
             Column::Hidden if rows.iter().all(|row| row.row.errors_hidden == 0) => 0,
             Column::Calls | Column::Rate | Column::Hidden => 6,
