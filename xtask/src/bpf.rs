@@ -19,8 +19,10 @@ pub(crate) enum Mode {
 pub(crate) const CLANG: &str = "clang-19";
 pub(crate) const STRIP: &str = "llvm-strip-19";
 
-const SOURCES: &str = "crates/probe/src/bpf";
-const OBJECTS: &str = "crates/probe/objects";
+/// clang runs in this folder: the names of the sources in the objects are relative to it.
+const CRATE: &str = "crates/probe";
+const SOURCES: &str = "src/bpf";
+const OBJECTS: &str = "objects";
 /// clang's name of the architecture in `bpf_tracing.h`, and Rust's.
 const ARCHITECTURES: [(&str, &str); 2] = [("x86", "x86_64"), ("arm64", "aarch64")];
 
@@ -37,7 +39,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
             let object = format!("{rust_name}/{}.o", source.trim_end_matches(".c"));
             let built = temporary.path().join(rust_name).join(object.rsplit('/').next().unwrap_or_default());
             compile(&source, clang_name, &built)?;
-            let kept = root().join(OBJECTS).join(&object);
+            let kept = root().join(CRATE).join(OBJECTS).join(&object);
             match mode {
                 Mode::Write => install(&built, &kept)?,
                 Mode::Check if same(&built, &kept)? => println!("{object}: as committed"),
@@ -57,7 +59,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 }
 
 fn sources() -> Result<Vec<String>> {
-    let folder = root().join(SOURCES);
+    let folder = root().join(CRATE).join(SOURCES);
     let mut names: Vec<String> = fs::read_dir(&folder)
         .map_err(at(&folder))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -65,7 +67,7 @@ fn sources() -> Result<Vec<String>> {
         .collect();
     names.sort();
     if names.is_empty() {
-        return Err(Error::Refused(format!("no kernel programs in {SOURCES}")));
+        return Err(Error::Refused(format!("no kernel programs in {CRATE}/{SOURCES}")));
     }
     Ok(names)
 }
@@ -74,7 +76,8 @@ fn compile(source: &str, architecture: &str, object: &Path) -> Result<()> {
     if let Some(folder) = object.parent() {
         fs::create_dir_all(folder).map_err(at(folder))?;
     }
-    let here = root().canonicalize().map_err(at(root()))?;
+    let folder = root().join(CRATE);
+    let here = folder.canonicalize().map_err(at(&folder))?;
     let mut clang = command(CLANG, &["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"]);
     clang
         .current_dir(&here)
