@@ -11,6 +11,7 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 /// How long `watch` may take to attach on a machine that is busy with other tests.
 const ATTACH: Duration = Duration::from_secs(20);
@@ -72,7 +73,7 @@ impl Said {
 
 /// Runs `overhear` to its end. It neither sees the user's settings nor leaves any.
 pub fn run<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Said> {
-    finish(start(arguments)?)
+    finish(command(arguments)?.spawn()?)
 }
 
 /// Runs `overhear` to its end with this on its standard input.
@@ -86,10 +87,6 @@ pub fn run_with_input<S: AsRef<OsStr>>(arguments: &[S], input: Vec<u8>) -> Resul
     let said = finish(child);
     writer.join().map_err(|_| "writer panicked")?;
     said
-}
-
-fn start<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Child> {
-    Ok(command(arguments)?.spawn()?)
 }
 
 fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Command> {
@@ -111,6 +108,7 @@ fn finish(child: Child) -> Result<Said> {
 #[derive(Debug)]
 pub struct Watch {
     child: Child,
+    folder: TempDir,
     out: Option<JoinHandle<std::io::Result<String>>>,
     err: Arc<Mutex<String>>,
     /// From the start of the process until it said that it listens.
@@ -121,8 +119,10 @@ impl Watch {
     /// Starts `overhear watch` and waits until it says `listening` on standard error.
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let begun = Instant::now();
-        let arguments: Vec<&str> = std::iter::once("watch").chain(arguments.iter().copied()).collect();
-        let mut child = start(&arguments)?;
+        let folder = tempfile::tempdir()?;
+        let mut command = command(&[&["watch"], arguments].concat())?;
+        // Several tests watch at once; none may answer for another.
+        let mut child = command.env("OVERHEAR_SOCKET", folder.path().join("live.sock")).spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;
         let err = child.stderr.take().ok_or("no standard error")?;
         let out = std::thread::spawn(move || {
@@ -139,9 +139,14 @@ impl Watch {
                 }
             }
         });
-        let mut watch = Self { child, out: Some(out), err: said, attached_in: Duration::ZERO };
+        let mut watch = Self { child, folder, out: Some(out), err: said, attached_in: Duration::ZERO };
         watch.wait_until_listening(begun)?;
         Ok(watch)
+    }
+
+    /// Where it answers other commands.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("live.sock")
     }
 
     /// The process id of `overhear`.
