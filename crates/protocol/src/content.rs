@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn text() -> Vec<u8> {
-        (0..4000_u32)
+        (0..20_000_u32)
             .flat_map(|i| format!("{{\"id\":{i},\"n\":{}}}\n", i.wrapping_mul(2_654_435_761)).into_bytes())
             .collect()
     }

@@ -47,7 +47,10 @@ pub(super) fn starts_like_request(line: &[u8]) -> bool {
     if method > MAX_METHOD || !line.first().is_some_and(u8::is_ascii_uppercase) {
         return false;
     }
-    match line.get(method..) {
+    let rest = line.get(method..).unwrap_or_default();
+    // One space is right; more are read all the same.
+    let extra = rest.iter().take_while(|b| **b == b' ').count().saturating_sub(1);
+    match rest.get(extra..) {
         Some([b' ', target, ..]) => matches!(target, b'/' | b'*' | b'[') || target.is_ascii_alphanumeric(),
         Some([b' '] | []) => true,
         Some(_) | None => false,

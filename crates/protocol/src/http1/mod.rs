@@ -109,11 +109,16 @@ impl Observer for Http1 {
 
 impl Http1 {
     pub(crate) fn new(limits: Limits, hint: Hint, client_side: Side) -> Self {
+        let (mut client, mut server) = (Lane::new(Kind::Requests), Lane::new(Kind::Responses));
+        if !hint.opener_known {
+            client.lose();
+            server.lose();
+        }
         Self {
             limits,
             client_side,
-            client: Lane::new(Kind::Requests),
-            server: Lane::new(Kind::Responses),
+            client,
+            server,
             pair: Pair::new(limits, hint, client_side),
             parked: None,
             ended: [false; 2],

@@ -1,0 +1,129 @@
+//! What every protocol has to hold, whatever it is. Each check runs an `observe` function, which feeds a transcript to
+//! a fresh observer and collects what it says, and panics with the case that broke the rule.
+#![expect(clippy::panic, reason = "a broken property fails the test that asked")]
+
+use crate::{
+    Transcript,
+    damage::{chunked, from_bytes, joined_late, with_gap},
+    render::{full_identity, render},
+};
+use overhear_exchange::{Side, observation::Observation};
+use proptest::{
+    collection::vec,
+    prelude::any,
+    strategy::Strategy,
+    test_runner::{Config, TestCaseError, TestError, TestRunner},
+};
+use std::fmt::Debug;
+
+/// However the bytes are cut, the same is observed.
+///
+/// # Panics
+/// When it is not.
+pub fn split_invariant(transcript: &Transcript, observe: impl Fn(&Transcript) -> Vec<Observation>) {
+    let all = |t: &Transcript| observe(t).iter().map(render).collect::<Vec<_>>();
+    let whole = all(transcript);
+    check(24, &vec(1_usize..90, 1..12), |sizes| same(&whole, &all(&chunked(transcript, sizes))));
+    check(1, &vec(1_usize..2, 1..2), |sizes| same(&whole, &all(&chunked(transcript, sizes))));
+}
+
+/// Whatever range of either end's bytes is missed, an exchange reported with its whole response is one that happened.
+///
+/// # Panics
+/// When one did not.
+pub fn gap_sound(transcript: &Transcript, cases: u32, observe: impl Fn(&Transcript) -> Vec<Observation>) {
+    let reference = |sizes| -> Vec<String> {
+        observe(transcript).iter().map(|observation| full_identity(observation, sizes)).collect()
+    };
+    let (with_sizes, without) = (reference(true), reference(false));
+    check(cases, &(any::<bool>(), 0.0..1.0, 0.0..1.0, any::<bool>()), |(a, x, y, known)| {
+        let side = if *a { Side::A } else { Side::B };
+        let length = transcript.length(side) as f64;
+        let (x, y) = ((x * length) as usize, (y * length) as usize);
+        let damaged = with_gap(transcript, side, x.min(y)..x.max(y) + 1, *known);
+        sound(if *known { &with_sizes } else { &without }, &observe(&damaged), *known)
+    });
+}
+
+/// Joined at any moment, an exchange reported with its whole response is one that happened.
+///
+/// # Panics
+/// When one did not.
+pub fn late_sound(transcript: &Transcript, observe: impl Fn(&Transcript) -> Vec<Observation>) {
+    let reference: Vec<_> = observe(transcript).iter().map(|o| full_identity(o, true)).collect();
+    for missed in 0..transcript.steps.len() {
+        let seen = observe(&joined_late(transcript, missed));
+        if let Err(error) = sound(&reference, &seen, true) {
+            panic!("joined after {missed} events: {error}");
+        }
+    }
+}
+
+/// Any bytes, any events: `run` returns (it may check bounds of its own on the way).
+///
+/// # Panics
+/// When it says so.
+pub fn survives_anything(cases: u32, run: impl Fn(&Transcript) -> Result<(), String>) {
+    check(cases, &vec(any::<u8>(), 0..600), |bytes| run(&from_bytes(bytes)));
+}
+
+/// As [`survives_anything`] with pieces of the protocol itself, in any order, so that deep states are reached.
+///
+/// # Panics
+/// When `run` says so.
+pub fn survives_pieces(
+    cases: u32,
+    pieces: &[&'static [u8]],
+    run: impl Fn(&Transcript) -> Result<(), String>,
+) {
+    let event = (any::<u8>(), 0..pieces.len(), vec(any::<u8>(), 0..6));
+    check(cases, &(any::<u8>(), vec(event, 0..60)), |(flags, events)| {
+        let mut bytes = vec![*flags];
+        for (operation, piece, noise) in events {
+            let data = [
+                pieces.get(*piece).copied().unwrap_or_default(),
+                if operation & 0xe0 == 0 { noise } else { &[] },
+            ]
+            .concat();
+            let data = data.get(..255).unwrap_or(&data);
+            bytes.extend([*operation, u8::try_from(data.len()).unwrap_or(u8::MAX)]);
+            if operation >> 1 & 7 <= 4 {
+                bytes.extend(data);
+            }
+        }
+        run(&from_bytes(&bytes))
+    });
+}
+
+fn same(expected: &[String], seen: &[String]) -> Result<(), String> {
+    if expected == seen {
+        return Ok(());
+    }
+    Err(format!("expected\n{}\nsaw\n{}", expected.join("\n"), seen.join("\n")))
+}
+
+fn sound(reference: &[String], seen: &[Observation], sizes: bool) -> Result<(), String> {
+    let mut left = reference.to_vec();
+    for observation in seen.iter().filter(|observation| observation.duration.is_some()) {
+        let identity = full_identity(observation, sizes);
+        let Some(at) = left.iter().position(|known| *known == identity) else {
+            return Err(format!("this never happened:\n{identity}"));
+        };
+        left.swap_remove(at);
+    }
+    Ok(())
+}
+
+fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(&S::Value) -> Result<(), String>)
+where
+    S::Value: Debug,
+{
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let outcome =
+        TestRunner::new(config).run(strategy, |value| property(&value).map_err(TestCaseError::fail));
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, value)) => panic!("{reason}\nfor {value:?}"),
+        Err(TestError::Abort(reason)) => panic!("gave up: {reason}"),
+    }
+}
