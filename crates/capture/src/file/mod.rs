@@ -100,12 +100,14 @@ pub struct Packets {
     decoder: Decoder,
     packets: u64,
     skip: u64,
+    /// Nothing more can be done before so many bytes are there.
+    wanted: Option<usize>,
 }
 
 impl Packets {
     fn new(kind: Kind, window: Window) -> Result<Self, Error> {
         let (container, decoder) = (Container::new(kind), Decoder::default());
-        let mut packets = Self { window, container, decoder, packets: 0, skip: 0 };
+        let mut packets = Self { window, container, decoder, packets: 0, skip: 0, wanted: None };
         // What cannot be read at all is said at once, not at the first packet.
         while !packets.container.begun() {
             if let Some(wanted) = packets.step(&mut |_| {})? {
@@ -133,9 +135,15 @@ impl Packets {
     /// # Errors
     /// As [`Self::read`].
     pub fn pump(&mut self, sink: &mut impl FnMut(Segment<'_>)) -> Result<bool, Error> {
+        if let Some(wanted) = self.wanted
+            && !self.refill(wanted)?
+        {
+            return Ok(false);
+        }
         loop {
-            if let Some(wanted) = self.step(sink)? {
-                return self.refill(wanted);
+            self.wanted = self.step(sink)?;
+            if self.wanted.is_some() {
+                return Ok(true);
             }
         }
     }

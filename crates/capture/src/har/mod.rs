@@ -137,7 +137,7 @@ impl Reader {
             Ok(()) if found => Ok(()),
             Ok(()) => Err(Error::NotHar { line: 1, column: 1 }),
             Err(_) if budget.exhausted() => Err(Error::TooLarge { entries }),
-            Err(error) => Err(failure(error, entries)),
+            Err(error) => Err(failure(error, budget.ended.get(), entries)),
         }
     }
 
@@ -147,11 +147,13 @@ impl Reader {
     }
 }
 
-fn failure(error: serde_json::Error, entries: u64) -> Error {
+/// `ended`: the parser has seen the end of the input. It may blame what comes last, as in `12.`, for being there.
+fn failure(error: serde_json::Error, ended: bool, entries: u64) -> Error {
     use serde_json::error::Category;
     let (line, column) = (error.line(), error.column());
     match error.classify() {
         Category::Io => Error::Io { entries, source: error.into() },
+        Category::Syntax if ended => Error::CutOff { line, column, entries },
         Category::Eof => Error::CutOff { line, column, entries },
         Category::Data => Error::NotHar { line, column },
         Category::Syntax => {
@@ -162,16 +164,17 @@ fn failure(error: serde_json::Error, entries: u64) -> Error {
     }
 }
 
-/// How many bytes may be read before the next entry is complete.
+/// How many bytes may be read before the next entry is complete, and whether there are any.
 #[derive(Clone)]
 struct Budget {
     left: Rc<Cell<u64>>,
+    ended: Rc<Cell<bool>>,
     limit: u64,
 }
 
 impl Budget {
     fn new(limit: u64) -> Self {
-        Self { left: Rc::new(Cell::new(limit)), limit }
+        Self { left: Rc::new(Cell::new(limit)), ended: Rc::default(), limit }
     }
 
     fn renew(&self) {
@@ -192,6 +195,7 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(into)?;
+        self.budget.ended.set(read == 0);
         let left = self.budget.left.get().saturating_sub(read as u64);
         self.budget.left.set(left);
         if left == 0 {

@@ -481,8 +481,8 @@ mod against_a_model {
             let ranges = plan.ranges();
             let mut expected = vec![None; plan.stream.len()];
             for &(from, to) in &ranges {
-                for at in from..to {
-                    expected[at] = Some(plan.stream[at]);
+                for (expected, byte) in expected[from..to].iter_mut().zip(&plan.stream[from..to]) {
+                    *expected = Some(*byte);
                 }
             }
             if !plan.fin {
