@@ -131,12 +131,14 @@ static __always_inline void lose(__u8 reason, __u64 bytes)
 
 /* --- the ring ------------------------------------------------------------------------------------------------ */
 
-/* Nobody is woken per record; the reader polls. One wake-up when what waits crosses the high-water mark. */
-static __always_inline void submit(void *record, __u32 bytes, struct settings *set)
+/*
+ * Nobody is woken per record; the reader polls. Now and then, by the clock's lower bits, a look at how much waits: above
+ * the high-water mark the reader is woken, should it be asleep.
+ */
+static __always_inline void submit(struct record *record, struct settings *set)
 {
-	__u64 waiting = bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA);
 	__u64 flags = BPF_RB_NO_WAKEUP;
-	if (waiting >= set->high_water && waiting - bytes < set->high_water)
+	if ((record->time >> 8) % 16 == 0 && bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > set->high_water)
 		flags = BPF_RB_FORCE_WAKEUP;
 	bpf_ringbuf_submit(record, flags);
 }
@@ -169,7 +171,7 @@ static __always_inline bool emit_plain(struct settings *set, __u8 kind, __u64 so
 	fill(record, kind, socket);
 	record->way = way;
 	record->size = size;
-	submit(record, sizeof(*record), set);
+	submit(record, set);
 	return true;
 }
 
@@ -273,7 +275,7 @@ static __always_inline bool announce(struct sock *sk, struct socket_state *state
 		open->head.tgid = 0;
 		open->head.tid = 0;
 	}
-	submit(open, sizeof(*open), set);
+	submit(&open->head, set);
 	state->announced = 1;
 	return true;
 }
@@ -334,7 +336,7 @@ struct copy {
 			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);                                                \
 			return LOSS_FAULT;                                                                            \
 		}                                                                                                     \
-		submit(record, sizeof(*record), copy->set);                                                           \
+		submit(&record->head, copy->set);                                                                     \
 		return LOSS_NONE;                                                                                     \
 	}
 
@@ -343,6 +345,51 @@ EMIT_CLASS(512)
 EMIT_CLASS(1536)
 EMIT_CLASS(4096)
 EMIT_CLASS(16384)
+
+/* Bounds of a head and a small body that go into one record. */
+#define PAIR_FIRST 512
+#define PAIR_SECOND 1536
+
+/*
+ * The shape in which most servers answer, a head and a body in two vectors, as one record. Says whether it was that
+ * shape and was emitted; if not, nothing happened.
+ */
+static __noinline int emit_pair(struct copy *copy)
+{
+	struct pair {
+		struct record head;
+		__u8 payload[PAIR_FIRST + PAIR_SECOND];
+	};
+	struct iovec vectors[2];
+
+	if (bpf_probe_read_user(vectors, sizeof(vectors), (void *)copy->vector))
+		return 0;
+	__u64 first = vectors[0].iov_len, second = vectors[1].iov_len;
+	if (first == 0 || first > PAIR_FIRST || second == 0 || second > PAIR_SECOND || first + second != copy->left)
+		return 0;
+	struct pair *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
+	if (!record)
+		return 0;
+	fill(&record->head, RECORD_DATA, copy->socket);
+	record->head.offset = copy->offset;
+	record->head.size = record->head.length = first + second;
+	record->head.way = copy->way;
+	record->head.syscall = copy->number;
+	asm volatile("" : "+r"(first), "+r"(second));
+	if (first > PAIR_FIRST || second > PAIR_SECOND)
+		goto discard; /* told once more, for the verifier */
+	if (bpf_probe_read_user(record->payload, first, vectors[0].iov_base))
+		goto discard;
+	if (bpf_probe_read_user(record->payload + first, second, vectors[1].iov_base))
+		goto discard;
+	submit(&record->head, copy->set);
+	copy->offset += copy->left;
+	copy->left = 0;
+	return 1;
+discard:
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+	return 0;
+}
 
 static __always_inline int emit_piece(struct copy *copy, __u32 n)
 {
@@ -386,6 +433,17 @@ static long copy_step(__u32 index, void *context)
 	copy->piece -= n;
 	copy->left -= n;
 	return copy->left == 0;
+}
+
+static __always_inline void copy_all(struct copy *copy)
+{
+	if (!copy->vectors && copy->piece <= PIECE) {
+		copy_step(0, copy);
+		return;
+	}
+	if (copy->vectors == 2 && emit_pair(copy))
+		return;
+	bpf_loop(STEPS, copy_step, copy, 0);
 }
 
 /* Which message of a sendmmsg or recvmmsg this event is about: they fire once for each. */
@@ -481,7 +539,7 @@ static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason
 	record->way = copy->way;
 	record->loss = reason;
 	record->syscall = copy->number;
-	submit(record, sizeof(*record), copy->set);
+	submit(record, copy->set);
 }
 
 static __always_inline __u32 allowance(struct socket_state *state, struct settings *set, __u8 verdict, __u8 way,
@@ -499,7 +557,9 @@ static __always_inline __u32 allowance(struct socket_state *state, struct settin
 	} else if (verdict == VERDICT_HEAD) {
 		cap = set->head;
 	}
-	if (cap > set->head && bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > set->shed_water) {
+	/* Below twice a head there is little to shed, and the look costs more. */
+	if (cap > set->head && size > 2 * set->head &&
+	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > set->shed_water) {
 		cap = set->head;
 		*reason = LOSS_SHED;
 	}
@@ -584,7 +644,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	copy.loss = locate(task, sk, size, &copy);
 	if (!copy.loss) {
 		if (copy.left)
-			bpf_loop(STEPS, copy_step, &copy, 0);
+			copy_all(&copy);
 		if (copy.offset == end)
 			return 0;
 		if (!copy.loss)
@@ -717,7 +777,7 @@ int process_exec(__u64 *ctx)
 	}
 	fill(&exec->head, RECORD_EXEC, 0);
 	__builtin_memcpy(exec->comm, task->comm, sizeof(exec->comm));
-	submit(exec, sizeof(*exec), set);
+	submit(&exec->head, set);
 	return 0;
 }
 
