@@ -1,8 +1,25 @@
 //! Wires capture, stream, protocol and model together; the only threads and channels.
+//!
+//! * [`read`]: capture files in one pass, on the caller's thread.
+//! * [`Listener`]: a [`Source`] that goes on, in a thread of its own: the [`Kernel`] or a [`Replay`].
+//! * [`control`]: how other commands ask a running listener.
 
+mod body;
 mod complete;
+#[cfg(unix)]
+pub mod control;
 mod kernel;
+mod live;
+mod people;
+mod read;
+mod replay;
 mod table;
 
+pub use body::decoded_body;
+/// Where the exchanges of a [`subscription`] come out.
+pub use crossbeam_channel::Receiver;
 pub use kernel::Kernel;
+pub use live::{Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription};
+pub use read::{Consumer, Input, ReadError, Reading, read};
+pub use replay::Replay;
 pub use table::Table;

@@ -1,0 +1,269 @@
+//! Listening that goes on: one thread owns the source and feeds a [`Session`] and whoever subscribed.
+
+use crate::{Kernel, decoded_body};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use overhear_exchange::{Exchange, LossReason, Statistics, Timestamp};
+use overhear_model::{Learned, Model};
+use overhear_query::{
+    EndpointDetail, EndpointId, LiveRow, LiveSource,
+    live::{Retention, Session},
+};
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Where exchanges come from while they happen.
+pub trait Source: Send {
+    /// Adds what came since the last call. Waits a little (at most a tenth of a second) when nothing did.
+    ///
+    /// # Errors
+    /// When no more can come; what was added still counts.
+    fn poll(&mut self, out: &mut Vec<Exchange>) -> Result<Progress, SourceError>;
+
+    /// What was captured, lost and unreadable so far.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    fn statistics(&mut self) -> Result<Statistics, SourceError>;
+
+    /// Adds what is still held back, at the end.
+    ///
+    /// # Errors
+    /// As [`Self::poll`].
+    fn finish(&mut self, out: &mut Vec<Exchange>) -> Result<(), SourceError>;
+}
+
+impl Source for Kernel {
+    fn poll(&mut self, out: &mut Vec<Exchange>) -> Result<Progress, SourceError> {
+        Self::poll(self, &mut |exchange| out.push(exchange))?;
+        Ok(Progress::Going)
+    }
+
+    fn statistics(&mut self) -> Result<Statistics, SourceError> {
+        Ok(Self::statistics(self)?)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Exchange>) -> Result<(), SourceError> {
+        Ok(Self::finish(self, &mut |exchange| out.push(exchange))?)
+    }
+}
+
+/// Whether a source goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More may come.
+    Going,
+    /// It is over.
+    Over,
+}
+
+/// Why a source broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The kernel's part failed.
+    #[error(transparent)]
+    Kernel(#[from] overhear_capture::live::Error),
+    /// A recording could not be read.
+    #[error(transparent)]
+    Recording(#[from] crate::ReadError),
+}
+
+/// An exchange with the endpoint it was counted to.
+#[derive(Debug)]
+pub struct Heard {
+    /// What was said, as it was said: secrets are not masked.
+    pub exchange: Exchange,
+    /// Where it counts.
+    pub learned: Learned,
+}
+
+/// The picture a running listener keeps, shared with front ends. Clones show the same picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    session: Arc<Mutex<Session>>,
+}
+
+impl Picture {
+    /// A copy of what was learned.
+    pub fn model(&self) -> Model {
+        self.session().model().clone()
+    }
+
+    fn session(&self) -> MutexGuard<'_, Session> {
+        // A front end that panicked while it read leaves the session whole.
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveSource for Picture {
+    fn rows(&self) -> Vec<LiveRow> {
+        self.session().rows()
+    }
+
+    fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail> {
+        self.session().endpoint(id)
+    }
+
+    fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
+        self.session().recent(id, limit)
+    }
+
+    fn statistics(&self) -> Statistics {
+        self.session().statistics()
+    }
+}
+
+/// Gets every exchange from now on. One that lags behind by more than its capacity misses some; they are counted.
+struct Subscriber {
+    heard: Sender<Arc<Heard>>,
+}
+
+/// A listener in its thread. Dropping it stops it.
+pub struct Listener {
+    picture: Picture,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<(), SourceError>>>,
+}
+
+impl Listener {
+    /// Listens until stopped or until the source is over, to what `keep` says yes to.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(source: Box<dyn Source>, keep: Keep, subscriber: Option<Subscription>) -> io::Result<Self> {
+        let session = Session::new(Model::new(0), Retention::default());
+        let picture = Picture { session: Arc::new(Mutex::new(session)) };
+        let stop = Arc::new(AtomicBool::new(false));
+        let work = Work {
+            source,
+            keep,
+            picture: picture.clone(),
+            stop: Arc::clone(&stop),
+            subscriber: subscriber.map(|subscription| subscription.0),
+            batch: Vec::new(),
+            missed: Statistics::default(),
+        };
+        let thread = thread::Builder::new().name("listen".to_owned()).spawn(move || work.run())?;
+        Ok(Self { picture, stop, thread: Some(thread) })
+    }
+
+    /// What it has learned so far, and goes on learning.
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    /// True when the source is over or failed.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Stops, with everything that was held back delivered. The picture stays.
+    ///
+    /// # Errors
+    /// The source's, if that is why it was over.
+    pub fn stop(mut self) -> Result<(), SourceError> {
+        self.stop.store(true, Ordering::Relaxed);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            // The panic has been reported by the panic hook; there is nothing to add.
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Says which exchanges are of interest; the others are counted only.
+pub type Keep = Box<dyn Fn(&Exchange) -> bool + Send>;
+
+/// A wish to get every exchange, to be given to [`Listener::start`].
+pub struct Subscription(Subscriber);
+
+/// A subscription that may lag `capacity` exchanges behind, and where they come out. The receiver ends with the
+/// listener.
+pub fn subscription(capacity: usize) -> (Subscription, Receiver<Arc<Heard>>) {
+    let (heard, receiver) = bounded(capacity);
+    (Subscription(Subscriber { heard }), receiver)
+}
+
+struct Work {
+    source: Box<dyn Source>,
+    keep: Keep,
+    picture: Picture,
+    stop: Arc<AtomicBool>,
+    subscriber: Option<Subscriber>,
+    batch: Vec<Exchange>,
+    missed: Statistics,
+}
+
+impl Work {
+    fn run(mut self) -> Result<(), SourceError> {
+        let result = loop {
+            let polled = self.source.poll(&mut self.batch);
+            match self.take_in().and(polled) {
+                Ok(Progress::Going) if !self.stop.load(Ordering::Relaxed) => {}
+                Ok(_) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let finished = self.source.finish(&mut self.batch);
+        result.and(finished).and(self.take_in())
+    }
+
+    /// One batch under one lock: everybody who looks sees whole batches. Bodies are decoded before it is taken.
+    fn take_in(&mut self) -> Result<(), SourceError> {
+        let decoded: Vec<_> = self
+            .batch
+            .drain(..)
+            .filter(&self.keep)
+            .map(|exchange| (decoded_body(&exchange), exchange))
+            .collect();
+        let mut told = Vec::new();
+        let mut session = self.picture.session();
+        for (body, exchange) in decoded {
+            let copy = self.subscriber.is_some().then(|| exchange.clone());
+            let learned = match body {
+                Some(body) => session.observe_decoded(exchange, body),
+                None => session.observe(exchange),
+            };
+            told.extend(copy.map(|exchange| Arc::new(Heard { exchange, learned })));
+        }
+        drop(session);
+        self.tell(told);
+        let mut statistics = self.source.statistics()?;
+        statistics.merge(&self.missed);
+        let mut session = self.picture.session();
+        session.advance(now());
+        session.set_statistics(statistics);
+        Ok(())
+    }
+
+    fn tell(&mut self, told: Vec<Arc<Heard>>) {
+        let Some(subscriber) = &self.subscriber else { return };
+        for heard in told {
+            match subscriber.heard.try_send(heard) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => self.missed.lose(LossReason::OutputSlow, 1, 0),
+                Err(TrySendError::Disconnected(_)) => {
+                    self.subscriber = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
