@@ -481,7 +481,7 @@ mod tests {
             ("/", &["timeout", "-s", "KILL", "10s", "redis-server", "*:6379"], "redis-server"),
             ("/", &["tini", "--", "gosu", "redis", "redis-server"], "redis-server"),
             ("/srv", &["bash", "-lc", "cd /srv/x && exec caddy run"], "caddy"),
-            ("/srv/shop", &["sh", "-c", "sudo sh -c 'node server.js'"], "node"),
+            ("/srv/shop", &["sh", "-c", "sudo sh -c 'node server.js'"], "shop-api"),
             ("/", &["shop-gateway", "demo-process"], "shop-gateway"),
             ("/", &["evil\u{1b}[31m\u{7}"], "evil[31m"),
             ("/", &[], "engine"),
