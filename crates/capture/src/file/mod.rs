@@ -36,7 +36,7 @@ use window::Window;
 /// Bytes from somewhere, once it is known what they are.
 pub enum Input {
     /// pcap or pcapng.
-    Packets(Packets),
+    Packets(Box<Packets>),
     /// HTTP Archive.
     Har(har::Reader),
     /// A model saved by this program: its bytes from the first, as they were saved.
@@ -83,7 +83,8 @@ impl Input {
         }
         match kind {
             Kind::Pcap | Kind::Pcapng => {
-                Ok(Self::Packets(Packets::new(kind, Window::new(start, input, compressed))?))
+                let window = Window::new(start, input, compressed);
+                Ok(Self::Packets(Box::new(Packets::new(kind, window)?)))
             }
             Kind::Har => Ok(Self::Har(har::Reader::new(io::Cursor::new(start).chain(input)))),
             Kind::Model => Ok(Self::Model(Box::new(io::Cursor::new(start).chain(input)))),

@@ -29,7 +29,7 @@ fn talk6() -> Conversation {
 
 fn packets(input: impl Read + Send + 'static) -> Packets {
     match Input::open(input).map_err(|error| error.to_string()).unwrap() {
-        Input::Packets(packets) => packets,
+        Input::Packets(packets) => *packets,
         Input::Har(_) | Input::Model(_) => panic!("not packets"),
     }
 }
