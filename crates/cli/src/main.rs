@@ -1,2 +1,50 @@
-//! The binary `overhear`.
-fn main() {}
+//! The binary `overhear`: arguments to one `match` over commands.
+
+mod arguments;
+mod ask;
+mod choice;
+mod commands;
+mod fault;
+mod from;
+mod json;
+mod listen;
+mod output;
+mod stop;
+mod summary;
+mod table;
+mod time;
+mod units;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use fault::Fault;
+
+#[expect(clippy::exit, clippy::print_stderr, reason = "the only place that ends the program, and says why")]
+fn main() {
+    let code = match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(Fault::ReaderGone) => 0,
+        Err(fault @ (Fault::Said(_) | Fault::Code(..))) => {
+            eprintln!("{fault}");
+            fault.code()
+        }
+    };
+    std::process::exit(code);
+}
+
+fn run(command: Command) -> Result<i32, Fault> {
+    match command {
+        Command::Watch(arguments) => commands::watch::run(&arguments),
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Read(arguments) => commands::read::run(&arguments),
+        Command::Requests(arguments) => commands::requests::run(&arguments),
+        Command::Endpoints(arguments) => commands::endpoints::run(&arguments),
+        Command::Show(arguments) => commands::show::run(&arguments),
+        Command::Doctor(arguments) => commands::doctor::run(&arguments),
+        Command::Demo(arguments) => commands::demo::run(&arguments),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man => commands::man::run(),
+        Command::Launch(arguments) => commands::run::launch(&arguments),
+        Command::DemoProcess(arguments) => commands::demo::process(&arguments),
+    }
+}

@@ -107,7 +107,7 @@ fn open(path: &PathBuf) -> io::Result<File> {
 
 /// Packets in, exchanges out: what files and replays share.
 pub(crate) struct PacketReader {
-    packets: Packets,
+    packets: Box<Packets>,
     reassembler: Reassembler,
     talk: Talk,
 }
@@ -121,7 +121,7 @@ struct Talk {
 }
 
 impl PacketReader {
-    pub(crate) fn new(packets: Packets) -> Self {
+    pub(crate) fn new(packets: Box<Packets>) -> Self {
         let reassembler = Reassembler::new(tcp::Limits::default());
         Self { packets, reassembler, talk: Talk::default() }
     }
@@ -172,7 +172,7 @@ impl Talk {
 }
 
 fn read_packets(
-    packets: Packets,
+    packets: Box<Packets>,
     statistics: &mut Statistics,
     consumer: &mut dyn Consumer,
 ) -> Result<(), ReadError> {

@@ -1,0 +1,220 @@
+//! The command line: names are a contract.
+
+use crate::time::{self, Moment};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use overhear_query::Filter;
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+
+/// Listens to the API calls of this machine's programs, without touching them, and shows which endpoints exist,
+/// how fast they are and how they fail.
+#[derive(Parser)]
+#[command(name = "overhear", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Listen live: a table on a terminal, one JSON object per exchange with --json
+    Watch(Watch),
+    /// Listen to one command and what it starts, such as a test run; summary at the end
+    Run(Run),
+    /// Learn from captures (pcap, pcapng, HAR) or saved models; summary at the end
+    Read(Read),
+    /// List single exchanges
+    Requests(Requests),
+    /// List endpoints: how often they are called, how fast they are, how they fail
+    Endpoints(Endpoints),
+    /// Everything about one endpoint
+    Show(Show),
+    /// What can be heard on this machine, and what stands in the way
+    Doctor(Doctor),
+    /// Listen to a small shop of real services; needs no root to show a recording of it
+    Demo(Demo),
+    /// Write a script that completes this command line
+    Completions(Completions),
+    /// Write the manual page
+    Man,
+    /// Waits at a gate, then becomes a command.
+    #[command(hide = true)]
+    Launch(Launch),
+    /// One process of the demo's shop.
+    #[command(hide = true, name = overhear_demo::SUBCOMMAND)]
+    DemoProcess(DemoProcess),
+}
+
+#[derive(Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    /// Only connections with this port at either end (up to 16 times)
+    #[arg(long = "port", value_name = "N", env = "OVERHEAR_PORT", value_delimiter = ',')]
+    pub(crate) ports: Vec<u16>,
+    /// Only this process and the children it starts (repeatable)
+    #[arg(long = "pid", value_name = "P", env = "OVERHEAR_PID", value_delimiter = ',')]
+    pub(crate) pids: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) ending: Ending,
+    /// Write one JSON object per exchange, and the statistics at the end
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: Socket,
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    /// Write what was learned to this file; `--from` reads it again
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_SAVE")]
+    pub(crate) save: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct Read {
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    #[command(flatten)]
+    pub(crate) period: Period,
+    /// Write what was learned to this file; `--from` reads it again
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_SAVE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Write the endpoints as JSON, as `endpoints --json` does
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+    /// Captures (pcap, pcapng, HAR) or saved models; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Requests {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Write one JSON object per exchange
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Endpoints {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Write one JSON array
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Show {
+    /// Such as `GET /users/{userId}`, `/users/42` or `shop GET /users/42`
+    #[arg(required = true, value_name = "ENDPOINT")]
+    pub(crate) endpoint: Vec<String>,
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Write one JSON object
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Write one JSON object
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) ending: Ending,
+    /// Write one JSON object per exchange, and the statistics at the end
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: Socket,
+}
+
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args)]
+pub(crate) struct Launch {
+    /// A pipe; the command starts when it says a byte
+    #[arg(long)]
+    pub(crate) gate: PathBuf,
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoProcess {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Which exchanges are meant.
+#[derive(Args, Clone)]
+pub(crate) struct Scope {
+    /// Only exchanges this holds for, such as `http.response.status_code >= 500 && duration > 0.5`
+    #[arg(long = "where", value_name = "EXPR", env = "OVERHEAR_WHERE")]
+    pub(crate) expression: Option<String>,
+    /// Only this service's
+    #[arg(long, value_name = "NAME", env = "OVERHEAR_SERVICE")]
+    pub(crate) service: Option<String>,
+}
+
+/// Which time is meant.
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct Period {
+    /// Only from then on: `2026-01-31T12:00:00Z`, or `15m` for a quarter of an hour ago
+    #[arg(long, value_name = "TIME", env = "OVERHEAR_SINCE", value_parser = time::moment)]
+    pub(crate) since: Option<Moment>,
+    /// Only before then
+    #[arg(long, value_name = "TIME", env = "OVERHEAR_UNTIL", value_parser = time::moment)]
+    pub(crate) until: Option<Moment>,
+}
+
+/// What is asked of files, or of a running `watch`.
+#[derive(Args)]
+pub(crate) struct Question {
+    /// Captures or saved models to ask, instead of the running `watch`; - is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., env = "OVERHEAR_FROM", value_delimiter = None)]
+    pub(crate) from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) scope: Scope,
+    #[command(flatten)]
+    pub(crate) period: Period,
+    #[command(flatten)]
+    pub(crate) socket: Socket,
+}
+
+/// When listening ends, and what is left of it.
+#[derive(Args)]
+pub(crate) struct Ending {
+    /// Stop after this long, such as `10s` or `5m`
+    #[arg(long = "for", value_name = "TIME", env = "OVERHEAR_FOR", value_parser = time::duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Write what was learned to this file at the end; `--from` reads it again
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_SAVE")]
+    pub(crate) save: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Socket {
+    /// Where a running `watch` answers [default: /run/overhear/live.sock, or in $XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH", env = "OVERHEAR_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// A compiled expression, shared between threads.
+pub(crate) type SharedFilter = Arc<Filter>;

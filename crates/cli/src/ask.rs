@@ -1,0 +1,147 @@
+//! The questions a running `watch` answers at its socket. A question is one line of JSON, such as
+//! `{"ask": "requests", "where": "…"}` or `{"ask": "model"}`. The answer begins with a line `{"ok": true}` or
+//! `{"error": "…"}`; exchanges follow as NDJSON, a model as its bytes.
+
+use crate::{
+    arguments::{Period, Scope, Socket},
+    choice::{self, Choice},
+    fault::Fault,
+    json,
+    output::tell,
+    time::Moment,
+};
+use overhear_exchange::Timestamp;
+use overhear_model::Model;
+use overhear_pipeline::{
+    Picture,
+    control::{self, Control, ServeError},
+};
+use overhear_query::LiveSource;
+use serde_json::{Value, json};
+use std::{
+    io::{self, BufRead, ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where a running `watch` of this user answers; `None` when there is no place for it.
+pub(crate) fn path(socket: &Socket) -> Option<PathBuf> {
+    if let Some(path) = &socket.socket {
+        return Some(path.clone());
+    }
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/run/overhear/live.sock"));
+    }
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty())?;
+    Some(Path::new(&folder).join("overhear/live.sock"))
+}
+
+/// Answers questions about this picture until the result is dropped. Listening goes on without, too.
+pub(crate) fn answer(socket: &Socket, picture: &Picture) -> Option<Control> {
+    let picture = picture.clone();
+    let respond = move |question: &str, out: &mut dyn Write| respond(question, &picture, out);
+    match control::serve(&path(socket)?, Arc::new(respond)) {
+        Ok(control) => Some(control),
+        Err(error @ ServeError::Taken(_)) => {
+            tell(&format!(
+                "overhear: {error}: this one cannot be asked; give it another place with --socket"
+            ));
+            None
+        }
+        Err(error @ ServeError::Io { .. }) => {
+            tell(&format!("overhear: cannot answer questions: {error}"));
+            None
+        }
+    }
+}
+
+/// The model of the running `watch`.
+pub(crate) fn model(socket: &Socket) -> Result<Model, Fault> {
+    let answer = ask(socket, &json!({"ask": "model"}))?;
+    Model::load(answer).map_err(|error| Fault::new(format_args!("the running watch answers oddly: {error}")))
+}
+
+/// Recent exchanges of the running `watch`, oldest first, as lines of JSON.
+pub(crate) fn requests(
+    socket: &Socket,
+    scope: &Scope,
+    period: Period,
+) -> Result<impl BufRead + use<>, Fault> {
+    let nanos = |moment: Option<Moment>| moment.map(|moment| moment.0.as_nanos());
+    let question = json!({
+        "ask": "requests",
+        "where": scope.expression,
+        "service": scope.service,
+        "since": nanos(period.since),
+        "until": nanos(period.until),
+    });
+    ask(socket, &question)
+}
+
+fn ask(socket: &Socket, question: &Value) -> Result<impl BufRead + use<>, Fault> {
+    let none =
+        || Fault::new("nobody listens: start `overhear watch` first, or name captures with --from FILE");
+    let path = path(socket).ok_or_else(none)?;
+    let mut answer = control::ask(&path, &question.to_string()).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => {
+            Fault::new(format_args!("{}: permission denied: ask with sudo, as watch was started", path.display()))
+        }
+        _ if !rustix::process::geteuid().is_root() && socket.socket.is_none() => Fault::new(
+            "nobody listens as this user: ask with sudo if `watch` was started so, or name captures with --from FILE",
+        ),
+        _ => none(),
+    })?;
+    let mut first = String::new();
+    answer.read_line(&mut first).map_err(|error| Fault::new(format_args!("{}: {error}", path.display())))?;
+    let first: Value = serde_json::from_str(&first).unwrap_or_default();
+    match (&first["ok"], first["error"].as_str()) {
+        (Value::Bool(true), _) => Ok(answer),
+        (_, Some(error)) => Err(Fault::Said(error.to_owned())),
+        (_, None) => Err(Fault::new(format_args!("{}: what listens there is no overhear", path.display()))),
+    }
+}
+
+/// Most exchanges in one answer.
+const MOST: usize = 100_000;
+
+fn respond(question: &str, picture: &Picture, out: &mut dyn Write) -> io::Result<()> {
+    let question: Value = serde_json::from_str(question).unwrap_or_default();
+    match question["ask"].as_str() {
+        Some("model") => {
+            writeln!(out, "{}", json!({"ok": true}))?;
+            picture.model().save(out).map_err(io::Error::other)
+        }
+        Some("requests") => match chosen(&question) {
+            Ok(choice) => {
+                writeln!(out, "{}", json!({"ok": true}))?;
+                list(picture, &choice, out)
+            }
+            Err(fault) => writeln!(out, "{}", json!({"error": fault.to_string()})),
+        },
+        Some(_) | None => {
+            writeln!(
+                out,
+                "{}",
+                json!({"error": "overhear: this question is not known here: use the same version for both"})
+            )
+        }
+    }
+}
+
+fn chosen(question: &Value) -> Result<Choice, Fault> {
+    let text = |key: &str| question[key].as_str().map(str::to_owned);
+    let moment = |key: &str| question[key].as_u64().map(|nanos| Moment(Timestamp::from_nanos(nanos)));
+    let scope = Scope { expression: text("where"), service: text("service") };
+    Choice::new(&scope, Period { since: moment("since"), until: moment("until") })
+}
+
+fn list(picture: &Picture, choice: &Choice, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = Vec::new();
+    for exchange in picture.recent(None, MOST).iter().rev().filter(|exchange| choice.includes(exchange)) {
+        line.clear();
+        json::write_exchange(&mut line, exchange, Some(&choice::of(exchange)))?;
+        line.push(b'\n');
+        out.write_all(&line)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Which exchanges and endpoints are meant: `--where`, `--service`, `--since`, `--until`.
+
+use crate::{
+    arguments::{Period, Scope, SharedFilter},
+    fault::Fault,
+};
+use overhear_exchange::{Detail, Exchange};
+use overhear_model::route;
+use overhear_query::{Filter, Selection, filter::FilterError};
+use std::sync::Arc;
+
+/// The exchanges that are meant.
+#[derive(Clone, Default)]
+pub(crate) struct Choice {
+    filter: Option<SharedFilter>,
+    service: Option<String>,
+    period: Period,
+}
+
+impl Choice {
+    pub(crate) fn new(scope: &Scope, period: Period) -> Result<Self, Fault> {
+        let filter = scope.expression.as_deref().map(|text| Filter::compile(text).map_err(wrong));
+        Ok(Self { filter: filter.transpose()?.map(Arc::new), service: scope.service.clone(), period })
+    }
+
+    /// Whether this exchange is meant.
+    pub(crate) fn includes(&self, exchange: &Exchange) -> bool {
+        let in_time = self.period.since.is_none_or(|since| exchange.time >= since.0)
+            && self.period.until.is_none_or(|until| exchange.time < until.0);
+        let of_service = self.service.as_deref().is_none_or(|service| *exchange.service == *service);
+        in_time
+            && of_service
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, Some(&of(exchange))))
+    }
+
+    /// The same for endpoints of which single exchanges are not known.
+    pub(crate) fn selection(&self) -> Result<Selection, Fault> {
+        if self.period.since.is_some() || self.period.until.is_some() {
+            return Err(Fault::new(
+                "--since and --until: a saved model has no single exchanges: leave them out, or ask a capture",
+            ));
+        }
+        let filter = self.filter.as_ref().map(|filter| filter.for_endpoints().map_err(wrong)).transpose()?;
+        Ok(Selection { service: self.service.clone(), filter, ..Selection::default() })
+    }
+
+    /// True when everything is meant.
+    pub(crate) const fn is_all(&self) -> bool {
+        self.filter.is_none()
+            && self.service.is_none()
+            && self.period.since.is_none()
+            && self.period.until.is_none()
+    }
+}
+
+/// The route of an exchange.
+pub(crate) fn of(exchange: &Exchange) -> String {
+    let Detail::Http(http) = &exchange.detail;
+    route::template(&http.path).as_str().to_owned()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn wrong(error: FilterError) -> Fault {
+    Fault::new(format_args!("--where: {error}"))
+}

@@ -1,0 +1,261 @@
+use crate::{
+    arguments::Doctor,
+    fault::Fault,
+    output::{self, Style},
+    units::{clean, plural},
+};
+use overhear_capture::process::{Heard, Survey, survey};
+use serde_json::{Map, Value, json};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Tracepoints the probes attach to. BTF names each as a type, mounted tracefs or not.
+const TRACEPOINTS: [&str; 3] = ["sock_send_length", "sock_recv_length", "inet_sock_set_state"];
+/// Capabilities by their bit (linux/capability.h), and what each is for.
+const CAPABILITIES: [(u32, &str, &str); 4] = [
+    (39, "cap_bpf", "to load the probes"),
+    (38, "cap_perfmon", "to attach them"),
+    (19, "cap_sys_ptrace", "to name other users' processes"),
+    (2, "cap_dac_read_search", "to see their sockets"),
+];
+/// Has the powers of the first two.
+const CAP_SYS_ADMIN: u32 = 21;
+/// The oldest kernel with the tracepoints.
+const OLDEST: (u32, u32) = (6, 3);
+
+/// One thing that must be right, or should be known.
+struct Check {
+    key: &'static str,
+    state: State,
+    text: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Listening is not possible.
+    Bad,
+    /// Worth knowing.
+    Note,
+}
+
+pub(crate) fn run(arguments: &Doctor) -> Result<i32, Fault> {
+    let checks = checks();
+    let survey = survey();
+    let can_listen = checks.iter().all(|check| check.state != State::Bad);
+    let mut out = output::stdout();
+    if arguments.json {
+        writeln!(out, "{}", as_json(&checks, survey.as_ref().ok(), can_listen))?;
+    } else {
+        write(&mut out, &checks, survey.as_ref(), output::style())?;
+    }
+    out.flush()?;
+    Ok(i32::from(!can_listen))
+}
+
+fn checks() -> Vec<Check> {
+    let mut checks = vec![kernel(), btf()];
+    checks.extend(tracepoints());
+    checks.extend(capabilities(effective_capabilities()));
+    checks.push(lockdown());
+    checks
+}
+
+fn kernel() -> Check {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy().into_owned();
+    let good = version(&release).is_some_and(|version| version >= OLDEST);
+    let text = if good {
+        format!("kernel {release}")
+    } else {
+        format!(
+            "kernel {release} is too old: {}.{} or newer is needed; captures can be read (`overhear read`)",
+            OLDEST.0, OLDEST.1
+        )
+    };
+    Check { key: "kernel", state: if good { State::Good } else { State::Bad }, text }
+}
+
+/// The first two numbers of `6.8.0-31-generic`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+fn btf() -> Check {
+    if Path::new(BTF).exists() {
+        Check { key: "btf", state: State::Good, text: "the kernel describes its types (BTF)".to_owned() }
+    } else {
+        let text = format!("{BTF} is missing: the kernel was built without CONFIG_DEBUG_INFO_BTF");
+        Check { key: "btf", state: State::Bad, text }
+    }
+}
+
+fn tracepoints() -> Vec<Check> {
+    let Ok(types) = fs::read(BTF) else { return Vec::new() };
+    TRACEPOINTS
+        .into_iter()
+        .map(|name| {
+            let there = memchr::memmem::find(&types, format!("\0btf_trace_{name}\0").as_bytes()).is_some();
+            let (state, text) = if there {
+                (State::Good, format!("tracepoint {name}"))
+            } else {
+                (
+                    State::Bad,
+                    format!("tracepoint {name} is missing: it came with kernel {}.{}", OLDEST.0, OLDEST.1),
+                )
+            };
+            Check { key: name, state, text }
+        })
+        .collect()
+}
+
+/// The effective set of this process (proc_pid_status(5)).
+fn effective_capabilities() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn capabilities(effective: u64) -> Vec<Check> {
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    CAPABILITIES
+        .into_iter()
+        .map(|(bit, name, purpose)| {
+            let to_load = bit == 39 || bit == 38;
+            if has(bit) || (to_load && has(CAP_SYS_ADMIN)) {
+                return Check { key: name, state: State::Good, text: format!("{name}, {purpose}") };
+            }
+            let text = format!("{name} is missing, {purpose}: run with sudo, or `sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep` on the binary");
+            // Without the other two it listens, and knows less.
+            Check { key: name, state: if to_load { State::Bad } else { State::Note }, text }
+        })
+        .collect()
+}
+
+fn lockdown() -> Check {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    let mode = text.split('[').nth(1).and_then(|rest| rest.split(']').next()).unwrap_or("none");
+    match mode {
+        "none" => {
+            Check { key: "lockdown", state: State::Good, text: "the kernel is not locked down".to_owned() }
+        }
+        // The probes read users' memory and typed kernel structures only, which both levels allow.
+        mode => Check {
+            key: "lockdown",
+            state: State::Note,
+            text: format!("the kernel is locked down ({mode}): the probes keep within that"),
+        },
+    }
+}
+
+fn write(
+    out: &mut dyn Write,
+    checks: &[Check],
+    survey: Result<&Survey, &io::Error>,
+    style: Style,
+) -> io::Result<()> {
+    for check in checks {
+        let mark = match check.state {
+            State::Good => style.good("✓"),
+            State::Bad => style.bad("✗"),
+            State::Note => "!".to_owned(),
+        };
+        writeln!(out, "{mark} {}", check.text)?;
+    }
+    writeln!(out)?;
+    let survey = match survey {
+        Ok(survey) => survey,
+        Err(error) => return writeln!(out, "{} processes cannot be listed: {error}", style.bad("✗")),
+    };
+    writeln!(out, "{}", style.strong("Processes that talk over TCP"))?;
+    for heard in &survey.processes {
+        let mark = if heard.obstacles.is_empty() { style.good("✓") } else { "!".to_owned() };
+        writeln!(out, "{mark} {}", process(heard))?;
+        for obstacle in &heard.obstacles {
+            writeln!(out, "    {obstacle}")?;
+        }
+    }
+    if survey.hidden > 0 {
+        writeln!(
+            out,
+            "! {} of other users cannot be looked at: run as root",
+            plural(survey.hidden, "process").replace("processs", "processes")
+        )?;
+    }
+    Ok(())
+}
+
+fn process(heard: &Heard) -> String {
+    let ports: Vec<String> = heard.listening.iter().map(ToString::to_string).collect();
+    let listens = if ports.is_empty() { String::new() } else { format!(", listens on {}", ports.join(", ")) };
+    let talks = if heard.connections > 0 {
+        format!(", {}", plural(heard.connections, "connection"))
+    } else {
+        String::new()
+    };
+    format!("{} ({}){listens}{talks}", clean(&heard.process.service), heard.process.pid)
+}
+
+fn as_json(checks: &[Check], survey: Option<&Survey>, can_listen: bool) -> Value {
+    let checks: Map<String, Value> = checks
+        .iter()
+        .map(|check| {
+            let state = match check.state {
+                State::Good => "good",
+                State::Bad => "bad",
+                State::Note => "note",
+            };
+            (check.key.to_owned(), json!({"state": state, "message": check.text}))
+        })
+        .collect();
+    let processes = survey.map(|survey| survey.processes.iter().map(process_json).collect::<Vec<_>>());
+    json!({
+        "can_listen": can_listen,
+        "checks": checks,
+        "processes": processes.unwrap_or_default(),
+        "hidden_processes": survey.map_or(0, |survey| survey.hidden),
+    })
+}
+
+fn process_json(heard: &Heard) -> Value {
+    let obstacles: Vec<String> = heard.obstacles.iter().map(ToString::to_string).collect();
+    json!({
+        "process.pid": heard.process.pid,
+        "service.name": &*heard.process.service,
+        "listening": heard.listening,
+        "connections": heard.connections,
+        "obstacles": obstacles,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{State, capabilities, version};
+
+    #[test]
+    fn reads_kernel_versions() {
+        assert_eq!(version("6.8.0-31-generic"), Some((6, 8)));
+        assert_eq!(version("6.18.44"), Some((6, 18)));
+        assert_eq!(version("odd"), None);
+    }
+
+    #[test]
+    fn says_which_capability_is_missing() {
+        let bad = |effective: u64| -> Vec<&str> {
+            capabilities(effective)
+                .iter()
+                .filter(|check| check.state == State::Bad)
+                .map(|check| check.key)
+                .collect()
+        };
+        assert_eq!(bad(0), ["cap_bpf", "cap_perfmon"]);
+        assert_eq!(bad(1 << 39), ["cap_perfmon"]);
+        assert_eq!(bad(1 << 21), [""; 0]);
+        assert_eq!(capabilities(u64::MAX).iter().filter(|check| check.state != State::Good).count(), 0);
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per command.
+
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod endpoints;
+pub(crate) mod man;
+pub(crate) mod read;
+pub(crate) mod requests;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod watch;

@@ -1,0 +1,204 @@
+use crate::{
+    arguments::Show,
+    ask,
+    commands::endpoints,
+    fault::Fault,
+    json, output,
+    output::Style,
+    summary,
+    table::{self, Align, Cell},
+    units::{clean, count, latency},
+};
+use overhear_model::Model;
+use overhear_query::{EndpointDetail, EndpointId, LatencyBucket, endpoint, find_endpoint, near_endpoints};
+use serde_json::Value;
+use std::io::{self, BufRead, Write};
+
+/// Longest bar, in columns.
+const BAR: u64 = 40;
+/// Lines of a latency histogram.
+const LINES: usize = 16;
+/// Exchanges shown as examples.
+const EXAMPLES: usize = 5;
+
+pub(crate) fn run(arguments: &Show) -> Result<i32, Fault> {
+    let answer = endpoints::learn(&arguments.question)?;
+    let wanted = arguments.endpoint.join(" ");
+    let id = match one(&answer.model, &wanted, &|id| answer.selection.includes(id)) {
+        Ok(id) => id,
+        // Where the input was damaged that is why it was not found.
+        Err(fault) => return Err(answer.fault.unwrap_or(fault)),
+    };
+    let detail =
+        endpoint(&answer.model, &id).ok_or_else(|| Fault::new(format_args!("{wanted}: not found")))?;
+    let mut out = output::stdout();
+    if arguments.json {
+        writeln!(out, "{}", json::detail(&detail))?;
+    } else {
+        let style = output::style();
+        write(&mut out, &detail, style)?;
+        if arguments.question.from.is_empty() {
+            examples(&mut out, arguments, &id, style)?;
+        }
+    }
+    out.flush()?;
+    answer.finish()
+}
+
+/// The one endpoint that is meant.
+fn one(model: &Model, wanted: &str, chosen: &dyn Fn(&EndpointId) -> bool) -> Result<EndpointId, Fault> {
+    let mut found = find_endpoint(model, wanted);
+    found.retain(|id| chosen(id));
+    match found.len() {
+        1 => found.pop().ok_or_else(|| Fault::new(wanted)),
+        0 => {
+            let near = near_endpoints(model, wanted, 3);
+            let hint = if near.is_empty() {
+                "`overhear endpoints` lists what there is".to_owned()
+            } else {
+                listed("did you mean", &near)
+            };
+            Err(Fault::new(format_args!("no endpoint is like {:?}: {hint}", clean(wanted))))
+        }
+        _ => Err(Fault::new(format_args!(
+            "{:?} fits several: {}",
+            clean(wanted),
+            listed("name one of", &found)
+        ))),
+    }
+}
+
+fn listed(lead: &str, ids: &[EndpointId]) -> String {
+    let names: Vec<String> = ids.iter().map(|id| format!("'{}'", name(id))).collect();
+    format!("{lead} {}", names.join(", "))
+}
+
+fn name(id: &EndpointId) -> String {
+    clean(&format!("{} {} {}", id.service, id.method, id.route))
+}
+
+fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Result<()> {
+    summary::endpoints(out, std::slice::from_ref(&detail.row), style)?;
+    let total = detail.row.requests;
+    heading(out, "Statuses", style)?;
+    let statuses = detail.statuses.iter().map(|(status, requests)| {
+        let text = status.map_or_else(|| "no response".to_owned(), |status| status.to_string());
+        let bad = status.is_none_or(|status| status >= 500);
+        counted(&text, *requests, total, |text| if bad { style.bad(text) } else { text.to_owned() })
+    });
+    table::write(out, &COUNTED, &statuses.collect::<Vec<_>>())?;
+    if !detail.errors.is_empty() {
+        heading(out, "Errors", style)?;
+        let errors = detail.errors.iter();
+        let errors = errors
+            .map(|(error, requests)| counted(&error.to_string(), *requests, total, |text| style.bad(text)));
+        table::write(out, &COUNTED, &errors.collect::<Vec<_>>())?;
+    }
+    if !detail.latency.is_empty() {
+        heading(out, "Latency", style)?;
+        histogram(out, &detail.latency)?;
+    }
+    heading(out, "Callers", style)?;
+    let callers = detail.callers.iter();
+    let callers =
+        callers.map(|caller| counted(&clean(&caller.name), caller.requests, total, ToOwned::to_owned));
+    table::write(out, &COUNTED, &callers.collect::<Vec<_>>())
+}
+
+const COUNTED: [Align; 3] = [Align::Left, Align::Right, Align::Left];
+
+fn heading(out: &mut dyn Write, text: &str, style: Style) -> io::Result<()> {
+    writeln!(out, "\n{}", style.strong(text))
+}
+
+fn counted(name: &str, number: u64, total: u64, mark: impl FnOnce(&str) -> String) -> Vec<Cell> {
+    vec![Cell::marked(name, mark), count(number).into(), bar(number, total).into()]
+}
+
+fn bar(number: u64, total: u64) -> String {
+    let length = (number * BAR).div_ceil(total.max(1)).min(BAR);
+    "█".repeat(usize::try_from(length).unwrap_or_default())
+}
+
+/// Neighbouring buckets are put together so that it fits a screen.
+fn histogram(out: &mut dyn Write, buckets: &[LatencyBucket]) -> io::Result<()> {
+    let together: Vec<LatencyBucket> = lines_of(buckets);
+    let most = together.iter().map(|bucket| bucket.count).max().unwrap_or(1);
+    let rows = together.iter().map(|bucket| {
+        vec![
+            format!("≤ {}", latency(bucket.to)).into(),
+            count(bucket.count).into(),
+            bar(bucket.count, most).into(),
+        ]
+    });
+    table::write(out, &[Align::Right, Align::Right, Align::Left], &rows.collect::<Vec<_>>())
+}
+
+/// At most [`LINES`] spans of equal ratio, the empty ones included so that the shape is right.
+fn lines_of(buckets: &[LatencyBucket]) -> Vec<LatencyBucket> {
+    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Vec::new() };
+    let low = first.from.max(first.to / 2.0).max(1e-9);
+    let ratio = (last.to / low).max(1.1).powf(1.0 / LINES as f64).max(1.2);
+    let mut lines = Vec::new();
+    let mut rest = buckets.iter().peekable();
+    let mut from = low;
+    while rest.peek().is_some() && lines.len() <= LINES {
+        let to = from * ratio;
+        let mut line = LatencyBucket { from, to, count: 0 };
+        while let Some(bucket) = rest.next_if(|bucket| bucket.to <= to * 1.000_001 || lines.len() == LINES) {
+            line.count += bucket.count;
+        }
+        lines.push(line);
+        from = to;
+    }
+    lines
+}
+
+/// The last calls, when a `watch` is running that remembers them.
+fn examples(out: &mut dyn Write, arguments: &Show, id: &EndpointId, style: Style) -> Result<(), Fault> {
+    let question = &arguments.question;
+    let answer = ask::requests(&question.socket, &question.scope, question.period)?;
+    let of_this = |exchange: &Value| {
+        exchange["service.name"] == *id.service
+            && exchange["http.request.method"] == *id.method
+            && exchange["http.route"] == *id.route
+    };
+    let lines = answer.lines().map_while(Result::ok);
+    let all: Vec<Value> = lines.filter_map(|line| serde_json::from_str(&line).ok()).filter(of_this).collect();
+    if !all.is_empty() {
+        heading(out, "Last calls", style)?;
+    }
+    for exchange in all.iter().rev().take(EXAMPLES) {
+        writeln!(out, "{}", super::requests::of_json(exchange, style))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINES, bar, lines_of};
+    use overhear_query::LatencyBucket;
+
+    #[test]
+    fn bars_show_that_there_is_something() {
+        assert_eq!((bar(0, 10).as_str(), bar(1, 100_000).as_str()), ("", "█"));
+        assert_eq!((bar(10, 10).chars().count(), bar(0, 0).as_str()), (40, ""));
+    }
+
+    #[test]
+    fn a_histogram_keeps_every_count_and_fits() {
+        let buckets: Vec<_> = (0..300)
+            .map(|at| {
+                let from = 1e-5 * 1.05_f64.powi(at);
+                LatencyBucket { from, to: from * 1.05, count: u64::try_from(at).unwrap() + 1 }
+            })
+            .collect();
+        for some in [&buckets[..], &buckets[..1], &buckets[290..]] {
+            let lines = lines_of(some);
+            assert!(lines.len() <= LINES + 1, "{}", lines.len());
+            let sum = |buckets: &[LatencyBucket]| buckets.iter().map(|bucket| bucket.count).sum::<u64>();
+            assert_eq!(sum(&lines), sum(some));
+        }
+        assert!(lines_of(&[]).is_empty());
+    }
+}

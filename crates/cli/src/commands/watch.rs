@@ -1,0 +1,69 @@
+use crate::{
+    arguments::{Period, Watch},
+    choice::Choice,
+    fault::Fault,
+    listen::{self, Plan, View},
+    output::tell,
+    stop::Stop,
+};
+use overhear_capture::live::{Error, Options};
+use overhear_pipeline::Kernel;
+use overhear_protocol::Limits;
+use std::time::Instant;
+
+pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
+    let choice = Choice::new(&arguments.scope, Period::default())?;
+    let stop = Stop::new(arguments.ending.duration)?;
+    let options = Options {
+        ports: arguments.ports.clone(),
+        pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
+        ..Options::default()
+    };
+    let kernel = attach(options, &listening_to(arguments))?;
+    let plan = Plan {
+        choice,
+        view: View::new(arguments.json),
+        socket: &arguments.socket,
+        save: arguments.ending.save.as_deref(),
+        listening_to: listening_to(arguments),
+    };
+    listen::listen(Box::new(kernel), &plan, &stop)
+}
+
+/// Attaches, and says so.
+pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fault> {
+    let begun = Instant::now();
+    let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
+    tell(&format!(
+        "overhear: listening on {listening_to} (attached in {:.1} s)",
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok(kernel)
+}
+
+/// Why not, and what there is instead.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn refused(error: Error) -> Fault {
+    let instead = match &error {
+        Error::NotPermitted { .. } | Error::NoBtf | Error::NoTracepoint { .. } | Error::Unsupported => {
+            "\noverhear: `overhear demo` shows what it does without any rights; `overhear doctor` says what is missing"
+        }
+        Error::Refused { .. } | Error::TooManyPorts(_) | Error::Io(_) => "",
+    };
+    Fault::new(format_args!("{error}{instead}"))
+}
+
+fn listening_to(arguments: &Watch) -> String {
+    let list = |what: &str, numbers: Vec<String>| match numbers.as_slice() {
+        [] => None,
+        [one] => Some(format!("{what} {one}")),
+        more => Some(format!("{what}s {}", more.join(", "))),
+    };
+    let ports = list("port", arguments.ports.iter().map(ToString::to_string).collect());
+    let pids = list("process", arguments.pids.iter().map(ToString::to_string).collect());
+    match (ports, pids) {
+        (None, None) => "every port".to_owned(),
+        (Some(one), None) | (None, Some(one)) => one.replace("processs", "processes"),
+        (Some(ports), Some(pids)) => format!("{ports} of {}", pids.replace("processs", "processes")),
+    }
+}

@@ -1,0 +1,207 @@
+//! Reading what `--from` names.
+
+use crate::{choice::Choice, fault::Fault, output, units};
+use overhear_exchange::{Exchange, Statistics};
+use overhear_model::Model;
+use overhear_pipeline::{Consumer, Input, decoded_body, read};
+use overhear_query::Selection;
+use std::{
+    io::{self, IsTerminal},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// What files said, put together.
+pub(crate) struct Answer {
+    pub(crate) model: Model,
+    /// What of the model is meant: a saved one holds more than was asked for.
+    pub(crate) selection: Selection,
+    pub(crate) statistics: Statistics,
+    /// What went wrong, to be told after everything else.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Answer {
+    /// Reports what went wrong, if anything did.
+    pub(crate) fn finish(self) -> Result<i32, Fault> {
+        self.fault.map_or(Ok(0), Err)
+    }
+}
+
+/// Learns from the files. What was whole counts even where a file is damaged.
+pub(crate) fn learn(files: &[PathBuf], choice: &Choice) -> Answer {
+    let mut learning = Learning { choice, model: Model::new(0), selection: None, refused: None };
+    let (statistics, faults) = read_all(files, &mut learning);
+    let Learning { model, selection, refused, .. } = learning;
+    let fault = refused.or_else(|| together(faults));
+    Answer { model, selection: selection.unwrap_or_default(), statistics, fault }
+}
+
+/// Hands every exchange that is meant to `sink`, in the order of the files. A fault of `sink` ends it.
+pub(crate) fn each(
+    files: &[PathBuf],
+    choice: &Choice,
+    sink: &mut dyn FnMut(Exchange) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut listing = Listing { choice, sink, ended: None };
+    let (_, faults) = read_all(files, &mut listing);
+    listing.ended.or_else(|| together(faults)).map_or(Ok(()), Err)
+}
+
+fn read_all(files: &[PathBuf], consumer: &mut dyn Stoppable) -> (Statistics, Vec<String>) {
+    let (mut statistics, mut faults) = (Statistics::default(), Vec::new());
+    for file in files {
+        let input = input(file);
+        let progress = Arc::new(AtomicU64::new(0));
+        let mut shown = Progress::new(&input, Arc::clone(&progress), consumer);
+        let reading = read(&input, Some(progress), &mut shown);
+        shown.clear();
+        statistics.merge(&reading.statistics);
+        faults.extend(reading.damage.map(|damage| format!("overhear: {input} {damage}")));
+        if consumer.is_done() {
+            break;
+        }
+    }
+    (statistics, faults)
+}
+
+fn input(path: &Path) -> Input {
+    if path == Path::new("-") { Input::Stdin } else { Input::File(path.to_owned()) }
+}
+
+fn together(faults: Vec<String>) -> Option<Fault> {
+    (!faults.is_empty()).then(|| Fault::Said(faults.join("\n")))
+}
+
+/// A consumer that may have enough before the files end.
+trait Stoppable: Consumer {
+    fn is_done(&self) -> bool;
+}
+
+struct Learning<'a> {
+    choice: &'a Choice,
+    model: Model,
+    selection: Option<Selection>,
+    refused: Option<Fault>,
+}
+
+impl Consumer for Learning<'_> {
+    fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        if self.choice.includes(&exchange) {
+            match decoded_body(&exchange) {
+                Some(body) => self.model.learn_decoded(&exchange, Some(&body)),
+                None => self.model.learn(&exchange),
+            };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn model(&mut self, model: Model) -> ControlFlow<()> {
+        if !self.choice.is_all() {
+            match self.choice.selection() {
+                Ok(selection) => self.selection = Some(selection),
+                Err(fault) => {
+                    self.refused = Some(fault);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        self.model.merge(&model);
+        ControlFlow::Continue(())
+    }
+}
+
+impl Stoppable for Learning<'_> {
+    fn is_done(&self) -> bool {
+        self.refused.is_some()
+    }
+}
+
+struct Listing<'a> {
+    choice: &'a Choice,
+    sink: &'a mut dyn FnMut(Exchange) -> Result<(), Fault>,
+    ended: Option<Fault>,
+}
+
+impl Consumer for Listing<'_> {
+    fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        if !self.choice.includes(&exchange) {
+            return ControlFlow::Continue(());
+        }
+        match (self.sink)(exchange) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(fault) => {
+                self.ended = Some(fault);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn model(&mut self, _: Model) -> ControlFlow<()> {
+        self.ended = Some(Fault::new(
+            "a saved model holds no single exchanges: ask it with `overhear endpoints --from`",
+        ));
+        ControlFlow::Break(())
+    }
+}
+
+impl Stoppable for Listing<'_> {
+    fn is_done(&self) -> bool {
+        self.ended.is_some()
+    }
+}
+
+/// Says on a terminal how far a long reading is.
+struct Progress<'a> {
+    inner: &'a mut dyn Stoppable,
+    input: String,
+    bytes: Arc<AtomicU64>,
+    exchanges: u64,
+    next: Instant,
+    shown: bool,
+    wanted: bool,
+}
+
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+impl<'a> Progress<'a> {
+    fn new(input: &Input, bytes: Arc<AtomicU64>, inner: &'a mut dyn Stoppable) -> Self {
+        // Where the answer itself goes to the terminal it is progress enough.
+        let wanted = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let next = Instant::now() + SHOW_EVERY;
+        Self { inner, input: input.to_string(), bytes, exchanges: 0, next, shown: false, wanted }
+    }
+
+    fn show(&mut self) {
+        self.exchanges += 1;
+        if !self.wanted || !self.exchanges.is_multiple_of(1024) || Instant::now() < self.next {
+            return;
+        }
+        self.next = Instant::now() + SHOW_EVERY;
+        self.shown = true;
+        let read = units::bytes(self.bytes.load(Ordering::Relaxed));
+        output::overwrite(&format!("{}: {read}, {}", self.input, units::plural(self.exchanges, "exchange")));
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            output::overwrite("");
+        }
+    }
+}
+
+impl Consumer for Progress<'_> {
+    fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        self.show();
+        self.inner.exchange(exchange)
+    }
+
+    fn model(&mut self, model: Model) -> ControlFlow<()> {
+        self.inner.model(model)
+    }
+}

@@ -1,0 +1,109 @@
+//! The JSON that scripts depend on: names are OpenTelemetry's where it has them, absent is absent, seconds.
+
+use crate::time::rfc3339;
+use overhear_exchange::{Exchange, Statistics};
+use overhear_query::{EndpointDetail, EndpointRow, Value as Attribute, attributes};
+use serde_json::{Map, Value, json};
+
+/// An exchange by its attributes, as one line without its end.
+pub(crate) fn write_exchange(
+    out: &mut Vec<u8>,
+    exchange: &Exchange,
+    route: Option<&str>,
+) -> serde_json::Result<()> {
+    let mut result = Ok(());
+    let mut separator = b'{';
+    attributes(exchange, route, |attribute, value| {
+        out.push(separator);
+        separator = b',';
+        // The names are made of letters, dots and underscores: nothing to escape.
+        out.push(b'"');
+        out.extend_from_slice(attribute.name().as_bytes());
+        out.extend_from_slice(b"\":");
+        let written = match value {
+            Attribute::String(text) => serde_json::to_writer(&mut *out, &*text),
+            Attribute::Integer(number) => serde_json::to_writer(&mut *out, &number),
+            Attribute::Double(number) => serde_json::to_writer(&mut *out, &number),
+        };
+        if result.is_ok() {
+            result = written;
+        }
+    });
+    out.push(b'}');
+    result
+}
+
+/// One element of `endpoints --json`.
+pub(crate) fn endpoint(row: &EndpointRow) -> Value {
+    let mut object = json!({
+        "service": &*row.id.service,
+        "direction": row.id.direction.as_str(),
+        "protocol": row.id.protocol,
+        "method": &*row.id.method,
+        "route": &*row.id.route,
+        "requests": row.requests,
+        "errors": row.errors,
+        "errors_hidden": row.errors_hidden,
+        "bytes_in": row.bytes_in,
+        "bytes_out": row.bytes_out,
+        "first_seen": rfc3339(row.first_seen),
+        "last_seen": rfc3339(row.last_seen),
+    });
+    if let Some(latency) = row.latency {
+        object["p50"] = latency.p50.into();
+        object["p90"] = latency.p90.into();
+        object["p95"] = latency.p95.into();
+        object["p99"] = latency.p99.into();
+    }
+    object
+}
+
+/// `show --json`: an endpoint with what is below its line.
+pub(crate) fn detail(detail: &EndpointDetail) -> Value {
+    let mut object = endpoint(&detail.row);
+    object["statuses"] = detail
+        .statuses
+        .iter()
+        .map(|(status, requests)| match status {
+            Some(status) => json!({"http.response.status_code": status, "requests": requests}),
+            None => json!({"requests": requests}),
+        })
+        .collect();
+    object["error_types"] = detail
+        .errors
+        .iter()
+        .map(|(error, requests)| json!({"error.type": error.to_string(), "requests": requests}))
+        .collect();
+    object["latency"] = detail
+        .latency
+        .iter()
+        .map(|bucket| json!({"from": bucket.from, "to": bucket.to, "requests": bucket.count}))
+        .collect();
+    object["callers"] = detail
+        .callers
+        .iter()
+        .map(|caller| json!({"name": &*caller.name, "requests": caller.requests, "errors": caller.errors}))
+        .collect();
+    object
+}
+
+/// `{"captured": {…}, "lost": {reason: {…}}, "unreadable": {kind: n}}`.
+pub(crate) fn statistics(statistics: &Statistics) -> Value {
+    let lost: Map<String, Value> = statistics
+        .lost
+        .iter()
+        .map(|(reason, loss)| {
+            (reason.as_str().to_owned(), json!({"events": loss.events, "bytes": loss.bytes}))
+        })
+        .collect();
+    json!({
+        "captured": {
+            "events": statistics.events,
+            "bytes": statistics.bytes,
+            "connections": statistics.connections,
+            "exchanges": statistics.exchanges,
+        },
+        "lost": lost,
+        "unreadable": statistics.unreadable,
+    })
+}

@@ -1,0 +1,169 @@
+//! What `watch`, `run` and `demo` have in common: a listener, shown live, and the summary at its end.
+
+use crate::{
+    arguments::Socket,
+    ask,
+    choice::Choice,
+    commands::requests,
+    fault::Fault,
+    json, output,
+    stop::Stop,
+    summary,
+};
+use overhear_model::Model;
+use overhear_pipeline::{Heard, Listener, Picture, Receiver, Source, subscription};
+use overhear_query::{LiveSource, Selection, endpoints};
+use serde_json::json;
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Exchanges that a slow reader of our output may lag behind.
+const LAG: usize = 1 << 16;
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The live table.
+    Table,
+    /// A line per exchange.
+    Lines,
+    /// NDJSON.
+    Json,
+}
+
+impl View {
+    /// The table needs a terminal at both ends.
+    pub(crate) fn new(json: bool) -> Self {
+        if json {
+            Self::Json
+        } else if io::stdout().is_terminal() && io::stdin().is_terminal() {
+            Self::Table
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+/// What to do with a source.
+pub(crate) struct Plan<'a> {
+    pub(crate) choice: Choice,
+    pub(crate) view: View,
+    pub(crate) socket: &'a Socket,
+    pub(crate) save: Option<&'a Path>,
+    /// As it follows "Nothing heard yet on …".
+    pub(crate) listening_to: String,
+}
+
+/// Listens until told to stop, then sums up.
+pub(crate) fn listen(source: Box<dyn Source>, plan: &Plan<'_>, stop: &Stop) -> Result<i32, Fault> {
+    let choice = plan.choice.clone();
+    let (wish, heard) = subscription(LAG);
+    let wish = (plan.view != View::Table).then_some(wish);
+    let listener = Listener::start(source, Box::new(move |exchange| choice.includes(exchange)), wish)
+        .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+    let picture = listener.picture().clone();
+    let control = ask::answer(plan.socket, &picture);
+    let shown = match plan.view {
+        View::Table => table(&picture, plan, stop),
+        View::Lines => lines(&listener, &heard, stop, &mut line),
+        View::Json => lines(&listener, &heard, stop, &mut json_line),
+    };
+    let over = listener.stop();
+    drop(control);
+    let said = shown.and_then(|()| finish(&picture, &heard, plan));
+    let saved = plan.save.map_or(Ok(()), |path| save(&picture.model(), path));
+    match (over, said) {
+        // What ended the listening matters more than what could not be said of it.
+        (Err(error), _) => Err(Fault::new(format_args!("listening ended early: {error}"))),
+        (Ok(()), said) => said.and(saved).map(|()| 0),
+    }
+}
+
+/// Writes a model so that the file is either whole or not there.
+pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Fault> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Fault::new(format_args!("cannot save to {}: {error}", path.display()))
+    };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    let mut file = BufWriter::new(File::create(new).map_err(|error| failed(&error))?);
+    model.save(&mut file).map_err(|error| failed(&error))?;
+    file.into_inner().map_err(|error| failed(&error))?.sync_all().map_err(|error| failed(&error))?;
+    std::fs::rename(new, path).map_err(|error| failed(&error))
+}
+
+type Exchanges = Receiver<Arc<Heard>>;
+
+fn table(source: &dyn LiveSource, plan: &Plan<'_>, stop: &Stop) -> Result<(), Fault> {
+    let options =
+        overhear_tui::Options { listening_to: plan.listening_to.clone(), ..overhear_tui::Options::default() };
+    overhear_tui::run(source, &options, &stop.flag()).map(|_| ()).map_err(Fault::new)
+}
+
+type WriteLine = dyn FnMut(&Heard, &mut Vec<u8>) -> io::Result<()>;
+
+fn line(heard: &Heard, out: &mut Vec<u8>) -> io::Result<()> {
+    requests::write_line(out, &heard.exchange, output::style())
+}
+
+fn json_line(heard: &Heard, out: &mut Vec<u8>) -> io::Result<()> {
+    json::write_exchange(out, &heard.exchange, Some(&heard.learned.id.route))?;
+    out.push(b'\n');
+    Ok(())
+}
+
+/// A line per exchange until the end. Whoever reads them gets them as they come: flushed when none is waiting.
+fn lines(listener: &Listener, heard: &Exchanges, stop: &Stop, write: &mut WriteLine) -> Result<(), Fault> {
+    let mut out = output::stdout();
+    let mut line = Vec::new();
+    while !stop.is_set() && !listener.is_over() {
+        let Ok(first) = heard.recv_timeout(Duration::from_millis(50)) else { continue };
+        for heard in std::iter::once(first).chain(heard.try_iter()) {
+            line.clear();
+            write(&heard, &mut line)?;
+            out.write_all(&line)?;
+            if stop.is_set() {
+                break;
+            }
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// What was heard before the end and not written yet, then the summary.
+fn finish(picture: &Picture, heard: &Exchanges, plan: &Plan<'_>) -> Result<(), Fault> {
+    let statistics = picture.statistics();
+    let rows = || endpoints(&picture.model(), &Selection::default());
+    match plan.view {
+        View::Table => Ok(summary::write(&mut output::stdout(), rows(), &statistics, output::style())?),
+        View::Lines => {
+            rest(heard, &mut line)?;
+            Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?)
+        }
+        View::Json => {
+            rest(heard, &mut json_line)?;
+            let mut out = output::stdout();
+            writeln!(out, "{}", json!({"statistics": json::statistics(&statistics)}))?;
+            out.flush()?;
+            Ok(summary::coverage(&mut io::stderr(), &statistics, output::error_style())?)
+        }
+    }
+}
+
+fn rest(heard: &Exchanges, write: &mut WriteLine) -> Result<(), Fault> {
+    let mut out = output::stdout();
+    let mut line = Vec::new();
+    for heard in heard.try_iter() {
+        line.clear();
+        write(&heard, &mut line)?;
+        out.write_all(&line)?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,117 @@
+//! Endpoints as a table, and what a capture did not cover.
+
+use crate::{
+    output::Style,
+    table::{self, Align, Cell},
+    units::{bytes, clean, count, latency, plural},
+};
+use overhear_exchange::{Direction, Statistics};
+use overhear_query::EndpointRow;
+use std::io::{self, Write};
+
+/// Endpoints shown at the end of listening; the busiest.
+const TOP: usize = 20;
+
+/// The table of all endpoints, with totals.
+pub(crate) fn endpoints(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {
+    let lines = rows.iter().map(|row| cells(row, style));
+    table::write(out, &COLUMNS, &std::iter::once(head(style)).chain(lines).collect::<Vec<_>>())?;
+    writeln!(out, "{}", style.dim(&totals(rows)))
+}
+
+/// The end of listening: the busiest endpoints, what was lost, what could not be read.
+pub(crate) fn write(
+    out: &mut dyn Write,
+    mut rows: Vec<EndpointRow>,
+    statistics: &Statistics,
+    style: Style,
+) -> io::Result<()> {
+    let all = totals(&rows);
+    rows.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.id.cmp(&b.id)));
+    let more = rows.len().saturating_sub(TOP);
+    rows.truncate(TOP);
+    if !rows.is_empty() {
+        let lines = rows.iter().map(|row| cells(row, style));
+        table::write(out, &COLUMNS, &std::iter::once(head(style)).chain(lines).collect::<Vec<_>>())?;
+        if more > 0 {
+            writeln!(out, "{}", style.dim(&format!("and {} less busy", plural(more as u64, "endpoint"))))?;
+        }
+    }
+    writeln!(out, "{}", style.dim(&all))?;
+    coverage(out, statistics, style)
+}
+
+/// What was lost and what could not be read; nothing when there is nothing to say.
+pub(crate) fn coverage(out: &mut dyn Write, statistics: &Statistics, style: Style) -> io::Result<()> {
+    for (reason, loss) in &statistics.lost {
+        let size = if loss.bytes > 0 { format!(" ({})", bytes(loss.bytes)) } else { String::new() };
+        let times = if loss.events == 1 { "time" } else { "times" };
+        let text =
+            format!("lost: {}: {} {times}{size}", reason.as_str().replace('_', " "), count(loss.events));
+        writeln!(out, "{}", style.bad(&text))?;
+    }
+    if !statistics.unreadable.is_empty() {
+        let kinds: Vec<String> =
+            statistics.unreadable.iter().map(|(kind, number)| format!("{} {kind}", count(*number))).collect();
+        writeln!(out, "not readable: connections: {}", kinds.join(", "))?;
+    }
+    Ok(())
+}
+
+const COLUMNS: [Align; 10] = [
+    Align::Left,
+    Align::Left,
+    Align::Left,
+    Align::Left,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+];
+
+fn head(style: Style) -> Vec<Cell> {
+    ["SERVICE", "", "METHOD", "ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "SENT"]
+        .map(|name| Cell::marked(name, |text| style.strong(text)))
+        .into()
+}
+
+fn cells(row: &EndpointRow, style: Style) -> Vec<Cell> {
+    let time = |pick: fn(&overhear_query::Percentiles) -> f64| {
+        row.latency.as_ref().map_or_else(|| "–".to_owned(), |percentiles| latency(pick(percentiles)))
+    };
+    let failed = row.errors + row.errors_hidden;
+    let errors = if failed > 0 {
+        Cell::marked(count(failed), |text| style.bad(text))
+    } else {
+        Cell::marked("0", |text| style.dim(text))
+    };
+    let way = match row.id.direction {
+        Direction::Inbound => "",
+        Direction::Outbound => "→",
+    };
+    vec![
+        clean(&row.id.service).into(),
+        way.into(),
+        clean(&row.id.method).into(),
+        clean(&row.id.route).into(),
+        count(row.requests).into(),
+        errors,
+        time(|p| p.p50).into(),
+        time(|p| p.p95).into(),
+        time(|p| p.p99).into(),
+        bytes(row.bytes_out).into(),
+    ]
+}
+
+fn totals(rows: &[EndpointRow]) -> String {
+    let sum = |pick: fn(&EndpointRow) -> u64| rows.iter().map(pick).sum::<u64>();
+    let failed = sum(|row| row.errors + row.errors_hidden);
+    format!(
+        "{}, {}, {}",
+        plural(rows.len() as u64, "endpoint"),
+        plural(sum(|row| row.requests), "request"),
+        plural(failed, "error")
+    )
+}
