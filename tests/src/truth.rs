@@ -9,7 +9,7 @@ use std::path::Path;
 const ANY: &str = "<any>";
 
 /// Keys that an exchange has only where the truth names them: silence is part of the truth.
-const SILENT: [&str; 3] = ["http.response.status_code", "error.type", "url.query"];
+const SILENT: [&str; 4] = ["http.response.status_code", "http.response.body.size", "error.type", "url.query"];
 
 /// What is true of one capture.
 #[derive(Clone, Debug)]

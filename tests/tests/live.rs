@@ -100,10 +100,10 @@ pairs! {
 fn for_ends_by_itself_with_statistics_last() {
     let server = Server::start(Kind::Python).unwrap();
     let begun = Instant::now();
-    let watch = Watch::start(&["--for", "2s", "--json", "--port", &server.port.to_string()]).unwrap();
+    let watch = Watch::start(&["--for", "4s", "--json", "--port", &server.port.to_string()]).unwrap();
     make_calls(Client::Curl, server.port).unwrap();
     let heard = watch.heard().unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(2));
+    assert!(begun.elapsed() >= Duration::from_secs(4));
     assert_eq!(heard.said.code, Some(0), "{}", heard.said.err);
     assert_eq!(heard.exchanges.len(), calls(Kind::Python).len());
     assert!(heard.statistics.is_object(), "{}", heard.statistics);

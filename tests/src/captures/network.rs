@@ -24,6 +24,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     pcap("reset_in_body", reset_in_body),
     pcap("refused", refused),
     pcap("fin_without_response", fin_without_response),
+    pcap("client_hangs_up", client_hangs_up),
     pcap("half_close", half_close),
     pcap("still_open", still_open),
     pcap("missing_fin", missing_fin),
@@ -165,6 +166,13 @@ fn refused() -> Vec<u8> {
 fn fin_without_response() -> Vec<u8> {
     let mut talk = conversation();
     talk.open().send(A, &request("GET", "/hung-up")).finish(B).finish(A).acknowledge(B);
+    record(&talk)
+}
+
+fn client_hangs_up() -> Vec<u8> {
+    let mut talk = conversation();
+    talk.open().send(A, &request("GET", "/impatient")).wait(Duration::from_secs(2));
+    talk.finish(A).finish(B).acknowledge(A);
     record(&talk)
 }
 
