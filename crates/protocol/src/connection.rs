@@ -2,7 +2,7 @@ use crate::{
     detect::{ENOUGH, signature},
     held::Held,
     http1::{self, Detected, Http1},
-    observer::{Handover, Observer, Skipped, Upgrade},
+    observer::{Handover, Observer, Skipped, Start, Upgrade},
 };
 use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
 
@@ -67,6 +67,8 @@ struct Detecting {
     /// How far each side's first line was searched for its end.
     scanned: [usize; 2],
     strikes: u16,
+    /// Who sent something that was not seen, while the other end was not heard since.
+    missed: Option<Side>,
 }
 
 impl Connection {
@@ -98,9 +100,9 @@ impl Connection {
             State::Speaking(observer) => observer.gap(from, time, length, out),
             State::Detecting(detecting) => {
                 self.hint.opener_known = false;
-                if let Some(detecting) = detecting {
-                    detecting.forget(from);
-                }
+                let detecting = detecting.get_or_insert_default();
+                detecting.forget(from);
+                detecting.missed = Some(from);
             }
         }
     }
@@ -150,6 +152,9 @@ impl Connection {
 
     fn detect(&mut self, from: Side, time: Timestamp, bytes: &[u8], out: &mut Vec<Observation>) {
         let State::Detecting(slot) = &mut self.state else { return };
+        if let Some(detecting) = slot {
+            detecting.missed.take_if(|missed| *missed != from);
+        }
         let mut fresh = slot.as_ref().is_none_or(|detecting| detecting.held.side(from).is_empty());
         let mut decision = if fresh {
             look(bytes, &mut 0)
@@ -172,7 +177,8 @@ impl Connection {
                 if !direct && fresh && !held.held.push(from, time, bytes, usize::MAX) {
                     held.held.forget(from.other());
                 }
-                self.start(client);
+                let start = held.start(self.hint, client);
+                self.start(start, client);
                 if direct {
                     self.data(from, time, bytes, out);
                 } else {
@@ -189,8 +195,9 @@ impl Connection {
         }
     }
 
-    fn start(&mut self, client: Side) {
-        self.state = State::Speaking(Box::new(Http1::new(self.limits, self.hint, client)));
+    fn start(&mut self, start: Start, client: Side) {
+        let observer = Http1::new(self.limits, start, self.hint.tls, client);
+        self.state = State::Speaking(Box::new(observer));
     }
 
     /// These bytes start no message we read. From the start of a connection that settles it; joined mid-stream they
@@ -238,6 +245,16 @@ enum Look {
 }
 
 impl Detecting {
+    fn start(&self, hint: Hint, client: Side) -> Start {
+        if hint.opener_known {
+            Start::Beginning
+        } else if self.missed == Some(client) {
+            Start::AfterGap
+        } else {
+            Start::Joined
+        }
+    }
+
     /// Bytes of a side that has some waiting already.
     fn look_again(&mut self, from: Side, time: Timestamp, bytes: &[u8], limit: usize) -> Look {
         if !self.held.push(from, time, bytes, limit) {

@@ -33,6 +33,17 @@ pub(crate) trait Observer: Send {
     fn retained(&self) -> usize;
 }
 
+/// Where an observer comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// What comes first is the first there is.
+    Beginning,
+    /// Mid-stream.
+    Joined,
+    /// Right after bytes of the client's that were not seen.
+    AfterGap,
+}
+
 /// The rest of the connection belongs to another protocol.
 pub(crate) struct Handover {
     pub(crate) to: Upgrade,

@@ -10,9 +10,9 @@ mod resync;
 pub(crate) use detect::{Detected, detect};
 
 use crate::{
-    Hint, Limits, Skipped,
+    Limits, Skipped,
     held::Held,
-    observer::{Handover, Observer, Upgrade},
+    observer::{Handover, Observer, Start, Upgrade},
 };
 use body::Defect;
 use frame::{Frame, Head, Kind, Lane, Skip};
@@ -108,9 +108,9 @@ impl Observer for Http1 {
 }
 
 impl Http1 {
-    pub(crate) fn new(limits: Limits, hint: Hint, client_side: Side) -> Self {
+    pub(crate) fn new(limits: Limits, start: Start, tls: bool, client_side: Side) -> Self {
         let (mut client, mut server) = (Lane::new(Kind::Requests), Lane::new(Kind::Responses));
-        if !hint.opener_known {
+        if start != Start::Beginning {
             client.lose();
             server.lose();
         }
@@ -119,7 +119,7 @@ impl Http1 {
             client_side,
             client,
             server,
-            pair: Pair::new(limits, hint, client_side),
+            pair: Pair::new(limits, start, tls, client_side),
             parked: None,
             ended: [false; 2],
             first_end: None,

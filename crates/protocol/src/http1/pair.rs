@@ -8,7 +8,7 @@ use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
 };
-use crate::{Hint, Limits, Skipped};
+use crate::{Limits, Skipped, observer::Start};
 use overhear_exchange::{
     Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
 };
@@ -101,13 +101,16 @@ pub(super) enum Cut {
 }
 
 impl Pair {
-    pub(super) fn new(limits: Limits, hint: Hint, client: Side) -> Self {
-        let trust =
-            if hint.opener_known { Trust::Certain } else { Trust::Doubt { heard: true, owes: false } };
+    pub(super) fn new(limits: Limits, start: Start, tls: bool, client: Side) -> Self {
+        let trust = match start {
+            Start::Beginning => Trust::Certain,
+            Start::Joined => Trust::Doubt { heard: true, owes: false },
+            Start::AfterGap => Trust::Doubt { heard: false, owes: true },
+        };
         Self {
             limits,
             client,
-            scheme: if hint.tls { Scheme::Https } else { Scheme::Http },
+            scheme: if tls { Scheme::Https } else { Scheme::Http },
             pending: VecDeque::new(),
             trust,
             pipelines: false,
