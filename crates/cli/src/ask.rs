@@ -82,14 +82,19 @@ fn ask(socket: &Socket, question: &Value) -> Result<impl BufRead + use<>, Fault>
     let none =
         || Fault::new("nobody listens: start `overhear watch` first, or name captures with --from FILE");
     let path = path(socket).ok_or_else(none)?;
-    let mut answer = control::ask(&path, &question.to_string()).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => {
-            Fault::new(format_args!("{}: permission denied: ask with sudo, as watch was started", path.display()))
+    let user = !rustix::process::geteuid().is_root() && socket.socket.is_none();
+    let mut answer = control::ask(&path, &question.to_string()).map_err(|error| {
+        if error.kind() == ErrorKind::PermissionDenied {
+            let path = path.display();
+            Fault::new(format_args!("{path}: permission denied: ask with sudo, as watch was started"))
+        } else if user {
+            Fault::new(
+                "nobody listens as this user: ask with sudo if `overhear watch` was started so, \
+                 or name captures with --from FILE",
+            )
+        } else {
+            none()
         }
-        _ if !rustix::process::geteuid().is_root() && socket.socket.is_none() => Fault::new(
-            "nobody listens as this user: ask with sudo if `watch` was started so, or name captures with --from FILE",
-        ),
-        _ => none(),
     })?;
     let mut first = String::new();
     answer.read_line(&mut first).map_err(|error| Fault::new(format_args!("{}: {error}", path.display())))?;

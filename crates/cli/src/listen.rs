@@ -1,13 +1,7 @@
 //! What `watch`, `run` and `demo` have in common: a listener, shown live, and the summary at its end.
 
 use crate::{
-    arguments::Socket,
-    ask,
-    choice::Choice,
-    commands::requests,
-    fault::Fault,
-    json, output,
-    stop::Stop,
+    arguments::Socket, ask, choice::Choice, commands::requests, fault::Fault, json, output, stop::Stop,
     summary,
 };
 use overhear_model::Model;

@@ -19,7 +19,7 @@ use arguments::{Arguments, Command};
 use clap::Parser;
 use fault::Fault;
 
-#[expect(clippy::exit, clippy::print_stderr, reason = "the only place that ends the program, and says why")]
+#[expect(clippy::print_stderr, reason = "the only place that says why the program ends")]
 fn main() {
     let code = match run(Arguments::parse().command) {
         Ok(code) => code,

@@ -19,7 +19,6 @@ pub(crate) fn error_style() -> Style {
 }
 
 /// Tells the person at the terminal something; the answer is on standard output.
-#[expect(clippy::print_stderr, reason = "a front end prints")]
 pub(crate) fn tell(text: &str) {
     // When even standard error is gone there is nobody to tell.
     let _ = writeln!(io::stderr(), "{text}");
@@ -32,9 +31,6 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    #[cfg(test)]
-    pub(crate) const PLAIN: Self = Self { colour: false };
-
     pub(crate) fn strong(self, text: &str) -> String {
         self.with("1", text)
     }
@@ -63,7 +59,6 @@ fn colour_wanted() -> bool {
 }
 
 /// Replaces the line that was shown before on a terminal.
-#[expect(clippy::print_stderr, reason = "a front end prints")]
 pub(crate) fn overwrite(text: &str) {
     let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
 }

@@ -22,15 +22,20 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// On Ctrl-C, SIGTERM and SIGHUP, and after `limit`. A second Ctrl-C ends the program at once.
-    pub(crate) fn new(limit: Option<Duration>) -> Result<Self, Fault> {
+    /// On Ctrl-C, SIGTERM and SIGHUP. A second one ends the program at once.
+    pub(crate) fn on_signals() -> Result<Self, Fault> {
         let flag = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
                 .and_then(|_| flag::register(signal, Arc::clone(&flag)))
                 .map_err(|error| Fault::new(format_args!("cannot listen for signals: {error}")))?;
         }
-        Ok(Self { flag, deadline: limit.and_then(|limit| Instant::now().checked_add(limit)) })
+        Ok(Self { flag, deadline: None })
+    }
+
+    /// And this long from now, if at all.
+    pub(crate) fn within(self, limit: Option<Duration>) -> Self {
+        Self { deadline: limit.and_then(|limit| Instant::now().checked_add(limit)), ..self }
     }
 
     pub(crate) fn is_set(&self) -> bool {

@@ -2,11 +2,11 @@
 
 use crate::{
     output::Style,
-    table::{self, Align, Cell},
+    table::{self as columns, Align, Cell},
     units::{bytes, clean, count, latency, plural},
 };
 use overhear_exchange::{Direction, Statistics};
-use overhear_query::EndpointRow;
+use overhear_query::{EndpointRow, Percentiles};
 use std::io::{self, Write};
 
 /// Endpoints shown at the end of listening; the busiest.
@@ -14,8 +14,7 @@ const TOP: usize = 20;
 
 /// The table of all endpoints, with totals.
 pub(crate) fn endpoints(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {
-    let lines = rows.iter().map(|row| cells(row, style));
-    table::write(out, &COLUMNS, &std::iter::once(head(style)).chain(lines).collect::<Vec<_>>())?;
+    table(out, rows, style)?;
     writeln!(out, "{}", style.dim(&totals(rows)))
 }
 
@@ -31,8 +30,7 @@ pub(crate) fn write(
     let more = rows.len().saturating_sub(TOP);
     rows.truncate(TOP);
     if !rows.is_empty() {
-        let lines = rows.iter().map(|row| cells(row, style));
-        table::write(out, &COLUMNS, &std::iter::once(head(style)).chain(lines).collect::<Vec<_>>())?;
+        table(out, &rows, style)?;
         if more > 0 {
             writeln!(out, "{}", style.dim(&format!("and {} less busy", plural(more as u64, "endpoint"))))?;
         }
@@ -58,27 +56,27 @@ pub(crate) fn coverage(out: &mut dyn Write, statistics: &Statistics, style: Styl
     Ok(())
 }
 
-const COLUMNS: [Align; 10] = [
-    Align::Left,
-    Align::Left,
-    Align::Left,
-    Align::Left,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-    Align::Right,
-];
-
-fn head(style: Style) -> Vec<Cell> {
-    ["SERVICE", "", "METHOD", "ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "SENT"]
-        .map(|name| Cell::marked(name, |text| style.strong(text)))
-        .into()
+fn table(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {
+    // Most tables have nothing that goes out; they need no column for it.
+    let outgoing = rows.iter().any(|row| row.id.direction == Direction::Outbound);
+    let lines =
+        std::iter::once(head(outgoing, style)).chain(rows.iter().map(|row| cells(row, outgoing, style)));
+    let lines: Vec<_> = lines.collect();
+    let names = if outgoing { 4 } else { 3 };
+    let set = [[Align::Left; 4].get(..names).unwrap_or_default(), &[Align::Right; 6]].concat();
+    columns::write(out, &set, &lines)
 }
 
-fn cells(row: &EndpointRow, style: Style) -> Vec<Cell> {
-    let time = |pick: fn(&overhear_query::Percentiles) -> f64| {
+fn head(outgoing: bool, style: Style) -> Vec<Cell> {
+    ["SERVICE", "", "METHOD", "ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "SENT"]
+        .into_iter()
+        .filter(|name| outgoing || !name.is_empty())
+        .map(|name| Cell::marked(name, |text| style.strong(text)))
+        .collect()
+}
+
+fn cells(row: &EndpointRow, outgoing: bool, style: Style) -> Vec<Cell> {
+    let time = |pick: fn(&Percentiles) -> f64| {
         row.latency.as_ref().map_or_else(|| "–".to_owned(), |percentiles| latency(pick(percentiles)))
     };
     let failed = row.errors + row.errors_hidden;
@@ -91,9 +89,9 @@ fn cells(row: &EndpointRow, style: Style) -> Vec<Cell> {
         Direction::Inbound => "",
         Direction::Outbound => "→",
     };
-    vec![
-        clean(&row.id.service).into(),
-        way.into(),
+    let mut cells: Vec<Cell> = vec![clean(&row.id.service).into()];
+    cells.extend(outgoing.then(|| way.into()));
+    cells.extend([
         clean(&row.id.method).into(),
         clean(&row.id.route).into(),
         count(row.requests).into(),
@@ -102,7 +100,8 @@ fn cells(row: &EndpointRow, style: Style) -> Vec<Cell> {
         time(|p| p.p95).into(),
         time(|p| p.p99).into(),
         bytes(row.bytes_out).into(),
-    ]
+    ]);
+    cells
 }
 
 fn totals(rows: &[EndpointRow]) -> String {

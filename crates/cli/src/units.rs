@@ -38,10 +38,14 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
-/// `1 endpoint`, `2 endpoints`.
+/// `1 endpoint`, `2 endpoints`, `3 processes`.
 pub(crate) fn plural(number: u64, one: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} {one}{s}", count(number))
+    format!("{} {}", count(number), if number == 1 { one.to_owned() } else { many(one) })
+}
+
+/// `endpoints`, `processes`.
+pub(crate) fn many(one: &str) -> String {
+    format!("{one}{}", if one.ends_with('s') { "es" } else { "s" })
 }
 
 /// Text from the traffic, without anything a terminal would act on or be confused by.
@@ -77,6 +81,7 @@ mod tests {
         }
         assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
         assert_eq!((plural(1, "error"), plural(0, "error")), ("1 error".into(), "0 errors".into()));
+        assert_eq!(plural(2, "process"), "2 processes");
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(crate) fn status_error(status: Option<u16>, direction: Direction) -> Option<
 
 /// The name of a service known by its address only: the host it is asked for if that is a name, else address and port.
 fn of_host(http: &Http, server: &Address) -> Arc<str> {
-    let host = http.authority.as_deref().map(|authority| host(authority)).filter(|host| is_name(host));
+    let host = http.authority.as_deref().map(host).filter(|host| is_name(host));
     match (host, server) {
         (Some(host), _) => host.into(),
         (None, Address::Ip(address)) => address.to_string().into(),

@@ -184,7 +184,7 @@ impl Command {
             let named = matches!(*word, "--app" | "-A" | "--name" | "-n");
             if named { rest.get(at + 1).copied() } else { word.strip_prefix("--app=") }
         });
-        let application = application.or_else(|| rest.iter().find(|word| is_application(word)).copied());
+        let application = application.or_else(|| rest.iter().copied().find(is_application));
         let Some(application) = application else { return self.folder_name() };
         let module = application.split(':').next()?.trim_end_matches(".py");
         let parts = || module.rsplit(['.', '/']);
@@ -358,7 +358,7 @@ fn is_assignment(word: &str) -> bool {
 }
 
 /// `module:variable` with a dotted module, or a script.
-fn is_application(word: &&&str) -> bool {
+fn is_application(word: &&str) -> bool {
     let (module, variable) = word.split_once(':').unwrap_or((word.strip_suffix(".py").unwrap_or(":"), "app"));
     let name = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./".contains(&b))

@@ -13,10 +13,12 @@ use overhear_pipeline::{Replay, Source};
 use std::io::Cursor;
 
 pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
-    let stop = Stop::new(arguments.ending.duration)?;
-    let (shop, source) = match live() {
-        Ok((shop, kernel)) => (Some(shop), kernel),
-        Err(_not_permitted) => (None, recorded()?),
+    let stop = Stop::on_signals()?;
+    let (shop, source) = if rustix::process::geteuid().is_root() {
+        let (shop, kernel) = live()?;
+        (Some(shop), kernel)
+    } else {
+        (None, recorded()?)
     };
     let plan = Plan {
         choice: Choice::default(),
@@ -25,7 +27,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         save: arguments.ending.save.as_deref(),
         listening_to: "the demo's shop".to_owned(),
     };
-    let code = listen::listen(source, &plan, &stop);
+    let code = listen::listen(source, &plan, &stop.within(arguments.ending.duration));
     drop(shop);
     code
 }
@@ -38,9 +40,6 @@ pub(crate) fn process(arguments: &DemoProcess) -> Result<i32, Fault> {
 /// Real processes, heard in the kernel. The listener comes first: nothing is missed.
 fn live() -> Result<(Shop, Box<dyn Source>), Fault> {
     let failed = |error: &dyn std::fmt::Display| Fault::new(format_args!("the demo cannot start: {error}"));
-    if !rustix::process::geteuid().is_root() {
-        return Err(failed(&"not root"));
-    }
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
     let shop = Shop::start(&program, overhear_demo::Options::default()).map_err(|error| failed(&error))?;
     let ports: Vec<u16> = shop.ports().into_iter().map(|(_, port)| port).collect();

@@ -184,7 +184,7 @@ fn write(
         writeln!(
             out,
             "! {} of other users cannot be looked at: run as root",
-            plural(survey.hidden, "process").replace("processs", "processes")
+            plural(survey.hidden, "process")
         )?;
     }
     Ok(())

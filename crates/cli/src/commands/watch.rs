@@ -5,6 +5,7 @@ use crate::{
     listen::{self, Plan, View},
     output::tell,
     stop::Stop,
+    units::many,
 };
 use overhear_capture::live::{Error, Options};
 use overhear_pipeline::Kernel;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, Period::default())?;
-    let stop = Stop::new(arguments.ending.duration)?;
+    let stop = Stop::on_signals()?;
     let options = Options {
         ports: arguments.ports.clone(),
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
@@ -27,7 +28,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         save: arguments.ending.save.as_deref(),
         listening_to: listening_to(arguments),
     };
-    listen::listen(Box::new(kernel), &plan, &stop)
+    listen::listen(Box::new(kernel), &plan, &stop.within(arguments.ending.duration))
 }
 
 /// Attaches, and says so.
@@ -57,13 +58,13 @@ fn listening_to(arguments: &Watch) -> String {
     let list = |what: &str, numbers: Vec<String>| match numbers.as_slice() {
         [] => None,
         [one] => Some(format!("{what} {one}")),
-        more => Some(format!("{what}s {}", more.join(", "))),
+        more => Some(format!("{} {}", many(what), more.join(", "))),
     };
     let ports = list("port", arguments.ports.iter().map(ToString::to_string).collect());
     let pids = list("process", arguments.pids.iter().map(ToString::to_string).collect());
     match (ports, pids) {
         (None, None) => "every port".to_owned(),
-        (Some(one), None) | (None, Some(one)) => one.replace("processs", "processes"),
-        (Some(ports), Some(pids)) => format!("{ports} of {}", pids.replace("processs", "processes")),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(ports), Some(pids)) => format!("{ports} of {pids}"),
     }
 }
