@@ -18,6 +18,8 @@ use std::io::{self, BufRead, Write};
 const BAR: u64 = 40;
 /// Lines of a latency histogram.
 const LINES: usize = 16;
+/// Seconds; what is shorter is noise of the clock.
+const SHORTEST: f64 = 1e-6;
 /// Exchanges shown as examples.
 const EXAMPLES: usize = 5;
 
@@ -134,18 +136,25 @@ fn histogram(out: &mut dyn Write, buckets: &[LatencyBucket]) -> io::Result<()> {
     table::write(out, &[Align::Right, Align::Right, Align::Left], &rows.collect::<Vec<_>>())
 }
 
-/// At most [`LINES`] spans of equal ratio, the empty ones included so that the shape is right.
+/// At most [`LINES`] spans of equal ratio, the empty ones included so that the shape is right; what took less than the
+/// clock can tell is in a line of its own.
 fn lines_of(buckets: &[LatencyBucket]) -> Vec<LatencyBucket> {
-    let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Vec::new() };
-    let low = first.from.max(first.to / 2.0).max(1e-9);
-    let ratio = (last.to / low).max(1.1).powf(1.0 / LINES as f64).max(1.2);
+    let (instant, measured) = buckets.split_at(buckets.partition_point(|bucket| bucket.to <= SHORTEST));
+    let at_once = instant.iter().map(|bucket| bucket.count).sum();
     let mut lines = Vec::new();
-    let mut rest = buckets.iter().peekable();
+    if at_once > 0 {
+        lines.push(LatencyBucket { from: 0.0, to: SHORTEST, count: at_once });
+    }
+    let (Some(first), Some(last)) = (measured.first(), measured.last()) else { return lines };
+    let low = first.from.max(SHORTEST);
+    let ratio = (last.to / low).powf(1.0 / LINES as f64).max(1.2);
+    let mut rest = measured.iter().peekable();
     let mut from = low;
-    while rest.peek().is_some() && lines.len() <= LINES {
+    while rest.peek().is_some() {
         let to = from * ratio;
         let mut line = LatencyBucket { from, to, count: 0 };
-        while let Some(bucket) = rest.next_if(|bucket| bucket.to <= to * 1.000_001 || lines.len() == LINES) {
+        // Rounding must not make one line more of the last bucket.
+        while let Some(bucket) = rest.next_if(|bucket| bucket.to <= to * 1.000_001) {
             line.count += bucket.count;
         }
         lines.push(line);
@@ -193,12 +202,15 @@ mod tests {
                 LatencyBucket { from, to: from * 1.05, count: u64::try_from(at).unwrap() + 1 }
             })
             .collect();
-        for some in [&buckets[..], &buckets[..1], &buckets[290..]] {
+        let instant = LatencyBucket { from: 0.0, to: 0.0, count: 7 };
+        let with_instant = [&[instant], &buckets[100..200]].concat();
+        for some in [&buckets[..], &buckets[..1], &buckets[290..], &with_instant, &[instant]] {
             let lines = lines_of(some);
             assert!(lines.len() <= LINES + 1, "{}", lines.len());
             let sum = |buckets: &[LatencyBucket]| buckets.iter().map(|bucket| bucket.count).sum::<u64>();
             assert_eq!(sum(&lines), sum(some));
         }
+        assert_eq!(lines_of(&with_instant)[0].count, 7);
         assert!(lines_of(&[]).is_empty());
     }
 }
