@@ -1,8 +1,9 @@
 //! What must hold for any conversation, however it is delivered.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 
-use common::{connection, feed, fixtures, has_gap, observe, talk};
+use common::{bounded, connection, feed, fixtures, has_gap, observe, talk};
 use overhear_exchange::{Detail, Side};
 use overhear_testkit::{
     Transcript,
@@ -118,23 +119,6 @@ const PIECES: &[&[u8]] = &[
     b"GET /partial HT",
     b"HTTP/1.1 2",
 ];
-
-/// Runs it and holds memory to what the limits allow.
-fn bounded(transcript: &Transcript) -> Result<(), String> {
-    let mut connection = connection(transcript);
-    let limits = overhear_protocol::Limits::default();
-    let bound = 4 * limits.head + limits.pending * (2 * limits.body + limits.head) + 4096;
-    for step in &transcript.steps {
-        feed(&mut connection, step, &mut Vec::new());
-        let retained = connection.retained();
-        // No input may cost a multiple of itself beyond a constant, nor more than the limits allow.
-        let sent = transcript.length(Side::A) + transcript.length(Side::B);
-        if retained > bound.min(32 * sent + 8192) {
-            return Err(format!("{retained} bytes held"));
-        }
-    }
-    Ok(())
-}
 
 /// The numbers of the exchanges of a [`talk`] that were heard whole.
 fn whole(transcript: &Transcript) -> Vec<usize> {

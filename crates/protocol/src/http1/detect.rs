@@ -23,7 +23,7 @@ pub(crate) fn detect(bytes: &[u8], scanned: &mut usize) -> Detected {
     let Some(line) = bytes.get(empty..).filter(|line| !line.is_empty()) else { return Detected::NeedMore };
     match status_line(line) {
         Detected::No => {}
-        decided => return decided,
+        decided @ (Detected::Request | Detected::Response | Detected::NeedMore) => return decided,
     }
     if !starts_like_request(line) {
         return Detected::No;

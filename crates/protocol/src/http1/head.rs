@@ -227,15 +227,11 @@ fn status_line(line: &[u8]) -> Option<(HttpVersion, u16)> {
     let (version_text, rest) = line.split_at_checked(8)?;
     let version = version(version_text)?;
     let rest = rest.strip_prefix(b" ")?.trim_ascii_start();
-    match rest {
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ ..]
-            if matches!(after, [] | [b' ' | b'\t' | b'\r', ..]) =>
-        {
-            let digit = |byte: u8| u16::from(byte - b'0');
-            Some((version, digit(*a) * 100 + digit(*b) * 10 + digit(*c)))
-        }
-        _ => None,
-    }
+    let (digits @ [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'], after) = rest.split_first_chunk()? else {
+        return None;
+    };
+    let status = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    matches!(after, [] | [b' ' | b'\t' | b'\r', ..]).then_some((version, status))
 }
 
 fn version(text: &[u8]) -> Option<HttpVersion> {
@@ -270,17 +266,24 @@ type Pairs<'a> = SmallVec<[(&'a [u8], &'a [u8]); 32]>;
 
 impl Fields {
     fn parse(head: &[u8]) -> Self {
-        let (_, lines) = split_line(head);
+        let (line, lines) = split_line(head);
         let mut fields = Self::default();
-        if is_folded(lines) {
+        let mut endings = Endings::default();
+        endings.note(line, head.len() - lines.len());
+        if fields.read(lines, &mut endings).is_err() {
+            // Folding is rare enough to read everything again, from a copy without folds.
             let (unfolded, certain) = unfold(lines);
+            fields = Self::default();
             fields.anomalies.push(HttpAnomaly::ObsoleteFolding);
             fields.framing.ambiguous |= !certain;
-            fields.read(&unfolded);
-        } else {
-            fields.read(lines);
+            endings.bare_line_feed = has_bare_line_feed(head);
+            // A carriage return before the fold's line feed goes with the fold.
+            let _folded = fields.read(&unfolded, &mut Endings::default());
+        } else if memchr_iter(b'\r', head).count() > endings.carriage_returns {
+            // Some software ends a line at a carriage return alone (RFC 9112 §2.2).
+            fields.framing.ambiguous = true;
         }
-        if has_bare_line_feed(head) {
+        if endings.bare_line_feed {
             fields.anomalies.push(HttpAnomaly::BareLineFeed);
         }
         // Transfer codings lie around the content (RFC 9112 §6.1): they were applied last.
@@ -288,33 +291,45 @@ impl Fields {
         fields
     }
 
-    fn read(&mut self, mut lines: &[u8]) {
+    fn read(&mut self, mut lines: &[u8], endings: &mut Endings) -> Result<(), Folded> {
         let mut pairs = Pairs::new();
         while !lines.is_empty() {
             let (line, rest) = split_line(lines);
+            endings.note(line, lines.len() - rest.len());
             lines = rest;
             if line.is_empty() {
                 break;
             }
-            let (name, value) = match memchr(b':', line) {
-                Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
-                None => (line, &[][..]),
-            };
-            let regular = is_token(name) && name.len() < line.len();
-            self.irregular |= !regular;
-            // Software differs on lines like these: on whether they count, and on where they end.
-            if (!regular && mentions_framing(line)) || memchr(b'\r', line).is_some() {
-                self.framing.ambiguous = true;
+            if matches!(line, [b' ' | b'\t', ..]) && !pairs.is_empty() {
+                return Err(Folded);
             }
-            let (name, value) = (name.trim_ascii(), value.trim_ascii());
-            if regular {
-                self.note(name, value);
-            }
-            if !name.is_empty() && name.len() <= usize::from(u16::MAX) && line.contains(&b':') {
-                pairs.push((name, value));
-            }
+            self.field(line, &mut pairs);
         }
         self.headers = Headers::new(pairs.iter().copied());
+        Ok(())
+    }
+
+    fn field<'a>(&mut self, line: &'a [u8], pairs: &mut Pairs<'a>) {
+        let colon = memchr(b':', line);
+        let (name, value) = match colon {
+            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
+            None => (line, &[][..]),
+        };
+        if colon.is_some() && is_token(name) {
+            let value = value.trim_ascii();
+            self.note(name, value);
+            if name.len() <= usize::from(u16::MAX) {
+                pairs.push((name, value));
+            }
+            return;
+        }
+        // Software differs on whether lines like these count.
+        self.irregular = true;
+        self.framing.ambiguous |= mentions_framing(line);
+        let name = name.trim_ascii();
+        if colon.is_some() && !name.is_empty() && name.len() <= usize::from(u16::MAX) {
+            pairs.push((name, value.trim_ascii()));
+        }
     }
 
     fn note(&mut self, name: &[u8], value: &[u8]) {
@@ -325,6 +340,27 @@ impl Fields {
                 self.codings.extend(list(value).filter_map(content_coding));
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.framing.transfer_encoding(value),
+            _ => {}
+        }
+    }
+}
+
+/// A field line goes on in the next (RFC 9112 §5.2).
+struct Folded;
+
+/// How the lines of a head end.
+#[derive(Default)]
+struct Endings {
+    bare_line_feed: bool,
+    carriage_returns: usize,
+}
+
+impl Endings {
+    /// `line` without its ending, and its length with it.
+    fn note(&mut self, line: &[u8], length: usize) {
+        match length - line.len() {
+            2 => self.carriage_returns += 1,
+            1 => self.bare_line_feed = true,
             _ => {}
         }
     }
@@ -499,11 +535,6 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
     memchr_iter(b'\n', head).any(|at| at.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
 }
 
-/// Does any field line continue on the next (RFC 9112 §5.2)?
-fn is_folded(lines: &[u8]) -> bool {
-    memchr_iter(b'\n', lines).any(|at| matches!(lines.get(at + 1), Some(b' ' | b'\t')))
-}
-
 /// Joins folded lines with spaces. False when a framing field is part of a fold: software differs on what it says then.
 fn unfold(lines: &[u8]) -> (Vec<u8>, bool) {
     let mut joined: Vec<u8> = Vec::with_capacity(lines.len());
@@ -513,6 +544,7 @@ fn unfold(lines: &[u8]) -> (Vec<u8>, bool) {
     while !rest.is_empty() {
         let (line, next) = split_line(rest);
         rest = next;
+        certain &= memchr(b'\r', line).is_none();
         if matches!(line, [b' ' | b'\t', ..]) && !joined.is_empty() {
             let kept = joined.trim_ascii_end().len();
             joined.truncate(kept);

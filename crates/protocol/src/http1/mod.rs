@@ -204,7 +204,7 @@ impl Http1 {
         let mut input = bytes;
         let mut arrival = true;
         loop {
-            if self.server.is_at_boundary() && self.pair.awaits_nothing() && self.pair.is_certain() {
+            if self.may_come_early(input) {
                 self.park(self.client_side.other(), time, input, out);
                 return None;
             }
@@ -239,6 +239,14 @@ impl Http1 {
                 | Frame::LongHead { head: Head::Request(_), .. } => self.pair.lose_server(out),
             }
         }
+    }
+
+    /// Is this a response to a request that was not delivered yet?
+    fn may_come_early(&self, input: &[u8]) -> bool {
+        self.server.is_at_boundary()
+            && self.pair.awaits_nothing()
+            && self.pair.is_certain()
+            && (self.parked.is_some() || resync::may_start_response(input.trim_ascii_start()))
     }
 
     fn response(

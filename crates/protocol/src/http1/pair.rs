@@ -288,7 +288,7 @@ impl Pair {
                     response.last = time.unwrap_or(response.last);
                     Reply::Whole(response)
                 }
-                other => other,
+                other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
             };
         }
         self.report(out);

@@ -1,8 +1,9 @@
 //! Transcripts through a connection.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-use overhear_exchange::{Side, observation::Observation};
-use overhear_protocol::{Connection, Hint, Limits};
+use overhear_exchange::{Body, ContentCoding, Redacted, Side, observation::Observation};
+use overhear_protocol::{Connection, Hint, Limits, content::decode};
 use overhear_testkit::{Event, Step, Transcript};
 use std::path::PathBuf;
 
@@ -75,4 +76,42 @@ pub(crate) fn talk(exchanges: usize) -> Transcript {
         transcript.push(Side::B, response);
     }
     transcript
+}
+
+/// Runs it and holds memory to what the limits allow.
+pub(crate) fn bounded(transcript: &Transcript) -> Result<(), String> {
+    let mut connection = connection(transcript);
+    let limits = Limits::default();
+    let bound = 4 * limits.head + limits.pending * (2 * limits.body + limits.head) + 4096;
+    for step in &transcript.steps {
+        feed(&mut connection, step, &mut Vec::new());
+        let retained = connection.retained();
+        // No input may cost a multiple of itself beyond a constant, nor more than the limits allow.
+        let sent = transcript.length(Side::A) + transcript.length(Side::B);
+        if retained > bound.min(32 * sent + 8192) {
+            return Err(format!("{retained} bytes held"));
+        }
+    }
+    Ok(())
+}
+
+/// Decodes bytes under the codings that the first of them names, within a limit that is held.
+pub(crate) fn decode_anything(bytes: &[u8]) {
+    const LIMIT: usize = 10_000;
+    let Some((&selector, content)) = bytes.split_first() else { return };
+    let coding = |bits: u8| match bits & 7 {
+        0 => Some(ContentCoding::Gzip),
+        1 => Some(ContentCoding::Deflate),
+        2 => Some(ContentCoding::Brotli),
+        3 => Some(ContentCoding::Zstd),
+        4 => Some(ContentCoding::Unknown),
+        _ => None,
+    };
+    let body = Body {
+        size: content.len() as u64,
+        captured: Redacted::new(content.to_vec().into()),
+        complete: selector & 0x40 != 0,
+        codings: [coding(selector), coding(selector >> 3)].into_iter().flatten().collect(),
+    };
+    assert!(decode(&body, LIMIT).bytes.expose().len() <= LIMIT);
 }

@@ -1,0 +1,40 @@
+//! The fuzzers' corpora, replayed without a fuzzer.
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::path::PathBuf;
+
+#[test]
+fn http1_corpus_holds() {
+    let corpus = corpus("http1");
+    for (name, bytes) in &corpus {
+        let transcript = overhear_testkit::damage::from_bytes(bytes);
+        assert_eq!(common::bounded(&transcript), Ok(()), "{name}");
+    }
+    // The seeds reach the parser: some of them are conversations with exchanges.
+    let heard = corpus
+        .iter()
+        .filter(|(_, bytes)| !common::observe(&overhear_testkit::damage::from_bytes(bytes)).is_empty());
+    assert!(heard.count() * 2 > corpus.len(), "most seeds are exchanges");
+}
+
+#[test]
+fn content_corpus_holds() {
+    for (_, bytes) in corpus("content") {
+        common::decode_anything(&bytes);
+    }
+}
+
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
+    let files: Vec<_> = std::fs::read_dir(folder)
+        .expect("the corpus is part of the repository")
+        .map(|entry| {
+            let path = entry.expect("readable").path();
+            (path.display().to_string(), std::fs::read(&path).expect("readable"))
+        })
+        .collect();
+    assert!(files.len() >= 5, "{} seeds for {target}", files.len());
+    files
+}
