@@ -33,6 +33,7 @@ const TABLE: [(&str, &[&str]); 15] = [
         &[
             "overhear-exchange",
             "overhear-capture",
+            "overhear-protocol",
             "overhear-model",
             "overhear-query",
             "overhear-pipeline",
@@ -57,7 +58,12 @@ pub(super) fn check(files: &[File]) -> Result<Vec<Complaint>> {
     let mut complaints: Vec<Complaint> = metadata.workspace_packages().into_iter().flat_map(table).collect();
     complaints.extend(PURE.iter().flat_map(|name| purity(name, &metadata)));
     complaints.extend(files.iter().filter(|file| file.path == "Cargo.toml").flat_map(members));
-    complaints.extend(files.iter().filter(|file| file.path.ends_with("Cargo.toml")).flat_map(lints));
+    complaints.extend(
+        files
+            .iter()
+            .filter(|file| file.path.ends_with("Cargo.toml") && !file.path.starts_with("fuzz/"))
+            .flat_map(lints),
+    );
     Ok(complaints)
 }
 
