@@ -71,11 +71,13 @@ struct {
 	__type(value, struct messages_state);
 } messages SEC(".maps");
 
-/* Socket cookie to enum verdict: written by user space, deleted when the socket closes. */
+/*
+ * Socket cookie to enum verdict: written by user space, deleted when the socket closes. Least recently used, since a
+ * verdict may come after its socket is gone and nobody would delete it.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 18);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
 	__type(key, __u64);
 	__type(value, __u8);
 } verdicts SEC(".maps");
@@ -287,7 +289,8 @@ static __always_inline __u8 verdict_of(struct socket_state *state, struct settin
 	if (state->verdict != VERDICT_ASK && state->epoch == set->epoch)
 		return state->verdict;
 	__u8 *found = bpf_map_lookup_elem(&verdicts, &cookie);
-	state->verdict = found ? *found : VERDICT_ASK;
+	if (found)
+		state->verdict = *found;
 	state->epoch = set->epoch;
 	return state->verdict;
 }

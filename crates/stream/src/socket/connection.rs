@@ -36,6 +36,7 @@ struct Spare {
 #[derive(Debug, Default)]
 struct Place {
     vantage: Option<Vantage>,
+    closed: bool,
     end: End,
 }
 
@@ -173,7 +174,8 @@ impl Connection {
             return None;
         }
         let carrier = a.carrier?;
-        let cookie = self.places[carrier.other().index()].vantage?.cookie;
+        let other = &self.places[carrier.other().index()];
+        let cookie = other.vantage.filter(|_| !other.closed)?.cookie;
         self.silenced = true;
         self.spares = Vec::new();
         Some(cookie)
@@ -238,8 +240,9 @@ impl Connection {
 
     /// The socket at `side` is closed. Is the connection over with it?
     pub(super) fn closes(&mut self, side: Side, sink: &mut impl EventSink) -> bool {
-        self.places[side.index()].vantage = None;
-        if self.places[side.other().index()].vantage.is_none() {
+        self.places[side.index()].closed = true;
+        let other = &self.places[side.other().index()];
+        if other.closed || other.vantage.is_none() {
             return true;
         }
         if self.directions.iter().all(|direction| direction.carrier == Some(side)) {

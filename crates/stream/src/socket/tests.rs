@@ -172,6 +172,14 @@ fn a_request_nobody_accepts_is_told_when_the_client_gives_up() {
 }
 
 #[test]
+fn a_short_call_to_a_server_that_is_not_heard_is_told_when_it_closes() {
+    let mut scene = Scene::new();
+    scene.open(CLIENT, Role::Client, ("127.0.0.1:5000", "127.0.0.1:80"), 10);
+    scene.data(CLIENT, Way::Sent, 0, "ask", 10).data(CLIENT, Way::Received, 0, "answer", 10).close(CLIENT, 0);
+    scene.told(&["open 127.0.0.1:5000 127.0.0.1:80", "A: ask", "B: answer", "close Finished"]);
+}
+
+#[test]
 fn a_refused_connect_is_told() {
     let mut scene = Scene::new();
     scene.open(CLIENT, Role::Client, ("127.0.0.1:5000", "127.0.0.1:9"), 10).close(CLIENT, 111);
