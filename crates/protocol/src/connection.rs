@@ -288,10 +288,19 @@ fn look(first: &[u8], scanned: &mut usize) -> Look {
 
 #[cfg(test)]
 mod tests {
-    use super::Connection;
+    use super::{Connection, Hint, Limits};
+    use overhear_exchange::{Side, Timestamp};
 
     #[test]
     fn is_small_when_idle() {
         assert!(size_of::<Connection>() <= 72, "{}", size_of::<Connection>());
+        let mut connection = Connection::new(Limits::default(), Hint { opener_known: true, tls: false });
+        let (now, mut out) = (Timestamp::default(), Vec::new());
+        for _ in 0..100 {
+            connection.data(Side::A, now, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut out);
+        }
+        connection.data(Side::B, now, &b"HTTP/1.1 204 No Content\r\n\r\n".repeat(100), &mut out);
+        assert_eq!(out.len(), 100);
+        assert!(connection.retained() <= 512, "{}", connection.retained());
     }
 }
