@@ -421,8 +421,8 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         let text = String::from_utf8(output).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let sizes =
-            [RECORD_SIZE, OPEN_RECORD_SIZE, EXEC_RECORD_SIZE, EXISTING_RECORD_SIZE, SETTINGS_SIZE].map(|n| n.to_string());
+        let sizes = [RECORD_SIZE, OPEN_RECORD_SIZE, EXEC_RECORD_SIZE, EXISTING_RECORD_SIZE, SETTINGS_SIZE]
+            .map(|n| n.to_string());
         assert_eq!(lines[0], sizes.join(" "));
 
         let bytes = unhex(lines[1]);
@@ -463,6 +463,9 @@ mod tests {
     }
 
     fn unhex(text: &str) -> Vec<u8> {
-        text.as_bytes().chunks(2).map(|c| u8::from_str_radix(std::str::from_utf8(c).unwrap(), 16).unwrap()).collect()
+        text.as_bytes()
+            .chunks(2)
+            .map(|c| u8::from_str_radix(std::str::from_utf8(c).unwrap(), 16).unwrap())
+            .collect()
     }
 }
