@@ -2,6 +2,15 @@
 //!
 //! Needs root, a kernel of 6.3 or later with BTF, and a C compiler; fails without them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
 use overhear_capture::live::{Live, Options};
 use overhear_probe::record::{Loss, Verdict, Way, What};
 use std::{
