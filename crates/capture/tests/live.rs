@@ -192,6 +192,7 @@ fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
         live.poll(&mut |record| note(&mut sockets, record.what)).unwrap();
     }
     let [sent, _] = under_test(&sockets, [300_000, 0]);
+    // One call: up to the limit; a later one would still show its beginning.
     assert_eq!((sent.copied, &sent.losses), (10_000, &BTreeMap::from([(Loss::Undecided, 290_000)])));
 }
 

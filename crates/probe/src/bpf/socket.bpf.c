@@ -553,6 +553,9 @@ static __always_inline __u32 allowance(struct socket_state *state, struct settin
 	if (verdict == VERDICT_ASK) {
 		__u32 copied = state->copied[way];
 		__u32 left = copied < set->undecided ? set->undecided - copied : 0;
+		/* Heads go on being copied: the next call may begin the next message. */
+		if (left < set->head)
+			left = set->head;
 		if (left < cap) {
 			cap = left;
 			*reason = LOSS_UNDECIDED;

@@ -80,10 +80,7 @@ impl Observer for Http1 {
 
     fn close(&mut self, _time: Timestamp, cause: CloseCause, out: &mut Vec<Observation>) {
         let cut = match cause {
-            CloseCause::Finished if self.first_end == Some(self.client_side) => {
-                Cut::Error(ErrorType::ClientClosed)
-            }
-            CloseCause::Finished => Cut::Error(ErrorType::ServerClosed),
+            CloseCause::Finished => self.finished(),
             CloseCause::Reset(_) => Cut::Error(ErrorType::ConnectionReset),
             CloseCause::Refused => Cut::Error(ErrorType::ConnectionRefused),
             CloseCause::TimedOut => Cut::Error(ErrorType::Timeout),
@@ -404,7 +401,13 @@ impl Http1 {
         if self.server.is_until_close() {
             self.pair.response_ended(None, out);
         }
-        self.pair.cut(Cut::Error(ErrorType::ServerClosed), out);
+        self.pair.cut(self.finished(), out);
+    }
+
+    /// Who left first without an error is who gave up on what was still unanswered.
+    fn finished(&self) -> Cut {
+        let client_left = self.first_end == Some(self.client_side);
+        Cut::Error(if client_left { ErrorType::ClientClosed } else { ErrorType::ServerClosed })
     }
 
     fn has_ended(&self, side: Side) -> bool {

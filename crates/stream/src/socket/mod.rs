@@ -16,7 +16,7 @@ use overhear_exchange::{
     wire::{CloseCause, ConnectionId, EventSink},
 };
 use overhear_probe::record::{
-    Cookie, Ends, Existing, Open, Record, Role, TCP_LISTEN, Thread, Verdict, Way, What,
+    Cookie, Ends, Existing, Loss, Open, Record, Role, TCP_LISTEN, Thread, Verdict, Way, What,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::{
@@ -145,7 +145,7 @@ impl Assembler {
                     offset,
                     size: size.into(),
                     bytes,
-                    unreadable: loss.is_some() && bytes.is_empty(),
+                    unreadable: bytes.is_empty() && loss.is_some_and(is_blind),
                 };
                 self.piece(socket, way, record.thread, (time, piece), sink);
             }
@@ -432,6 +432,14 @@ impl Assembler {
         if self.idle.len() > 2 * self.connections.len() + 1024 {
             self.idle.retain(|id| self.connections.contains_key(id));
         }
+    }
+}
+
+/// The bytes cannot be had at this end at all; every other loss is one of quantity, and the other end's would be no less.
+const fn is_blind(loss: Loss) -> bool {
+    match loss {
+        Loss::NoBuffer | Loss::Guarded | Loss::Fault => true,
+        Loss::RingFull | Loss::OverCap | Loss::Shed | Loss::Undecided => false,
     }
 }
 

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn unreadable(&mut self, socket: Cookie, way: Way, offset: u64, size: u32, pid: u32) -> &mut Self {
-        let loss = Some(overhear_probe::record::Loss::NoBuffer);
+        let loss = Some(Loss::NoBuffer);
         self.record(pid, What::Data { socket, way, offset, size, bytes: b"", loss })
     }
 
@@ -154,6 +154,16 @@ fn a_server_that_sends_unseen_is_heard_at_the_client() {
 }
 
 #[test]
+fn a_server_that_is_only_not_copied_in_full_stays_the_carrier() {
+    let mut scene = Scene::new();
+    let loss = Some(Loss::Undecided);
+    scene.both().data(CLIENT, Way::Sent, 0, "ask", 10).data(SERVER, Way::Received, 0, "ask", 20);
+    scene.record(20, What::Data { socket: SERVER, way: Way::Received, offset: 3, size: 9, bytes: b"", loss });
+    scene.data(SERVER, Way::Received, 12, "more", 20);
+    scene.told(&["open 127.0.0.1:5000 127.0.0.1:80", "A: ask", "A: gap Some(9)", "A: more"]);
+}
+
+#[test]
 fn a_server_that_receives_unseen_is_heard_at_the_client() {
     let mut scene = Scene::new();
     scene.both().data(CLIENT, Way::Sent, 0, "ask", 10).unreadable(SERVER, Way::Received, 0, 3, 20);
@@ -204,7 +214,7 @@ fn a_lost_record_is_a_gap_of_its_length() {
 #[test]
 fn what_was_not_copied_is_a_gap_of_its_length() {
     let mut scene = Scene::new();
-    let loss = Some(overhear_probe::record::Loss::OverCap);
+    let loss = Some(Loss::OverCap);
     scene.both();
     scene.record(
         20,
