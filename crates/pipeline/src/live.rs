@@ -229,14 +229,14 @@ impl Work {
             .map(|exchange| (decoded_body(&exchange), exchange))
             .collect();
         let mut told = Vec::new();
+        let subscribed = self.subscriber.is_some();
         let mut session = self.picture.session();
         for (body, exchange) in decoded {
-            let copy = self.subscriber.is_some().then(|| exchange.clone());
             let learned = match body {
-                Some(body) => session.observe_decoded(exchange, body),
-                None => session.observe(exchange),
+                Some(body) => session.observe_decoded(&exchange, body),
+                None => session.observe(&exchange),
             };
-            told.extend(copy.map(|exchange| Arc::new(Heard { exchange, learned })));
+            told.extend(subscribed.then(|| Arc::new(Heard { exchange, learned })));
         }
         drop(session);
         self.tell(told);

@@ -48,7 +48,7 @@ fn main() {
     measure("clone and observe", |n| {
         if let Some(mut exchange) = pick(n).cloned() {
             exchange.time = Timestamp::from_nanos(1_714_557_600_000_000_000 + n * 50_000);
-            session.observe(exchange);
+            session.observe(&exchange);
         }
     });
     for text in

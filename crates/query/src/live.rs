@@ -21,6 +21,8 @@ pub struct Retention {
     pub exchanges: usize,
     /// Of each endpoint, so that a busy one does not push out the others.
     pub per_endpoint: usize,
+    /// Of each endpoint within one second, successes and failures apart: the first of each; the rest is only counted.
+    pub per_second: u32,
     /// Memory for either kind.
     pub bytes: usize,
     /// Endpoints whose present rate is followed; those idle for longest make room.
@@ -29,7 +31,7 @@ pub struct Retention {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { exchanges: 1000, per_endpoint: 20, bytes: 16 << 20, endpoints: 4096 }
+        Self { exchanges: 1000, per_endpoint: 20, per_second: 100, bytes: 16 << 20, endpoints: 4096 }
     }
 }
 
@@ -69,19 +71,16 @@ impl Session {
     }
 
     /// Takes in an exchange.
-    pub fn observe(&mut self, exchange: Exchange) -> Learned {
-        let learned = self.model.learn(&exchange);
-        self.keep(exchange, &learned);
+    pub fn observe(&mut self, exchange: &Exchange) -> Learned {
+        let learned = self.model.learn(exchange);
+        self.note(exchange, None, &learned);
         learned
     }
 
     /// Takes in an exchange whose response body was decoded; that is what is kept of it.
-    pub fn observe_decoded(&mut self, mut exchange: Exchange, response_body: Bytes) -> Learned {
-        let learned = self.model.learn_decoded(&exchange, Some(&response_body));
-        let Detail::Http(http) = &mut exchange.detail;
-        http.response_body.captured = Redacted::new(response_body);
-        http.response_body.codings.clear();
-        self.keep(exchange, &learned);
+    pub fn observe_decoded(&mut self, exchange: &Exchange, response_body: Bytes) -> Learned {
+        let learned = self.model.learn_decoded(exchange, Some(&response_body));
+        self.note(exchange, Some(response_body), &learned);
         learned
     }
 
@@ -101,20 +100,27 @@ impl Session {
         &self.model
     }
 
-    fn keep(&mut self, exchange: Exchange, learned: &Learned) {
+    fn note(&mut self, exchange: &Exchange, decoded: Option<Bytes>, learned: &Learned) {
         let done = after(exchange.time, exchange.duration.unwrap_or_default());
         self.started = Some(self.started.map_or(exchange.time, |started| started.min(exchange.time)));
         self.advance(done);
-        let duration = exchange.duration;
-        let exchange = Arc::new(redact::exchange(exchange));
-        self.recent.push(Arc::clone(&exchange));
-        self.recent.shrink_to(self.retention.bytes);
         if !self.activities.contains_key(&learned.id) && !self.has_room() {
+            self.recent.push(masked(exchange, decoded));
+            self.recent.shrink_to(self.retention.bytes);
             return;
         }
         let limit = self.retention.per_endpoint;
         let activity = self.activities.entry(Arc::clone(&learned.id)).or_insert_with(|| Activity::new(limit));
-        activity.count(done, learned.error.is_some(), duration);
+        // Masking costs more than all the rest, and nobody looks at thousands of calls a second of one endpoint.
+        if activity.count(done, learned.error.is_some(), exchange.duration) <= self.retention.per_second {
+            self.keep(masked(exchange, decoded), &learned.id);
+        }
+    }
+
+    fn keep(&mut self, exchange: Arc<Exchange>, id: &Arc<EndpointId>) {
+        self.recent.push(Arc::clone(&exchange));
+        self.recent.shrink_to(self.retention.bytes);
+        let Some(activity) = self.activities.get_mut(id) else { return };
         let before = activity.recent.bytes();
         activity.recent.push(exchange);
         self.kept_bytes = (self.kept_bytes + activity.recent.bytes()).saturating_sub(before);
@@ -154,6 +160,17 @@ impl Session {
             None => LiveRow { row, rate: 0.0, error_share: None, sparkline: activity::empty_sparkline() },
         }
     }
+}
+
+/// A copy with its secrets masked, and its response body as it was decoded.
+fn masked(exchange: &Exchange, decoded: Option<Bytes>) -> Arc<Exchange> {
+    let mut copy = exchange.clone();
+    if let Some(body) = decoded {
+        let Detail::Http(http) = &mut copy.detail;
+        http.response_body.captured = Redacted::new(body);
+        http.response_body.codings.clear();
+    }
+    Arc::new(redact::exchange(copy))
 }
 
 impl LiveSource for Session {

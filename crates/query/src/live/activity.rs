@@ -46,10 +46,12 @@ impl Activity {
         }
     }
 
-    /// Counts an exchange that ended at `time`; one older than the window replaces nothing newer.
-    pub(super) fn count(&mut self, time: Timestamp, failed: bool, duration: Option<Duration>) {
+    /// Counts an exchange that ended at `time`; one older than the window replaces nothing newer. Says the how many-th
+    /// of its kind (failed or not) it is in its second.
+    pub(super) fn count(&mut self, time: Timestamp, failed: bool, duration: Option<Duration>) -> u32 {
         self.last = self.last.max(time);
         let second = time.as_nanos() / SECOND;
+        let mut ordinal = 1;
         if let Some(tally) = slot(&mut self.seconds, second)
             && tally.second <= second
         {
@@ -58,6 +60,7 @@ impl Activity {
             }
             tally.requests = tally.requests.saturating_add(1);
             tally.errors = tally.errors.saturating_add(u32::from(failed));
+            ordinal = if failed { tally.errors } else { tally.requests - tally.errors };
         }
         let number = second / SLICE;
         if let Some(slice) = slot(&mut self.slices, number)
@@ -69,6 +72,7 @@ impl Activity {
             }
             slice.latency.record(duration);
         }
+        ordinal
     }
 
     /// Exchanges per second over the window and the share of errors among them. A session that began less than a

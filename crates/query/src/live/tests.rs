@@ -30,7 +30,7 @@ fn rates_and_errors_are_those_of_the_last_ten_seconds() {
     let mut session = session();
     for n in 0..200 {
         let status = if n % 4 == 0 { 500 } else { 200 };
-        session.observe(at(f64::from(n) * 0.1, "/a", status));
+        session.observe(&at(f64::from(n) * 0.1, "/a", status));
     }
     session.advance(Timestamp::from_nanos(START + 20 * SECOND - 1));
     let row = session.rows().remove(0);
@@ -47,7 +47,7 @@ fn rates_and_errors_are_those_of_the_last_ten_seconds() {
 fn a_young_session_is_measured_from_its_beginning() {
     let mut session = session();
     for n in 0..20 {
-        session.observe(at(f64::from(n) * 0.1, "/a", 200));
+        session.observe(&at(f64::from(n) * 0.1, "/a", 200));
     }
     session.advance(Timestamp::from_nanos(START + 2 * SECOND));
     let rate = session.rows().remove(0).rate;
@@ -57,8 +57,8 @@ fn a_young_session_is_measured_from_its_beginning() {
 #[test]
 fn the_sparkline_is_the_last_minute() {
     let mut session = session();
-    session.observe(at(0.0, "/a", 200));
-    session.observe(at(31.0, "/a", 200));
+    session.observe(&at(0.0, "/a", 200));
+    session.observe(&at(31.0, "/a", 200));
     session.advance(Timestamp::from_nanos(START + 58 * SECOND));
     let line = session.rows().remove(0).sparkline;
     let present: Vec<_> = line.iter().enumerate().filter_map(|(at, slice)| slice.map(|_| at)).collect();
@@ -70,9 +70,9 @@ fn the_sparkline_is_the_last_minute() {
 #[test]
 fn late_news_change_nothing_newer() {
     let mut session = session();
-    session.observe(at(100.0, "/a", 200));
-    session.observe(at(90.0, "/a", 200));
-    session.observe(at(0.0, "/a", 200));
+    session.observe(&at(100.0, "/a", 200));
+    session.observe(&at(90.0, "/a", 200));
+    session.observe(&at(0.0, "/a", 200));
     let row = session.rows().remove(0);
     assert_eq!(row.row.requests, 3);
     assert_eq!(row.sparkline.iter().flatten().count(), 2);
@@ -82,9 +82,9 @@ fn late_news_change_nothing_newer() {
 fn recent_ones_are_newest_first_and_a_busy_endpoint_leaves_room() {
     let retention = Retention { exchanges: 10, per_endpoint: 3, ..Retention::default() };
     let mut session = Session::new(Model::default(), retention);
-    let quiet = session.observe(at(0.0, "/quiet", 200)).id;
+    let quiet = session.observe(&at(0.0, "/quiet", 200)).id;
     for n in 1..100 {
-        session.observe(at(f64::from(n), &format!("/busy/{n}"), 200));
+        session.observe(&at(f64::from(n), &format!("/busy/{n}"), 200));
     }
     let all = session.recent(None, 50);
     assert_eq!(all.iter().map(|e| path(e)).collect::<Vec<_>>()[..2], ["/busy/99", "/busy/98"]);
@@ -105,7 +105,7 @@ fn memory_is_bounded() {
         let Detail::Http(http) = &mut exchange.detail;
         http.response_headers = Headers::new([(&b"content-type"[..], &b"text/plain"[..])]);
         http.response_body.captured = Redacted::new(vec![b'x'; 3_000].into());
-        session.observe(exchange);
+        session.observe(&exchange);
     }
     assert!(session.recent.bytes() <= 100_000);
     assert!(session.kept_bytes <= 100_000);
@@ -113,7 +113,7 @@ fn memory_is_bounded() {
     assert!(session.activities.len() <= 50);
     assert!(session.recent(None, 5_000).len() >= 20);
     // After a quiet minute the idle ones make room.
-    let id = session.observe(at(120.0, "/fresh", 200)).id;
+    let id = session.observe(&at(120.0, "/fresh", 200)).id;
     assert_eq!(session.recent(Some(&id), 1).len(), 1);
 }
 
@@ -127,7 +127,7 @@ fn secrets_are_masked_on_entry_and_decoded_bodies_kept() {
     http.response_body.captured = Redacted::new(Bytes::from_static(b"\x1f\x8b"));
     http.response_body.codings.push(ContentCoding::Gzip);
     let decoded = Bytes::from_static(br#"{"ok":false,"token":"t0ps3cret"}"#);
-    assert!(session.observe_decoded(exchange, decoded).hidden_error);
+    assert!(session.observe_decoded(&exchange, decoded).hidden_error);
     let kept = session.recent(None, 1).remove(0);
     let Detail::Http(http) = &kept.detail;
     assert_eq!(http.request_headers.get("authorization"), Some("Bearer ••••••".as_bytes()));
@@ -141,4 +141,21 @@ fn statistics_are_passed_on() {
     let statistics = Statistics { events: 7, ..Statistics::default() };
     session.set_statistics(statistics.clone());
     assert_eq!(session.statistics(), statistics);
+}
+
+#[test]
+fn of_a_very_busy_endpoint_only_the_first_calls_of_a_second_are_kept_and_all_are_counted() {
+    let retention = Retention { per_second: 5, per_endpoint: 100, ..Retention::default() };
+    let mut session = Session::new(Model::new(1), retention);
+    for n in 0..1000 {
+        session.observe(&at(50.0 + f64::from(n) * 0.0005, "/a", if n % 100 == 99 { 500 } else { 200 }));
+    }
+    let row = &session.rows()[0].row;
+    assert_eq!((row.requests, row.errors), (1000, 10));
+    let kept = session.recent(None, 1000);
+    let failed = kept
+        .iter()
+        .filter(|exchange| matches!(&exchange.detail, Detail::Http(h) if h.status == Some(500)))
+        .count();
+    assert_eq!((kept.len(), failed), (10, 5), "five that worked, five that failed");
 }
