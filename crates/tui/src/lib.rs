@@ -12,6 +12,7 @@ mod cursor;
 mod data;
 mod histogram;
 mod json;
+mod keyboard;
 mod run;
 mod sort;
 mod terminal;

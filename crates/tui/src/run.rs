@@ -3,6 +3,7 @@
 use crate::{
     app::{App, Flow},
     data::{Clock, Data},
+    keyboard::{Keyboard, Keys},
     terminal::Terminal,
     theme::{Colour, Theme},
     views,
@@ -81,7 +82,7 @@ pub enum Error {
 /// thread panicked meanwhile.
 pub fn run(source: &dyn LiveSource, options: &Options, stop: &AtomicBool) -> Result<Outcome, Error> {
     let mut terminal = Terminal::take()?;
-    let mut session = Session::new(source, options);
+    let mut session = Session::new(source, options, Keyboard::open()?);
     loop {
         if terminal.panicked() {
             return Err(Error::Panicked);
@@ -104,6 +105,7 @@ pub fn run(source: &dyn LiveSource, options: &Options, stop: &AtomicBool) -> Res
 
 struct Session<'a> {
     source: &'a dyn LiveSource,
+    keyboard: Keyboard,
     app: App,
     data: Data,
     clock: Clock,
@@ -114,9 +116,10 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(source: &'a dyn LiveSource, options: &Options) -> Self {
+    fn new(source: &'a dyn LiveSource, options: &Options, keyboard: Keyboard) -> Self {
         Self {
             source,
+            keyboard,
             app: App::new(&options.listening_to, Theme::new(options.colour), TimeZone::system()),
             data: Data::default(),
             clock: options.clock,
@@ -148,7 +151,10 @@ impl<'a> Session<'a> {
     }
 
     fn wait_for_keys(&mut self) -> Result<Flow, Error> {
-        if !event::poll(self.until_due().min(STOP_CHECK))? {
+        if self.keyboard.wait(self.until_due().min(STOP_CHECK))? == Keys::Gone {
+            return Ok(Flow::Quit);
+        }
+        if !event::poll(Duration::ZERO)? {
             return Ok(Flow::Continue);
         }
         for _ in 0..MAX_EVENTS {
