@@ -91,5 +91,5 @@ pub enum Error {
 
 /// How long an idle reader waits at most before it looks again. Nothing wakes it but a ring that fills.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
-/// How long a busy reader lets records gather.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// How long a busy reader lets records gather: every look takes a core from the programs that are listened to.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
