@@ -127,6 +127,14 @@ fn every_form_of_call_is_heard_byte_for_byte() {
     }
 }
 
+/// Without the look at what was to be sent, the second call's bytes are taken from the second message.
+#[test]
+fn a_message_sent_in_part_ends_its_call() {
+    let (sockets, moved) = play("messages-cut", "inet", 100_000).unwrap();
+    let [sent, _] = under_test(&sockets, moved);
+    assert_eq!(sent.copied, 3 * 100_000, "{sent:?}");
+}
+
 #[test]
 fn random_vectors_are_heard_byte_for_byte() {
     let (sockets, moved) = play("vectors", "inet", 1 << 20).unwrap();

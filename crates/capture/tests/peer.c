@@ -322,7 +322,24 @@ static void compat(void)
 #endif
 }
 
-/* A vector that points nowhere: what was sent before it is told, the rest is a gap. */
+/* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
+static void messages_cut(void)
+{
+	size_t n = 8 << 20;
+	unsigned char *bytes = malloc(n), *others = malloc(1000);
+	struct iovec parts[2] = { { bytes, n }, { others, 1000 } };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	memset(others, SECRET, 1000);
+	CHECK(!fcntl(here, F_SETFL, O_NONBLOCK));
+	for (int round = 0; round < 3; round++) {
+		fill(bytes, sent, n);
+		CHECK(sendmmsg(here, many, 2, 0) == 1 && many[0].msg_len < n);
+		sent += many[0].msg_len;
+		swallow(many[0].msg_len);
+	}
+}
+
 static void large(void)
 {
 	size_t n = 300000;
@@ -352,6 +369,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "io_uring-elsewhere")) io_uring_elsewhere();
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
+	else if (!strcmp(scene, "messages-cut")) messages_cut();
 	else return 2;
 	printf("sent %zu received %zu\n", sent, received);
 	return 0;

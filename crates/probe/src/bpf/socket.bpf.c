@@ -457,6 +457,9 @@ static __always_inline void copy_all(struct copy *copy)
 	bpf_loop(STEPS, copy_step, copy, 0);
 }
 
+/* From here on nobody can say which message is which, until the thread calls from elsewhere or differently. */
+#define UNKNOWN_MESSAGE 0xffffffff
+
 /* Which message of a sendmmsg or recvmmsg this event is about: they fire once for each. */
 static __always_inline long message_index(struct task_struct *task, struct call *call, __u32 *index)
 {
@@ -464,13 +467,15 @@ static __always_inline long message_index(struct task_struct *task, struct call 
 	if (!at)
 		return -1;
 	if (at->buffer != call->buffer || at->stack != call->stack || at->count != call->count ||
-	    at->number != call->number || at->next >= call->count) {
+	    at->number != call->number || (at->next >= call->count && at->next != UNKNOWN_MESSAGE)) {
 		at->buffer = call->buffer;
 		at->stack = call->stack;
 		at->count = call->count;
 		at->number = call->number;
 		at->next = 0;
 	}
+	if (at->next == UNKNOWN_MESSAGE)
+		return -1;
 	*index = at->next++;
 	return 0;
 }
@@ -481,6 +486,31 @@ static __always_inline void forget_messages(struct task_struct *task)
 	struct messages_state *at = bpf_task_storage_get(&messages, task, NULL, 0);
 	if (at)
 		at->count = 0;
+}
+
+/* Vectors of one message that are added up. */
+#define COUNTED_VECTORS 4
+
+/* A message that was sent in part ends its sendmmsg, without another sign; the next event is of a new call. */
+static __always_inline int check_whole(struct task_struct *task, struct copy *copy, __u32 size)
+{
+	struct iovec vectors[COUNTED_VECTORS] = {};
+	__u32 count = copy->vectors;
+	__u64 total = 0;
+
+	if (count > COUNTED_VECTORS) {
+		struct messages_state *at = bpf_task_storage_get(&messages, task, NULL, 0);
+		if (at)
+			at->next = UNKNOWN_MESSAGE;
+		return LOSS_GUARDED;
+	}
+	if (bpf_probe_read_user(vectors, count * sizeof(vectors[0]), (void *)copy->vector))
+		return LOSS_FAULT;
+	for (int i = 0; i < COUNTED_VECTORS; i++)
+		total += vectors[i].iov_len;
+	if (size < total)
+		forget_messages(task);
+	return LOSS_NONE;
 }
 
 static __always_inline int locate_message(struct copy *copy, __u64 header)
@@ -535,7 +565,10 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, __u
 		return LOSS_GUARDED;
 	if (message_index(task, &call, &index))
 		return LOSS_GUARDED;
-	return locate_message(copy, call.buffer + (__u64)index * sizeof(struct mmsghdr));
+	int failed = locate_message(copy, call.buffer + (__u64)index * sizeof(struct mmsghdr));
+	if (failed || call.way == WAY_RECEIVED)
+		return failed;
+	return check_whole(task, copy, size);
 }
 
 static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason)
