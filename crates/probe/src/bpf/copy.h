@@ -108,6 +108,21 @@ static __always_inline int emit_piece(struct copy *copy, __u32 n)
 	return emit_16384(copy, n);
 }
 
+/* Says whether nothing is left to do. */
+static __always_inline long copy_piece(struct copy *copy, __u32 n)
+{
+	int failed = emit_piece(copy, n);
+	if (failed) {
+		copy->loss = failed;
+		return 1;
+	}
+	copy->offset += n;
+	copy->base += n;
+	copy->piece -= n;
+	copy->left -= n;
+	return copy->left == 0;
+}
+
 static long copy_step(__u32 index, void *context)
 {
 	struct copy *copy = context;
@@ -126,23 +141,13 @@ static long copy_step(__u32 index, void *context)
 		if (!copy->piece)
 			return 0;
 	}
-	__u32 n = copy->piece < PIECE ? copy->piece : PIECE;
-	int failed = emit_piece(copy, n);
-	if (failed) {
-		copy->loss = failed;
-		return 1;
-	}
-	copy->offset += n;
-	copy->base += n;
-	copy->piece -= n;
-	copy->left -= n;
-	return copy->left == 0;
+	return copy_piece(copy, copy->piece < PIECE ? copy->piece : PIECE);
 }
 
 static __always_inline void copy_all(struct copy *copy)
 {
 	if (!copy->vectors && copy->piece <= PIECE) {
-		copy_step(0, copy);
+		copy_piece(copy, copy->piece);
 		return;
 	}
 	if (copy->vectors == 2 && emit_pair(copy))

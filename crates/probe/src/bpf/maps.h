@@ -8,6 +8,7 @@
 
 /* What a socket has been through. Lives and dies with the socket. */
 struct socket_state {
+	__u64 cookie;    /* the socket's, once it was asked for: one helper call less per event */
 	__u64 moved[2];  /* bytes per enum way, since first seen */
 	__u32 copied[2]; /* of those copied while undecided */
 	__u32 epoch;
@@ -15,6 +16,7 @@ struct socket_state {
 	__u8 announced;
 	__u8 role;
 	__u8 owned;      /* its process is in `speakers` */
+	__u8 has_file;   /* a program's, not the kernel's own; stays so */
 	__u32 connector; /* thread group that called connect; 0 = another way */
 	char comm[16];   /* of its leader */
 };

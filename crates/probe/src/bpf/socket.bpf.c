@@ -75,13 +75,15 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		return 0;
 	if (ret < 0)
 		forget_messages(task);
-	/* The kernel's own sockets (NFS, network block devices): no program's API. */
-	if (!inode_of(sk))
-		return 0;
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!state)
 		return 0;
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	/* The kernel's own sockets (NFS, network block devices): no program's API. */
+	if (!state->has_file && !(state->has_file = inode_of(sk) != 0))
+		return 0;
+	if (!state->cookie)
+		state->cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = state->cookie;
 	__u8 verdict = verdict_of(state, set, cookie);
 	if (verdict == VERDICT_IGNORE)
 		return 0;
