@@ -35,6 +35,7 @@ struct Heard {
     /// Of those, copied.
     copied: u64,
     losses: BTreeMap<Loss, u64>,
+    ended: bool,
 }
 
 type Sockets = BTreeMap<u64, [Heard; 2]>;
@@ -91,13 +92,17 @@ fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
 }
 
 fn note(sockets: &mut Sockets, what: What<'_>) {
+    let index = |way: Way| usize::from(way == Way::Received);
+    if let What::End { socket, way } = what {
+        sockets.entry(socket.0).or_default()[index(way)].ended = true;
+    }
     let What::Data { socket, way, offset, size, bytes, loss } = what else { return };
     for (n, byte) in bytes.iter().enumerate() {
         let at = offset + n as u64;
         assert_eq!(*byte, pattern(at), "a wrong byte at {at} of {way:?} of {socket:?}");
     }
-    let index = usize::from(way == Way::Received);
-    let heard = &mut sockets.entry(socket.0).or_default()[index];
+    let heard = &mut sockets.entry(socket.0).or_default()[index(way)];
+    assert!(!heard.ended, "{way:?} of {socket:?} goes on after its end");
     assert_eq!(offset, heard.size, "records of one direction follow on each other");
     heard.size += u64::from(size);
     heard.copied += bytes.len() as u64;
@@ -133,6 +138,13 @@ fn a_message_sent_in_part_ends_its_call() {
     let (sockets, moved) = play("messages-cut", "inet", 100_000).unwrap();
     let [sent, _] = under_test(&sockets, moved);
     assert_eq!(sent.copied, 3 * 100_000, "{sent:?}");
+}
+
+/// Without a count of the empty one, the message after it is read from its buffer; and a receive of no bytes is no end.
+#[test]
+fn an_empty_message_is_one_of_its_call_and_an_empty_receive_no_end() {
+    let (sockets, moved) = play("messages-empty", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
 }
 
 #[test]

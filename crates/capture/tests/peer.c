@@ -322,6 +322,26 @@ static void compat(void)
 #endif
 }
 
+/* An empty message among others, and a receive that asks for nothing. */
+static void messages_empty(void)
+{
+	unsigned char bytes[200], nothing[1] = { SECRET };
+	struct iovec parts[3] = { { bytes, 100 }, { nothing, 0 }, { bytes + 100, 100 } };
+	struct mmsghdr many[3];
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++)
+			many[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i], .msg_iovlen = 1 } };
+		fill(bytes, sent, 200);
+		CHECK(sendmmsg(here, many, 3, 0) == 3);
+		sent += 200;
+		swallow(200);
+		offer(10);
+		CHECK(recv(here, nothing, 0, 0) == 0);
+		CHECK(recv(here, bytes, 10, MSG_WAITALL) == 10);
+		received += 10;
+	}
+}
+
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
 static void messages_cut(void)
 {
@@ -370,6 +390,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
 	else if (!strcmp(scene, "messages-cut")) messages_cut();
+	else if (!strcmp(scene, "messages-empty")) messages_empty();
 	else return 2;
 	printf("sent %zu received %zu\n", sent, received);
 	return 0;

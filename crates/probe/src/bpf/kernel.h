@@ -43,7 +43,7 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1 };
 enum { IPPROTO_TCP = 6, IPPROTO_MPTCP = 262 };
-enum { MSG_PEEK = 2 };
+enum { MSG_OOB = 1, MSG_PEEK = 2 };
 enum { ENOSYS = 38, EPIPE = 32, ECONNABORTED = 103, ECONNRESET = 104, ETIMEDOUT = 110 };
 enum { PF_IO_WORKER = 0x10, PF_KTHREAD = 0x200000 };
 enum {

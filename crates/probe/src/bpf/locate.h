@@ -23,13 +23,14 @@ struct copy {
 #define UNKNOWN_MESSAGE 0xffffffff
 
 /* Which message of a sendmmsg or recvmmsg this event is about: they fire once for each. */
-static __always_inline long message_index(struct task_struct *task, struct call *call, __u32 *index)
+static __always_inline long message_index(struct task_struct *task, struct call *call, __u64 socket, __u32 *index)
 {
 	struct messages_state *at = bpf_task_storage_get(&messages, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!at)
 		return -1;
-	if (at->buffer != call->buffer || at->stack != call->stack || at->count != call->count ||
+	if (at->socket != socket || at->buffer != call->buffer || at->stack != call->stack || at->count != call->count ||
 	    at->number != call->number || (at->next >= call->count && at->next != UNKNOWN_MESSAGE)) {
+		at->socket = socket;
 		at->buffer = call->buffer;
 		at->stack = call->stack;
 		at->count = call->count;
@@ -125,12 +126,31 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, __u
 	__u32 index;
 	if (call.way == WAY_RECEIVED && call.timeout)
 		return LOSS_GUARDED;
-	if (message_index(task, &call, &index))
+	if (message_index(task, &call, copy->socket, &index))
 		return LOSS_GUARDED;
 	int failed = locate_message(copy, call.buffer + (__u64)index * sizeof(struct mmsghdr));
 	if (failed || call.way == WAY_RECEIVED)
 		return failed;
 	return check_whole(task, copy, size);
+}
+
+/*
+ * Nothing moved. An empty message is one of its call like any other; a receive that asked for nothing is no end of the
+ * stream.
+ */
+static __always_inline bool asked_for_something(struct task_struct *task, __u64 socket, __u8 way)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct call call = {};
+	__u32 index;
+
+	call_arguments(&call, regs);
+	call_shape(&call);
+	if (!call.entered || call.way != way)
+		return true;
+	if (call.shape == SHAPE_MESSAGES)
+		message_index(task, &call, socket, &index);
+	return call.shape != SHAPE_BUFFER || call.count;
 }
 
 #endif

@@ -68,7 +68,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	struct settings *set = get_settings();
 	if (!set || (!is_tcp(sk) && !is_unix_stream(sk)) || !port_wanted(sk, set))
 		return 0;
-	if (way == WAY_RECEIVED && flags & MSG_PEEK)
+	/* Urgent bytes are beside the stream. */
+	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!process_wanted(task->tgid, set))
@@ -105,7 +106,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		state->owned = speaks(task->tgid);
 	if (ret == 0) {
 		/* Nothing received is the end of the stream; nothing sent is nothing. */
-		if (way == WAY_RECEIVED && announced)
+		bool asked = asked_for_something(task, cookie, way);
+		if (way == WAY_RECEIVED && announced && asked)
 			emit_plain(set, RECORD_END, cookie, way, 0);
 		return 0;
 	}
