@@ -4,7 +4,7 @@ use crate::Result;
 use serde_json::Value;
 use std::{
     ffi::OsStr,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, OnceLock},
@@ -109,7 +109,7 @@ fn finish(child: Child) -> Result<Said> {
 pub struct Watch {
     child: Child,
     folder: TempDir,
-    out: Option<JoinHandle<std::io::Result<String>>>,
+    out: Option<JoinHandle<std::result::Result<Lines, String>>>,
     err: Arc<Mutex<String>>,
     /// From the start of the process until it said that it listens.
     pub attached_in: Duration,
@@ -118,6 +118,15 @@ pub struct Watch {
 impl Watch {
     /// Starts `overhear watch` and waits until it says `listening` on standard error.
     pub fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_keeping(arguments, |_| true)
+    }
+
+    /// Like [`Watch::start`]; keeps only the exchanges that are wanted, so that a long run needs no more memory than a
+    /// short one.
+    pub fn start_keeping(
+        arguments: &[&str],
+        wanted: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let folder = tempfile::tempdir()?;
         let mut command = command(&[&["watch"], arguments].concat())?;
@@ -125,10 +134,7 @@ impl Watch {
         let mut child = command.env("OVERHEAR_SOCKET", folder.path().join("live.sock")).spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;
         let err = child.stderr.take().ok_or("no standard error")?;
-        let out = std::thread::spawn(move || {
-            let mut text = String::new();
-            BufReader::new(out).read_to_string(&mut text).map(|_| text)
-        });
+        let out = std::thread::spawn(move || Lines::read(BufReader::new(out), wanted));
         let said = Arc::new(Mutex::new(String::new()));
         let told = Arc::clone(&said);
         std::thread::spawn(move || {
@@ -163,12 +169,11 @@ impl Watch {
     /// Waits for its own end (`--for`) and takes what it said.
     pub fn heard(mut self) -> Result<Heard> {
         let status = self.wait(Duration::from_secs(60))?;
-        let out = self.out.take().ok_or("already taken")?.join().map_err(|_| "reader panicked")??;
-        let said = Said { out, err: self.complaints(), code: status.code() };
-        let mut exchanges = said.lines()?;
-        let last = exchanges.pop().ok_or_else(|| format!("nothing on standard output: {}", said.err))?;
+        let lines = self.out.take().ok_or("already taken")?.join().map_err(|_| "reader panicked")??;
+        let err = self.complaints();
+        let last = lines.last.ok_or_else(|| format!("nothing on standard output: {err}"))?;
         let statistics = last.get("statistics").cloned().ok_or("the last line holds no statistics")?;
-        Ok(Heard { exchanges, statistics, said })
+        Ok(Heard { exchanges: lines.kept, statistics, err, code: status.code() })
     }
 
     fn wait_until_listening(&mut self, begun: Instant) -> Result<()> {
@@ -209,15 +214,39 @@ impl Drop for Watch {
     }
 }
 
+/// What `watch --json` writes, taken as it comes.
+#[derive(Debug, Default)]
+struct Lines {
+    kept: Vec<Value>,
+    last: Option<Value>,
+}
+
+impl Lines {
+    fn read(out: impl BufRead, mut wanted: impl FnMut(&Value) -> bool) -> std::result::Result<Self, String> {
+        let mut lines = Self::default();
+        for line in out.lines() {
+            let line = line.map_err(|error| error.to_string())?;
+            let value = serde_json::from_str(&line).map_err(|error| format!("{error} in line {line:?}"))?;
+            // The last line is no exchange; which one it is shows when the next does not come.
+            if let Some(exchange) = lines.last.replace(value).filter(&mut wanted) {
+                lines.kept.push(exchange);
+            }
+        }
+        Ok(lines)
+    }
+}
+
 /// What a `watch --json` told.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    /// Each line but the last.
+    /// Each line but the last, if it was wanted.
     pub exchanges: Vec<Value>,
     /// What the last line holds.
     pub statistics: Value,
-    /// All of it, as it was said.
-    pub said: Said,
+    /// Standard error.
+    pub err: String,
+    /// Its exit code; absent when a signal ended it.
+    pub code: Option<i32>,
 }
 
 /// Sends a signal by name.

@@ -60,11 +60,15 @@ fn recorded(commands: &mut [Command]) -> Result<()> {
     outcome
 }
 
-/// What is worth keeping: everything but the names of the tests that passed.
+/// What is worth keeping: everything but the names of the tests that passed, and where folders are on this machine.
 fn essence(text: &str) -> String {
+    let mut folders = vec![(root().display().to_string(), ".")];
+    folders.extend(std::env::var("CARGO_TARGET_DIR").ok().map(|folder| (folder, "target")));
     let lines = text.lines().filter(|line| !(line.starts_with("test ") && line.ends_with("... ok")));
     let lines = lines.filter(|line| !line.trim().is_empty() && !line.starts_with("running "));
-    lines.map(|line| line.replace(&root().display().to_string(), ".")).collect::<Vec<_>>().join("\n")
+    let anywhere =
+        |line: &str| folders.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to));
+    lines.map(anywhere).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
