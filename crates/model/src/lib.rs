@@ -13,6 +13,7 @@ mod histogram;
 mod model;
 pub mod route;
 mod service;
+pub mod shape;
 
 pub use callers::{Callers, Calls};
 pub use endpoint::{Endpoint, EndpointId};
