@@ -1,5 +1,6 @@
 //! Questions into plain data: the one API of every front end.
 
+mod api;
 mod attributes;
 mod endpoints;
 pub mod filter;
@@ -11,6 +12,7 @@ mod rows;
 mod sample;
 mod source;
 
+pub use api::{Api, ApiOperation, PathParameter};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeSet, HashMap};
 
 /// Each crate with the crates of this workspace it may use outside its tests. In tests `testkit` comes on top.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 16] = [
     ("overhear-exchange", &[]),
     ("overhear-probe", &[]),
     ("overhear-capture", &["overhear-exchange", "overhear-probe"]),
@@ -14,6 +14,7 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("overhear-protocol", &["overhear-exchange"]),
     ("overhear-model", &["overhear-exchange"]),
     ("overhear-query", &["overhear-exchange", "overhear-model"]),
+    ("overhear-export", &["overhear-exchange", "overhear-model", "overhear-query"]),
     (
         "overhear-pipeline",
         &[
@@ -36,6 +37,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "overhear-protocol",
             "overhear-model",
             "overhear-query",
+            "overhear-export",
             "overhear-pipeline",
             "overhear-tui",
             "overhear-demo",
@@ -48,8 +50,14 @@ const TABLE: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates without I/O, and what would bring it in, directly or through others.
-const PURE: [&str; 5] =
-    ["overhear-exchange", "overhear-stream", "overhear-protocol", "overhear-model", "overhear-query"];
+const PURE: [&str; 6] = [
+    "overhear-exchange",
+    "overhear-stream",
+    "overhear-protocol",
+    "overhear-model",
+    "overhear-query",
+    "overhear-export",
+];
 const WORLDLY: [&str; 10] =
     ["tokio", "mio", "aya", "procfs", "ureq", "axum", "rustix", "nix", "signal-hook", "crossbeam-channel"];
 
