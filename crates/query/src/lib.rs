@@ -16,5 +16,6 @@ pub use api::{Api, ApiOperation, PathParameter};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};
+pub use overhear_exchange::Direction;
 pub use rows::{CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles};
 pub use source::LiveSource;

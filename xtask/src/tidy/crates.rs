@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeSet, HashMap};
 
 /// Each crate with the crates of this workspace it may use outside its tests. In tests `testkit` comes on top.
-const TABLE: [(&str, &[&str]); 16] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("overhear-exchange", &[]),
     ("overhear-probe", &[]),
     ("overhear-capture", &["overhear-exchange", "overhear-probe"]),
@@ -15,6 +15,7 @@ const TABLE: [(&str, &[&str]); 16] = [
     ("overhear-model", &["overhear-exchange"]),
     ("overhear-query", &["overhear-exchange", "overhear-model"]),
     ("overhear-export", &["overhear-exchange", "overhear-model", "overhear-query"]),
+    ("overhear-overlay", &["overhear-query"]),
     (
         "overhear-pipeline",
         &[
@@ -38,6 +39,7 @@ const TABLE: [(&str, &[&str]); 16] = [
             "overhear-model",
             "overhear-query",
             "overhear-export",
+            "overhear-overlay",
             "overhear-pipeline",
             "overhear-tui",
             "overhear-demo",
@@ -50,13 +52,14 @@ const TABLE: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates without I/O, and what would bring it in, directly or through others.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "overhear-exchange",
     "overhear-stream",
     "overhear-protocol",
     "overhear-model",
     "overhear-query",
     "overhear-export",
+    "overhear-overlay",
 ];
 const WORLDLY: [&str; 10] =
     ["tokio", "mio", "aya", "procfs", "ureq", "axum", "rustix", "nix", "signal-hook", "crossbeam-channel"];
