@@ -6,6 +6,7 @@ mod endpoints;
 pub mod filter;
 pub mod live;
 mod near;
+mod outline;
 pub mod redact;
 mod rows;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use api::{Api, ApiOperation, PathParameter};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};
+pub use outline::{OutlineRow, outline};
 pub use overhear_exchange::Direction;
 pub use rows::{CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles};
 pub use source::LiveSource;
