@@ -1,4 +1,4 @@
-use crate::{Body, Headers};
+use crate::{Body, Call, Headers};
 use std::fmt;
 
 /// HTTP version of a message (`network.protocol.version`).
@@ -140,6 +140,8 @@ pub struct Http {
     pub request_body: Body,
     /// Body of the response.
     pub response_body: Body,
+    /// What is called, where the body says so.
+    pub call: Option<Box<Call>>,
     /// What is odd about it.
     pub anomalies: smallvec::SmallVec<[HttpAnomaly; 1]>,
 }

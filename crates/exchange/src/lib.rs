@@ -5,6 +5,7 @@
 //! makes an [`Exchange`] of each.
 
 mod body;
+mod call;
 mod error_type;
 mod headers;
 mod http;
@@ -16,6 +17,7 @@ mod time;
 pub mod wire;
 
 pub use body::{Body, ContentCoding};
+pub use call::{Call, CallSystem, GraphQlType};
 pub use error_type::ErrorType;
 pub use headers::Headers;
 pub use http::{Http, HttpAnomaly, HttpVersion, Method, Scheme};

@@ -4,10 +4,11 @@ use overhear_capture::{
     har,
 };
 use overhear_exchange::{
-    Address, Exchange, Statistics,
+    Address, Detail, Exchange, Statistics,
     wire::{ConnectionId, Event, EventSink},
 };
 use overhear_model::{LoadError, Model};
+use overhear_protocol::call;
 use overhear_stream::tcp::{self, Reassembler};
 use rustc_hash::FxHashMap;
 use std::{
@@ -202,8 +203,10 @@ fn read_archive(
     consumer: &mut dyn Consumer,
 ) -> Result<(), ReadError> {
     let mut flow = ControlFlow::Continue(());
-    let result = reader.read(&mut |exchange| {
+    let result = reader.read(&mut |mut exchange| {
         if flow.is_continue() {
+            let Detail::Http(http) = &mut exchange.detail;
+            http.call = call::of(http).map(Box::new);
             flow = consumer.exchange(exchange);
         }
     });

@@ -12,6 +12,7 @@
 //! Nothing here does I/O, reads a clock, panics on input, or logs what it reads.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod call;
 mod connection;
 pub mod content;
 mod detect;

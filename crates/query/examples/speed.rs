@@ -110,6 +110,7 @@ fn exchange(n: u64) -> Exchange {
             complete: true,
             ..Body::default()
         },
+        call: None,
         anomalies: Default::default(),
     };
     let caller = Process { pid: 100, service: "web".into() };

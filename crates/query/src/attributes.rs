@@ -2,7 +2,9 @@
 
 use crate::redact;
 use jiff::fmt::temporal::DateTimePrinter;
-use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http, Peer, Timestamp};
+use overhear_exchange::{
+    Address, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer, Timestamp,
+};
 use std::borrow::Cow;
 
 /// The value of an attribute.
@@ -81,6 +83,14 @@ attributes! {
     ClientProcessPid = "client.process.pid",
     /// Why it failed.
     ErrorType = "error.type",
+    /// Name of the GraphQL operation that the body asks for.
+    GraphQlOperationName = "graphql.operation.name",
+    /// `query`, `mutation`, `subscription`.
+    GraphQlOperationType = "graphql.operation.type",
+    /// `jsonrpc`.
+    RpcSystem = "rpc.system.name",
+    /// Method that is called.
+    RpcMethod = "rpc.method",
 }
 
 impl Attribute {
@@ -121,6 +131,10 @@ impl Attribute {
             }),
             Self::ClientProcessPid => pid(&exchange.client),
             Self::ErrorType => error(exchange, http).map(|error| Value::String(error.to_string().into())),
+            Self::GraphQlOperationName => graphql(http).and_then(|(_, name)| text(name)),
+            Self::GraphQlOperationType => graphql(http).and_then(|(kind, _)| text(kind.as_str())),
+            Self::RpcSystem => rpc(http).and_then(|call| text(call.system.as_str())),
+            Self::RpcMethod => rpc(http).and_then(|call| text(&call.name)),
         }
     }
 }
@@ -132,6 +146,18 @@ pub fn attributes(exchange: &Exchange, route: Option<&str>, mut visit: impl FnMu
             visit(*attribute, value);
         }
     }
+}
+
+fn graphql(http: &Http) -> Option<(GraphQlType, &str)> {
+    let call = http.call.as_deref()?;
+    match call.system {
+        CallSystem::GraphQl(kind) => Some((kind, &call.name)),
+        CallSystem::JsonRpc => None,
+    }
+}
+
+fn rpc(http: &Http) -> Option<&Call> {
+    http.call.as_deref().filter(|call| call.system == CallSystem::JsonRpc)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "reads as the other arms do")]

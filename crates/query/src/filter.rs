@@ -232,7 +232,11 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::ClientAddress
         | Attribute::UserAgent
         | Attribute::ServiceName
-        | Attribute::ErrorType => Value::String("sample".into()),
+        | Attribute::ErrorType
+        | Attribute::GraphQlOperationName
+        | Attribute::GraphQlOperationType
+        | Attribute::RpcSystem
+        | Attribute::RpcMethod => Value::String("sample".into()),
     }
 }
 

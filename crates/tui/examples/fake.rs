@@ -198,6 +198,7 @@ fn http(id: &EndpointId, at: u64, failed: bool) -> Http {
             complete: true,
             ..Body::default()
         },
+        call: None,
         anomalies: Default::default(),
     }
 }

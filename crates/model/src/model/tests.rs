@@ -20,6 +20,7 @@ fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
         response_headers: Headers::default(),
         request_body: Body { size: 10, ..Body::default() },
         response_body: Body { size: 100, ..Body::default() },
+        call: None,
         anomalies: Default::default(),
     };
     Exchange {

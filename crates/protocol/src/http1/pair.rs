@@ -8,7 +8,7 @@ use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
 };
-use crate::{Limits, Skipped, observer::Start};
+use crate::{Limits, Skipped, call, observer::Start};
 use overhear_exchange::{
     Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
 };
@@ -458,7 +458,7 @@ impl Pair {
             || (Headers::default(), Body { complete: false, ..Body::default() }),
             |r| (r.head.headers, r.body.into_body(answered, r.head.codings)),
         );
-        let http = Http {
+        let mut http = Http {
             version: head.version,
             scheme: head.target.scheme.unwrap_or(self.scheme),
             method: head.method,
@@ -470,8 +470,10 @@ impl Pair {
             response_headers,
             request_body: body.into_body(progress == Progress::Whole, head.codings),
             response_body,
+            call: None,
             anomalies,
         };
+        http.call = call::of(&http).map(Box::new);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }

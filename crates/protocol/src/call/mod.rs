@@ -1,0 +1,74 @@
+//! Protocols on top of HTTP that name what they call in the body, so that one path serves many operations.
+//!
+//! They read whole exchanges, not bytes: what is on the wire is HTTP's business.
+
+mod graphql;
+mod jsonrpc;
+
+use crate::content;
+use overhear_exchange::{Call, Http, Method};
+use serde_json::value::RawValue;
+
+/// Bytes of a request that are looked at.
+const LIMIT: usize = 256 * 1024;
+/// Longest name of an operation, in bytes; a longer one is none.
+const LONGEST_NAME: usize = 96;
+
+/// What a request calls, where it does so in its body (or, for GraphQL, in its query).
+pub fn of(http: &Http) -> Option<Call> {
+    if http.method == Method::Get {
+        return graphql::in_query(http.query.as_deref()?);
+    }
+    let body = &http.request_body;
+    if http.method != Method::Post || body.captured.expose().is_empty() {
+        return None;
+    }
+    let media = http.request_headers.get("content-type").unwrap_or_default();
+    if media.starts_with(b"application/graphql") && !media.starts_with(b"application/graphql+json") {
+        return graphql::document(&text(http)?, None);
+    }
+    // Most bodies are neither, and finding that out must cost next to nothing.
+    let captured = body.captured.expose();
+    let may_be = |word: &str| memchr::memmem::find(captured, word.as_bytes()).is_some();
+    let encoded = !body.codings.is_empty();
+    if !encoded && !["\"jsonrpc\"", "\"query\"", "\"operationName\""].into_iter().any(may_be) {
+        return None;
+    }
+    let text = text(http)?;
+    jsonrpc::of(&text).or_else(|| graphql::in_body(&text))
+}
+
+/// The request's body without its coding, as far as it is text.
+fn text(http: &Http) -> Option<String> {
+    let body = &http.request_body;
+    let decoded = if body.codings.is_empty() {
+        body.captured.expose().clone()
+    } else {
+        content::decode(body, LIMIT).bytes.expose().clone()
+    };
+    let bytes = decoded.get(..decoded.len().min(LIMIT))?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The first element of a batch, or the value itself; whether it was a batch.
+fn first(text: &str) -> Option<(&RawValue, bool)> {
+    if text.trim_start().starts_with('[') {
+        let batch: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        return batch.first().map(|first| (*first, batch.len() > 1));
+    }
+    serde_json::from_str(text).ok().map(|value| (value, false))
+}
+
+/// A name as it may stand in a route: printable, not too long, without what routes are made of.
+fn name(text: &str) -> Option<Box<str>> {
+    let fine = |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '{' | '}' | '#' | '?');
+    (!text.is_empty() && text.len() <= LONGEST_NAME && text.chars().all(fine)).then(|| text.into())
+}
+
+/// Stands for a batch of several calls.
+const BATCH: &str = "batch";
+/// Stands for an operation that nobody named.
+const ANONYMOUS: &str = "anonymous";
+
+#[cfg(test)]
+mod tests;
