@@ -1,7 +1,7 @@
 //! The command line: names are a contract.
 
 use crate::time::{self, Moment};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use overhear_query::Filter;
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
@@ -29,6 +29,10 @@ pub(crate) enum Command {
     Endpoints(Endpoints),
     /// Everything about one endpoint
     Show(Show),
+    /// The API as an OpenAPI document, inferred from what was heard
+    Spec(Spec),
+    /// What people know of an API, as an Overlay document: begin one, or check one
+    Overlay(Overlay),
     /// What can be heard on this machine, and what stands in the way
     Doctor(Doctor),
     /// Listen to a small shop of real services; needs no root to show a recording of it
@@ -124,6 +128,79 @@ pub(crate) struct Show {
 }
 
 #[derive(Args)]
+pub(crate) struct Spec {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Syntax of the document
+    #[arg(long, value_enum, default_value_t, env = "OVERHEAR_FORMAT")]
+    pub(crate) format: Syntax,
+    /// Write JSON, as --format json does
+    #[arg(long, env = "OVERHEAR_JSON", conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// Version of the OpenAPI Specification
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION", env = "OVERHEAR_OPENAPI")]
+    pub(crate) openapi: OpenApi,
+    /// Of the calls that the service makes, not of those it answers
+    #[arg(long, env = "OVERHEAR_OUTBOUND")]
+    pub(crate) outbound: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE", env = "OVERHEAR_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Syntax {
+    #[default]
+    Yaml,
+    Json,
+}
+
+/// Versions of the OpenAPI Specification.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OpenApi {
+    #[value(name = "3.0")]
+    V3_0,
+    #[default]
+    #[value(name = "3.1")]
+    V3_1,
+    #[value(name = "3.2")]
+    V3_2,
+}
+
+#[derive(Args)]
+pub(crate) struct Overlay {
+    #[command(subcommand)]
+    pub(crate) action: OverlayAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OverlayAction {
+    /// Write an overlay to begin with: proposes entries where the traffic leaves something open
+    Init(OverlayInit),
+    /// Report what in the overlay matches nothing that was heard; exit code 1 if something does
+    Check(OverlayCheck),
+}
+
+#[derive(Args)]
+pub(crate) struct OverlayInit {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Where to write it; - is standard output. A file that exists is never changed
+    #[arg(long, short, value_name = "FILE", default_value = overhear_overlay::FILE_NAME, env = "OVERHEAR_OUTPUT")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct OverlayCheck {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// Write one JSON array of `{file, line, what}`
+    #[arg(long, env = "OVERHEAR_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Doctor {
     /// Write one JSON object
     #[arg(long, env = "OVERHEAR_JSON")]
@@ -195,7 +272,20 @@ pub(crate) struct Question {
     #[command(flatten)]
     pub(crate) period: Period,
     #[command(flatten)]
+    pub(crate) known: Known,
+    #[command(flatten)]
     pub(crate) socket: Socket,
+}
+
+/// What people know already.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Known {
+    /// Overlay document with routes, names and descriptions [default: overhear.overlay.yaml, if it is there]
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_OVERLAY")]
+    pub(crate) overlay: Option<PathBuf>,
+    /// An OpenAPI document of this API, as prior knowledge of its routes
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_SPEC")]
+    pub(crate) spec: Option<PathBuf>,
 }
 
 /// When listening ends, and what is left of it.

@@ -7,6 +7,7 @@ mod commands;
 mod fault;
 mod from;
 mod json;
+mod knowledge;
 mod listen;
 mod output;
 mod stop;
@@ -40,6 +41,8 @@ fn run(command: Command) -> Result<i32, Fault> {
         Command::Requests(arguments) => commands::requests::run(&arguments),
         Command::Endpoints(arguments) => commands::endpoints::run(&arguments),
         Command::Show(arguments) => commands::show::run(&arguments),
+        Command::Spec(arguments) => commands::spec::run(&arguments),
+        Command::Overlay(arguments) => commands::overlay::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),

@@ -1,9 +1,12 @@
 //! What a service offers, as an API description needs it.
 
-use crate::EndpointId;
+use crate::{EndpointId, Selection};
 use overhear_exchange::{Direction, Timestamp};
-use overhear_model::shape::schema::{Operation, Schema};
-use std::sync::Arc;
+use overhear_model::{
+    Endpoint, Model, OTHER,
+    shape::schema::{Operation, Schema},
+};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The API of one service, or the part of somebody else's API that a service uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,4 +49,66 @@ pub struct PathParameter {
     pub name: String,
     /// What its values look like.
     pub schema: Schema,
+}
+
+/// The APIs that were heard, by direction and name: one for each service that answered, and one for each service that
+/// asked others.
+pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
+    let mut found = BTreeMap::<(Direction, Arc<str>), Api>::new();
+    for (id, endpoint) in model.endpoints() {
+        if !selection.includes(&id) {
+            continue;
+        }
+        let key = (id.direction, Arc::clone(&id.service));
+        let api = found.entry(key).or_insert_with(|| Api {
+            name: Arc::clone(&id.service),
+            direction: id.direction,
+            servers: Vec::new(),
+            operations: Vec::new(),
+            elsewhere: 0,
+        });
+        if is_operation(&id, &endpoint) {
+            api.operations.push(operation(&id, &endpoint));
+        } else {
+            api.elsewhere += endpoint.requests;
+        }
+    }
+    found.into_values().filter(|api| !api.operations.is_empty()).collect()
+}
+
+/// Somebody was served here; what only ever was not found is a stranger's guess.
+fn is_operation(id: &EndpointId, endpoint: &Endpoint) -> bool {
+    let refused = |status: Option<u16>| matches!(status, Some(401 | 403 | 404 | 405 | 501) | None);
+    &*id.route != OTHER && &*id.method != OTHER && !endpoint.statuses().all(|(status, _)| refused(status))
+}
+
+fn operation(id: &EndpointId, endpoint: &Endpoint) -> ApiOperation {
+    let (first_seen, last_seen) = endpoint.seen.unwrap_or_default();
+    let path = placeholders(&id.route)
+        .map(|name| PathParameter { name: name.to_owned(), schema: Schema::default() });
+    ApiOperation {
+        id: id.clone(),
+        requests: endpoint.requests,
+        first_seen,
+        last_seen,
+        confidence: 1.0,
+        path: path.collect(),
+        shape: Operation { requests: endpoint.requests, ..Operation::default() },
+    }
+}
+
+/// The names of the placeholders of a route, in its order.
+fn placeholders(route: &str) -> impl Iterator<Item = &str> {
+    route.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
+}
+
+/// A route with every placeholder written `{}`.
+pub fn unnamed(route: &str) -> String {
+    let mut parts = route.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("{}");
+        text.push_str(part.split_once('}').map_or("", |(_, after)| after));
+    }
+    text
 }

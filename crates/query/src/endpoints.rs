@@ -2,7 +2,7 @@
 
 use crate::{
     CallerRow, EndpointDetail, EndpointFilter, EndpointId, EndpointRow, LatencyBucket, Percentiles,
-    near::nearest,
+    api::unnamed, near::nearest,
 };
 use overhear_exchange::Direction;
 use overhear_model::{Endpoint, Histogram, Model, route};
@@ -63,7 +63,7 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
     let all: Vec<_> =
         model.endpoints().into_iter().filter(|(id, _)| wanted.may_be(id)).map(|(id, _)| id).collect();
     let fitting = |route: &str| -> Vec<EndpointId> {
-        all.iter().filter(|id| shape(&id.route) == shape(route)).map(|id| (**id).clone()).collect()
+        all.iter().filter(|id| unnamed(&id.route) == unnamed(route)).map(|id| (**id).clone()).collect()
     };
     let exact = fitting(wanted.path);
     if exact.is_empty() { fitting(route::template(wanted.path).as_str()) } else { exact }
@@ -72,9 +72,9 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
 /// The endpoints nearest to what [`find_endpoint`] did not find, best first.
 pub fn near_endpoints(model: &Model, text: &str, limit: usize) -> Vec<EndpointId> {
     let wanted = Wanted::parse(text);
-    let template = shape(route::template(wanted.path).as_str());
+    let template = unnamed(route::template(wanted.path).as_str());
     let all = model.endpoints();
-    let routes: Vec<String> = all.iter().map(|(id, _)| shape(&id.route)).collect();
+    let routes: Vec<String> = all.iter().map(|(id, _)| unnamed(&id.route)).collect();
     let candidates = routes.iter().map(String::as_str).zip(all.iter().map(|(id, _)| (**id).clone()));
     nearest(&template, candidates, limit)
 }
@@ -109,20 +109,6 @@ fn is_method(word: &str) -> bool {
     const METHODS: [&str; 9] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
     METHODS.iter().any(|method| method.eq_ignore_ascii_case(word))
-}
-
-/// The route without the names of its placeholders.
-fn shape(route: &str) -> String {
-    let mut out = String::with_capacity(route.len());
-    let mut rest = route;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((_, after)) = after.split_once('}') else { break };
-        out.push_str(before);
-        out.push_str("{}");
-        rest = after;
-    }
-    out.push_str(rest);
-    out
 }
 
 pub(crate) fn row(id: &EndpointId, endpoint: &Endpoint) -> EndpointRow {

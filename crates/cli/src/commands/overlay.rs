@@ -1,0 +1,113 @@
+use crate::{
+    arguments::{Overlay, OverlayAction, OverlayCheck, OverlayInit},
+    commands::spec,
+    fault::Fault,
+    knowledge::Knowledge,
+    output,
+    units::plural,
+};
+use overhear_export::openapi::{self, Version};
+use overhear_overlay::{Template, Unmatched, propose};
+use overhear_query::Direction;
+use serde_json::json;
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+pub(crate) fn run(arguments: &Overlay) -> Result<i32, Fault> {
+    match &arguments.action {
+        OverlayAction::Init(arguments) => init(arguments),
+        OverlayAction::Check(arguments) => check(arguments),
+    }
+}
+
+fn init(arguments: &OverlayInit) -> Result<i32, Fault> {
+    let (answer, _) = spec::asked(&arguments.question)?;
+    let text = propose(&spec::one(&answer, Direction::Inbound)?);
+    let path = &arguments.output;
+    if path == Path::new("-") {
+        output::stdout().write_all(text.as_bytes())?;
+        return answer.finish();
+    }
+    // Nothing a person wrote is ever changed.
+    let mut file = File::create_new(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            Fault::new(format_args!(
+                "{} exists and stays as it is: --output - shows what would be proposed",
+                path.display()
+            ))
+        } else {
+            Fault::new(format_args!("{}: cannot be written: {error}", path.display()))
+        }
+    })?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| Fault::new(format_args!("{}: cannot be written: {error}", path.display())))?;
+    output::tell(&format!("wrote {}", path.display()));
+    answer.finish()
+}
+
+/// One thing in an overlay that has no effect.
+struct Idle {
+    line: u64,
+    what: String,
+}
+
+fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
+    let (answer, knowledge) = spec::asked(&arguments.question)?;
+    let Knowledge { overlay: Some(overlay), .. } = &knowledge else {
+        return Err(Fault::new(format_args!(
+            "there is no {} here: name an overlay with --overlay, or begin one with `overhear overlay init`",
+            overhear_overlay::FILE_NAME
+        )));
+    };
+    let api = spec::one(&answer, Direction::Inbound)?;
+    let mut document = openapi::document(&api, Version::default());
+    let applied = overlay.apply(&mut document);
+    let mut idle: Vec<Idle> = applied.unmatched.iter().map(target).collect();
+    let routes: Vec<&str> = api.operations.iter().map(|operation| &*operation.id.route).collect();
+    idle.extend(
+        overlay.routes.force.iter().filter(|known| !is_one_of(known, &routes)).map(|known| Idle {
+            line: known.line,
+            what: format!("no request was heard for {}", known.route),
+        }),
+    );
+    idle.sort_by_key(|idle| idle.line);
+    tell(&overlay.file, &idle, overlay.actions.len() + overlay.routes.force.len(), arguments.json)?;
+    if let Some(fault) = answer.fault {
+        return Err(fault);
+    }
+    Ok(i32::from(!idle.is_empty()))
+}
+
+fn target(unmatched: &Unmatched) -> Idle {
+    Idle { line: unmatched.line, what: format!("{} matches nothing that was heard", unmatched.target) }
+}
+
+/// Whether a route is this template, whatever its placeholders are called.
+fn is_one_of(template: &Template, routes: &[&str]) -> bool {
+    let wanted = overhear_query::unnamed(&template.route);
+    routes.iter().any(|route| overhear_query::unnamed(route) == wanted)
+}
+
+fn tell(file: &str, idle: &[Idle], entries: usize, as_json: bool) -> Result<(), Fault> {
+    let mut out = output::stdout();
+    if as_json {
+        let all: Vec<_> =
+            idle.iter().map(|idle| json!({"file": file, "line": idle.line, "what": idle.what})).collect();
+        writeln!(out, "{}", serde_json::Value::from(all))?;
+    } else {
+        for idle in idle {
+            writeln!(out, "{file}:{}: {}", idle.line, idle.what)?;
+        }
+        if idle.is_empty() {
+            writeln!(
+                out,
+                "{file}: all of {} match",
+                plural(entries as u64, "entry").replace("entrys", "entries")
+            )?;
+        }
+    }
+    Ok(out.flush()?)
+}
