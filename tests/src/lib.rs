@@ -1,6 +1,8 @@
 //! The whole program against real servers and recorded captures: what the tests in `tests/` share.
 
 pub mod captures;
+pub mod har;
+pub mod judge;
 pub mod program;
 pub mod server;
 pub mod truth;

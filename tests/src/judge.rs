@@ -1,0 +1,65 @@
+//! What others say of our documents: tools that `cargo xtask setup` installs.
+
+use crate::{Result, server::cache};
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// `openapi-spec-validator`: the schemas of the specification.
+pub fn is_valid_openapi(document: &Path) -> Result<()> {
+    said("openapi-spec-validator", &python("openapi_spec_validator", [document])?)
+}
+
+/// Redocly's linter with the rules that say that a document is wrong, not that it could be nicer.
+pub fn passes_redocly(document: &Path) -> Result<()> {
+    let mut lint = node("redocly", "@redocly/cli/bin/cli.js");
+    lint.args(["lint", "--extends=spec"]).arg(document).env("REDOCLY_TELEMETRY", "off").env("CI", "true");
+    said("redocly", &lint.output()?)
+}
+
+/// A TypeScript client's types are made of it, and compile.
+pub fn makes_a_client(document: &Path) -> Result<()> {
+    let types = document.with_extension("ts");
+    let mut make = node("openapi-typescript", "openapi-typescript/bin/cli.js");
+    said("openapi-typescript", &make.arg(document).arg("--output").arg(&types).output()?)?;
+    let mut compile = node("tsc", "typescript/bin/tsc");
+    said("tsc", &compile.args(["--noEmit", "--strict"]).arg(&types).output()?)
+}
+
+/// Runs a script with the Python tools at hand.
+pub fn python_script<S: AsRef<OsStr>>(
+    script: &Path,
+    arguments: impl IntoIterator<Item = S>,
+) -> Result<String> {
+    let output = Command::new("python3")
+        .arg(script)
+        .args(arguments)
+        .env("PYTHONPATH", cache().join("python"))
+        .output()?;
+    said(&script.display().to_string(), &output)?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn python<S: AsRef<OsStr>>(module: &str, arguments: impl IntoIterator<Item = S>) -> Result<Output> {
+    let mut command = Command::new("python3");
+    command.arg("-m").arg(module).args(arguments).env("PYTHONPATH", cache().join("python"));
+    Ok(command.output()?)
+}
+
+fn node(name: &str, script: &str) -> Command {
+    let script = cache().join("node/node_modules").join(script);
+    debug_assert!(script.exists(), "{name} is missing: run `cargo xtask setup`");
+    let mut command = Command::new("node");
+    command.arg(script).env("NO_COLOR", "1");
+    command
+}
+
+fn said(name: &str, output: &Output) -> Result<()> {
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Err(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr)).into())
+}
