@@ -1,9 +1,9 @@
 //! Reading what `--from` names.
 
 use crate::{choice::Choice, fault::Fault, output, units};
-use overhear_exchange::{Exchange, Statistics};
-use overhear_model::Model;
-use overhear_pipeline::{Consumer, Input, decoded_body, read};
+use overhear_exchange::{Detail, Exchange, Statistics};
+use overhear_model::{Model, shape::Effort};
+use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
 use std::{
     io::{self, IsTerminal},
@@ -93,10 +93,9 @@ struct Learning<'a> {
 impl Consumer for Learning<'_> {
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
         if self.choice.includes(&exchange) {
-            match decoded_body(&exchange) {
-                Some(body) => self.model.learn_decoded(&exchange, Some(&body)),
-                None => self.model.learn(&exchange),
-            };
+            let Detail::Http(http) = &exchange.detail;
+            let bodies = DecodedBodies::of(&exchange);
+            self.model.learn_decoded(&exchange, bodies.with(http), Effort::Whole);
         }
         ControlFlow::Continue(())
     }

@@ -1,4 +1,4 @@
-use crate::{Callers, Calls, Histogram};
+use crate::{Callers, Calls, Histogram, shape::Shapes};
 use overhear_exchange::{Direction, ErrorType, Exchange, Timestamp};
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
@@ -19,7 +19,7 @@ pub struct EndpointId {
 }
 
 /// What is known of one endpoint: counts, sums, extremes and sketches, so that a merge is exact.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
     /// Exchanges.
     pub requests: u64,
@@ -39,6 +39,10 @@ pub struct Endpoint {
     pub time_to_first_byte: Histogram,
     /// Who calls.
     pub callers: Callers,
+    /// Where it was asked: scheme and authority.
+    pub servers: Callers,
+    /// What its calls are made of.
+    pub shapes: Shapes,
     pub(crate) statuses: Counts<Option<u16>>,
     pub(crate) error_types: Counts<ErrorType>,
 }
@@ -52,6 +56,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) caller: &'a str,
+    pub(crate) server: &'a str,
 }
 
 impl Endpoint {
@@ -79,7 +84,9 @@ impl Endpoint {
         if let Some(error) = outcome.error {
             self.error_types.add(error, 1);
         }
-        self.callers.add(key, outcome.caller, Calls { requests: 1, errors: failed });
+        let calls = Calls { requests: 1, errors: failed };
+        self.callers.add(key, outcome.caller, calls);
+        self.servers.add(key, outcome.server, calls);
     }
 
     pub(crate) fn merge(&mut self, key: u64, other: &Self) {
@@ -96,6 +103,8 @@ impl Endpoint {
         self.statuses.merge(&other.statuses);
         self.error_types.merge(&other.error_types);
         self.callers.merge(key, &other.callers);
+        self.servers.merge(key, &other.servers);
+        self.shapes.merge(&other.shapes);
     }
 
     fn see(&mut self, first: Timestamp, last: Timestamp) {

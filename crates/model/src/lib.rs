@@ -4,6 +4,7 @@
 //! model, and the same bytes when saved. Beyond its bounds what is not kept apart is counted under [`OTHER`].
 //! Which exchanges stay apart depends on names alone (see `bounded.rs`), never on who came first.
 
+mod bodies;
 mod bounded;
 mod callers;
 mod endpoint;
@@ -15,6 +16,7 @@ pub mod route;
 mod service;
 pub mod shape;
 
+pub use bodies::Bodies;
 pub use callers::{Callers, Calls};
 pub use endpoint::{Endpoint, EndpointId};
 pub use file::{LoadError, SaveError};

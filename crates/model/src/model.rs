@@ -1,12 +1,13 @@
 use crate::{
-    Endpoint, EndpointId, OTHER,
+    Bodies, Endpoint, EndpointId, OTHER,
     bounded::{Bounded, rank},
     endpoint::Outcome,
     hidden,
     route::write_template,
     service::{Entry, Name, Service, Tier},
+    shape::{self, Call, Effort},
 };
-use overhear_exchange::{Address, Body, Detail, ErrorType, Exchange, Http};
+use overhear_exchange::{Address, Detail, ErrorType, Exchange, Http};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
 /// `network.protocol.name` of HTTP.
@@ -57,6 +58,8 @@ struct Scratch {
     route: String,
     name: String,
     caller: String,
+    server: String,
+    shapes: shape::Scratch,
 }
 
 impl Model {
@@ -76,15 +79,15 @@ impl Model {
         }
     }
 
-    /// Counts an exchange. For hidden errors it looks at a response body that is not content-encoded; whoever has
-    /// decoded it says so with [`Self::learn_decoded`].
+    /// Learns an exchange, all of it. Bodies that are content-encoded are not read; whoever has decoded them says so with
+    /// [`Self::learn_decoded`].
     pub fn learn(&mut self, exchange: &Exchange) -> Learned {
         let Detail::Http(http) = &exchange.detail;
-        self.learn_decoded(exchange, identity(&http.response_body))
+        self.learn_decoded(exchange, Bodies::of(http), Effort::Whole)
     }
 
-    /// Counts an exchange, given (the beginning of) its response body without content coding, where there is one.
-    pub fn learn_decoded(&mut self, exchange: &Exchange, response_body: Option<&[u8]>) -> Learned {
+    /// Learns an exchange, given its bodies without content coding.
+    pub fn learn_decoded(&mut self, exchange: &Exchange, bodies: Bodies<'_>, effort: Effort) -> Learned {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange, http);
@@ -98,15 +101,18 @@ impl Model {
         let outcome = Outcome {
             status: http.status,
             error,
-            hidden_error: hides_error(http, response_body),
+            hidden_error: hides_error(http, bodies.response.map(|body| body.bytes)),
             bytes_in: http.request_body.size,
             bytes_out: http.response_body.size,
             caller: caller(exchange).unwrap_or(&scratch.caller),
+            server: &scratch.server,
         };
         let key = self.key;
         let service = self.service_mut(shorten(&exchange.service));
         let entry = service.entry(key, Tier::of(http.status), name, &scratch.name);
         entry.endpoint.learn(key, exchange, outcome);
+        let call = Call { effort, ..Call::new(http, bodies.request, bodies.response) };
+        entry.endpoint.shapes.learn(key, &call, &mut scratch.shapes);
         let learned = Learned { id: Arc::clone(&entry.id), error, hidden_error: outcome.hidden_error };
         self.scratch = scratch;
         learned
@@ -207,6 +213,13 @@ impl Scratch {
         self.route.clear();
         self.name.clear();
         self.caller.clear();
+        self.server.clear();
+        // Writing to a String does not fail.
+        let _ = match (&http.authority, &exchange.server.address) {
+            (Some(authority), _) => write!(self.server, "{}://{authority}", http.scheme.as_str()),
+            (None, Address::Ip(address)) => write!(self.server, "{}://{address}", http.scheme.as_str()),
+            (None, _) => Ok(()),
+        };
         match (method(http), &*http.path) {
             ("CONNECT", _) => self.route.push_str("{authority}"),
             (_, path) => write_template(path, &mut self.route),
@@ -253,11 +266,6 @@ fn caller(exchange: &Exchange) -> Option<&str> {
         Address::Name(host, _) => Some(shorten(host)),
         Address::Unknown => Some("unknown"),
     }
-}
-
-/// What was captured of a body that is not content-encoded.
-fn identity(body: &Body) -> Option<&[u8]> {
-    body.codings.is_empty().then(|| body.captured.expose().as_ref())
 }
 
 fn hides_error(http: &Http, body: Option<&[u8]>) -> bool {

@@ -1,16 +1,55 @@
 use bytes::Bytes;
-use overhear_exchange::{Detail, Exchange};
+use overhear_exchange::{Body, Detail, Exchange, Http};
+use overhear_model::{Bodies, shape::Content};
 use overhear_protocol::content;
 
 /// Bytes of a body that are decoded at most; what looks at it needs no more.
-const LIMIT: usize = 64 * 1024;
+const LIMIT: usize = 1 << 20;
 
-/// The beginning of the response body without its content coding; `None` where there is none to undo.
-pub fn decoded_body(exchange: &Exchange) -> Option<Bytes> {
-    let Detail::Http(http) = &exchange.detail;
-    let body = &http.response_body;
+/// The bodies of an exchange whose content codings had to be undone; nothing for those that have none.
+#[derive(Clone, Debug, Default)]
+pub struct DecodedBodies {
+    request: Option<Decoded>,
+    response: Option<Decoded>,
+}
+
+#[derive(Clone, Debug)]
+struct Decoded {
+    bytes: Bytes,
+    complete: bool,
+}
+
+impl DecodedBodies {
+    /// Undoes what has to be undone.
+    pub fn of(exchange: &Exchange) -> Self {
+        let Detail::Http(http) = &exchange.detail;
+        Self { request: decode(&http.request_body), response: decode(&http.response_body) }
+    }
+
+    /// The response body, where it had to be decoded.
+    pub fn response(&self) -> Option<&Bytes> {
+        self.response.as_ref().map(|body| &body.bytes)
+    }
+
+    /// All that can be read: these, and those that are not encoded.
+    pub fn with<'a>(&'a self, http: &'a Http) -> Bodies<'a> {
+        let plain = Bodies::of(http);
+        Bodies {
+            request: content(self.request.as_ref()).or(plain.request),
+            response: content(self.response.as_ref()).or(plain.response),
+        }
+    }
+}
+
+fn content(decoded: Option<&Decoded>) -> Option<Content<'_>> {
+    decoded.map(|body| Content { bytes: &body.bytes, complete: body.complete })
+}
+
+fn decode(body: &Body) -> Option<Decoded> {
     if body.codings.is_empty() || body.captured.expose().is_empty() {
         return None;
     }
-    Some(content::decode(body, LIMIT).bytes.expose().clone())
+    let decoded = content::decode(body, LIMIT);
+    let complete = !decoded.truncated && !decoded.damaged;
+    Some(Decoded { bytes: decoded.bytes.expose().clone(), complete })
 }

@@ -15,7 +15,7 @@ mod read;
 mod replay;
 mod table;
 
-pub use body::decoded_body;
+pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
 pub use crossbeam_channel::Receiver;
 pub use kernel::Kernel;

@@ -1,8 +1,8 @@
 //! Listening that goes on: one thread owns the source and feeds a [`Session`] and whoever subscribed.
 
-use crate::{Kernel, decoded_body};
+use crate::{DecodedBodies, Kernel};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use overhear_exchange::{Exchange, LossReason, Statistics, Timestamp};
+use overhear_exchange::{Detail, Exchange, LossReason, Statistics, Timestamp};
 use overhear_model::{Learned, Model};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource,
@@ -226,16 +226,14 @@ impl Work {
             .batch
             .drain(..)
             .filter(&self.keep)
-            .map(|exchange| (decoded_body(&exchange), exchange))
+            .map(|exchange| (DecodedBodies::of(&exchange), exchange))
             .collect();
         let mut told = Vec::new();
         let subscribed = self.subscriber.is_some();
         let mut session = self.picture.session();
-        for (body, exchange) in decoded {
-            let learned = match body {
-                Some(body) => session.observe_decoded(&exchange, body),
-                None => session.observe(&exchange),
-            };
+        for (bodies, exchange) in decoded {
+            let Detail::Http(http) = &exchange.detail;
+            let learned = session.observe_decoded(&exchange, bodies.with(http), bodies.response());
             told.extend(subscribed.then(|| Arc::new(Heard { exchange, learned })));
         }
         drop(session);

@@ -55,6 +55,7 @@ pub struct PathParameter {
 /// asked others.
 pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
     let mut found = BTreeMap::<(Direction, Arc<str>), Api>::new();
+    let mut servers = BTreeMap::<(Direction, Arc<str>, String), u64>::new();
     for (id, endpoint) in model.endpoints() {
         if !selection.includes(&id) {
             continue;
@@ -68,9 +69,20 @@ pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
             elsewhere: 0,
         });
         if is_operation(&id, &endpoint) {
+            for (server, calls) in endpoint.servers.iter().filter(|(server, _)| *server != OTHER) {
+                *servers.entry((id.direction, Arc::clone(&id.service), server.to_owned())).or_default() +=
+                    calls.requests;
+            }
             api.operations.push(operation(&id, &endpoint));
         } else {
             api.elsewhere += endpoint.requests;
+        }
+    }
+    let mut ranked: Vec<_> = servers.into_iter().collect();
+    ranked.sort_by(|(a, calls), (b, more)| (more, a).cmp(&(calls, b)));
+    for ((direction, service, server), _) in ranked {
+        if let Some(api) = found.get_mut(&(direction, service)) {
+            api.servers.push(server);
         }
     }
     found.into_values().filter(|api| !api.operations.is_empty()).collect()
@@ -93,7 +105,7 @@ fn operation(id: &EndpointId, endpoint: &Endpoint) -> ApiOperation {
         last_seen,
         confidence: 1.0,
         path: path.collect(),
-        shape: Operation { requests: endpoint.requests, ..Operation::default() },
+        shape: endpoint.shapes.operation(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use activity::Activity;
 use bytes::Bytes;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
-use overhear_model::{Learned, Model};
+use overhear_model::{Bodies, Learned, Model, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
 use std::{sync::Arc, time::Duration};
@@ -72,15 +72,19 @@ impl Session {
 
     /// Takes in an exchange.
     pub fn observe(&mut self, exchange: &Exchange) -> Learned {
-        let learned = self.model.learn(exchange);
-        self.note(exchange, None, &learned);
-        learned
+        let Detail::Http(http) = &exchange.detail;
+        self.observe_decoded(exchange, Bodies::of(http), None)
     }
 
-    /// Takes in an exchange whose response body was decoded; that is what is kept of it.
-    pub fn observe_decoded(&mut self, exchange: &Exchange, response_body: Bytes) -> Learned {
-        let learned = self.model.learn_decoded(exchange, Some(&response_body));
-        self.note(exchange, Some(response_body), &learned);
+    /// Takes in an exchange with its bodies without content coding. A response body that had to be decoded is kept so.
+    pub fn observe_decoded(
+        &mut self,
+        exchange: &Exchange,
+        bodies: Bodies<'_>,
+        response: Option<&Bytes>,
+    ) -> Learned {
+        let learned = self.model.learn_decoded(exchange, bodies, effort(exchange));
+        self.note(exchange, response, &learned);
         learned
     }
 
@@ -100,7 +104,7 @@ impl Session {
         &self.model
     }
 
-    fn note(&mut self, exchange: &Exchange, decoded: Option<Bytes>, learned: &Learned) {
+    fn note(&mut self, exchange: &Exchange, decoded: Option<&Bytes>, learned: &Learned) {
         let done = after(exchange.time, exchange.duration.unwrap_or_default());
         self.started = Some(self.started.map_or(exchange.time, |started| started.min(exchange.time)));
         self.advance(done);
@@ -163,11 +167,16 @@ impl Session {
 }
 
 /// A copy with its secrets masked, and its response body as it was decoded.
-fn masked(exchange: &Exchange, decoded: Option<Bytes>) -> Arc<Exchange> {
+/// A place among all calls that depends on nothing but the call.
+fn effort(exchange: &Exchange) -> Effort {
+    Effort::Adaptive(exchange.connection.0.rotate_left(32) ^ exchange.time.as_nanos())
+}
+
+fn masked(exchange: &Exchange, decoded: Option<&Bytes>) -> Arc<Exchange> {
     let mut copy = exchange.clone();
     if let Some(body) = decoded {
         let Detail::Http(http) = &mut copy.detail;
-        http.response_body.captured = Redacted::new(body);
+        http.response_body.captured = Redacted::new(body.clone());
         http.response_body.codings.clear();
     }
     Arc::new(redact::exchange(copy))
