@@ -138,10 +138,10 @@ fn a_document_tells_everything_that_was_seen() {
     );
     assert_eq!(parameter("tag")["schema"]["type"], "array");
     assert_eq!(
-        (&parameter("X-Tenant")["in"], &parameter("X-Tenant")["required"]),
+        (&parameter("x-tenant")["in"], &parameter("x-tenant")["required"]),
         (&json!("header"), &json!(true))
     );
-    assert!(list["responses"]["200"]["headers"]["X-Rate-Limit"].is_object(), "{list:#}");
+    assert!(list["responses"]["200"]["headers"]["x-rate-limit"].is_object(), "{list:#}");
     assert_eq!(
         document["paths"]["/v1/orders/{orderId}"]["get"]["parameters"][0]["schema"]["type"],
         "integer"
@@ -187,7 +187,7 @@ fn security_is_what_opens_the_door() {
         document["components"]["securitySchemes"],
         json!({
             "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            "xApiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            "xApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
         })
     );
 }

@@ -2,7 +2,10 @@
 
 use crate::time::rfc3339;
 use overhear_exchange::{Exchange, Statistics};
-use overhear_query::{EndpointDetail, EndpointRow, Value as Attribute, attributes};
+use overhear_query::{
+    EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
+    shape::{Payload, Place, Schema},
+};
 use serde_json::{Map, Value, json};
 
 /// An exchange by its attributes, as one line without its end.
@@ -84,7 +87,48 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         .iter()
         .map(|caller| json!({"name": &*caller.name, "requests": caller.requests, "errors": caller.errors}))
         .collect();
+    let shape = &detail.shape;
+    let path = detail.path.iter().map(|one| parameter(&one.name, Place::Path, 1.0, true, &one.schema));
+    let others = shape
+        .parameters
+        .iter()
+        .map(|one| parameter(&one.name, one.place, share(one.seen, one.of), one.required, &one.schema));
+    object["parameters"] = path.chain(others).collect();
+    object["request"] = shape.request.iter().map(payload).collect();
+    object["responses"] = shape
+        .responses
+        .iter()
+        .map(|response| {
+            json!({
+                "http.response.status_code": response.status,
+                "requests": response.seen,
+                "bodies": response.payloads.iter().map(payload).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
     object
+}
+
+fn parameter(name: &str, place: Place, presence: f64, required: bool, schema: &Schema) -> Value {
+    let row = outline(schema).into_iter().next();
+    let (kind, notes) = row.map(|row| (row.kind, row.notes)).unwrap_or_default();
+    json!({"name": name, "in": place.as_str(), "type": kind, "presence": presence, "required": required, "seen": notes})
+}
+
+/// A body with one element per field, in the order in which it is read.
+fn payload(payload: &Payload) -> Value {
+    let fields = payload.schema.iter().flat_map(outline).map(|row| {
+        json!({
+            "depth": row.depth, "name": row.name, "type": row.kind,
+            "presence": row.presence, "required": row.required, "seen": row.notes,
+        })
+    });
+    json!({"media_type": payload.media_type, "bodies": payload.seen, "fields": fields.collect::<Vec<_>>()})
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn share(seen: u64, of: u64) -> f64 {
+    seen as f64 / of.max(1) as f64
 }
 
 /// `{"captured": {…}, "lost": {reason: {…}}, "unreadable": {kind: n}}`.

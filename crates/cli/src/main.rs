@@ -10,6 +10,7 @@ mod json;
 mod knowledge;
 mod listen;
 mod output;
+mod reference;
 mod stop;
 mod summary;
 mod table;

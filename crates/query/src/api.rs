@@ -96,17 +96,21 @@ fn is_operation(id: &EndpointId, endpoint: &Endpoint) -> bool {
 
 fn operation(id: &EndpointId, endpoint: &Endpoint) -> ApiOperation {
     let (first_seen, last_seen) = endpoint.seen.unwrap_or_default();
-    let path = placeholders(&id.route)
-        .map(|name| PathParameter { name: name.to_owned(), schema: Schema::default() });
     ApiOperation {
         id: id.clone(),
         requests: endpoint.requests,
         first_seen,
         last_seen,
         confidence: 1.0,
-        path: path.collect(),
+        path: path(id),
         shape: endpoint.shapes.operation(),
     }
+}
+
+/// The placeholders of an endpoint's route.
+pub(crate) fn path(id: &EndpointId) -> Vec<PathParameter> {
+    let names = placeholders(&id.route);
+    names.map(|name| PathParameter { name: name.to_owned(), schema: Schema::default() }).collect()
 }
 
 /// The names of the placeholders of a route, in its order.

@@ -2,7 +2,8 @@
 
 use crate::{
     CallerRow, EndpointDetail, EndpointFilter, EndpointId, EndpointRow, LatencyBucket, Percentiles,
-    api::unnamed, near::nearest,
+    api::{self, unnamed},
+    near::nearest,
 };
 use overhear_exchange::Direction;
 use overhear_model::{Endpoint, Histogram, Model, route};
@@ -52,6 +53,8 @@ pub fn endpoint(model: &Model, id: &EndpointId) -> Option<EndpointDetail> {
         errors,
         latency: buckets.map(|(from, to, count)| LatencyBucket { from, to, count }).collect(),
         callers,
+        path: api::path(id),
+        shape: endpoint.shapes.operation(),
     })
 }
 

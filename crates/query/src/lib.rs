@@ -19,5 +19,7 @@ pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoint
 pub use filter::{EndpointFilter, Filter};
 pub use outline::{OutlineRow, outline};
 pub use overhear_exchange::Direction;
+/// Shapes of requests and responses, as they are told.
+pub use overhear_model::shape::schema as shape;
 pub use rows::{CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles};
 pub use source::LiveSource;

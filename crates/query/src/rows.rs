@@ -1,7 +1,9 @@
 //! The answers: plain data with public fields. Front ends turn them into JSON, tables or pages at their rim.
 
+use crate::PathParameter;
 use overhear_exchange::{ErrorType, Timestamp};
 pub use overhear_model::EndpointId;
+use overhear_model::shape::schema::Operation;
 use std::sync::Arc;
 
 /// One line of `endpoints`. Latencies in seconds.
@@ -50,6 +52,10 @@ pub struct EndpointDetail {
     pub latency: Vec<LatencyBucket>,
     /// Who calls, most frequent first.
     pub callers: Vec<CallerRow>,
+    /// The placeholders of the route, in its order.
+    pub path: Vec<PathParameter>,
+    /// Parameters, bodies, security.
+    pub shape: Operation,
 }
 
 /// One bucket of a latency histogram: `from < latency <= to`, seconds.

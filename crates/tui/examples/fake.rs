@@ -156,6 +156,8 @@ impl LiveSource for Moving {
                 requests: row.requests,
                 errors: row.errors,
             }],
+            path: Vec::new(),
+            shape: Default::default(),
             row,
         })
     }

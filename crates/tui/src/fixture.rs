@@ -113,6 +113,8 @@ fn detail(row: EndpointRow) -> EndpointDetail {
         errors: vec![(ErrorType::Status(503), row.errors), (ErrorType::ConnectionReset, 2)],
         latency,
         callers,
+        path: Vec::new(),
+        shape: Default::default(),
         row,
     }
 }

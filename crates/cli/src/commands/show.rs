@@ -5,7 +5,7 @@ use crate::{
     fault::Fault,
     json, output,
     output::Style,
-    summary,
+    reference, summary,
     table::{self, Align, Cell},
     units::{clean, count, latency},
 };
@@ -81,6 +81,7 @@ fn name(id: &EndpointId) -> String {
 
 fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Result<()> {
     summary::endpoints(out, std::slice::from_ref(&detail.row), style)?;
+    reference::write(out, &detail.path, &detail.shape, style)?;
     let total = detail.row.requests;
     heading(out, "Statuses", style)?;
     let statuses = detail.statuses.iter().map(|(status, requests)| {

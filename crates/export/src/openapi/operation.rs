@@ -1,12 +1,6 @@
 //! One operation: parameters, request, responses, security, and what was seen of it.
 
-use super::{
-    Version,
-    components::Components,
-    paths::Placed,
-    rfc3339,
-    security::{Schemes, place_name},
-};
+use super::{Version, components::Components, paths::Placed, rfc3339, security::Schemes};
 use overhear_model::shape::schema::{Parameter, Payload, Place, Response, Style};
 use overhear_query::{ApiOperation, PathParameter};
 use serde_json::{Map, Value, json};
@@ -67,7 +61,7 @@ fn placeholders(path: &str) -> impl Iterator<Item = &str> {
 fn beside(parameter: &Parameter, components: &mut Components) -> Value {
     let mut value = Map::new();
     value.insert("name".to_owned(), parameter.name.clone().into());
-    value.insert("in".to_owned(), place_name(parameter.place).into());
+    value.insert("in".to_owned(), parameter.place.as_str().into());
     if parameter.required {
         value.insert("required".to_owned(), true.into());
     }

@@ -1,7 +1,7 @@
 //! Security schemes: what is presented, by its name in the document.
 
 use super::names::{camel, words};
-use overhear_model::shape::schema::{Place, Scheme, Security};
+use overhear_model::shape::schema::{Scheme, Security};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -54,17 +54,7 @@ fn describe(scheme: &Scheme) -> (String, Value) {
         Scheme::Basic => ("basic".to_owned(), json!({"type": "http", "scheme": "basic"})),
         Scheme::Http(name) => (camel(&words(name)), json!({"type": "http", "scheme": name})),
         Scheme::ApiKey { place, name } => {
-            (camel(&words(name)), json!({"type": "apiKey", "in": place_name(*place), "name": name}))
+            (camel(&words(name)), json!({"type": "apiKey", "in": place.as_str(), "name": name}))
         }
-    }
-}
-
-/// OpenAPI `in`.
-pub(super) const fn place_name(place: Place) -> &'static str {
-    match place {
-        Place::Path => "path",
-        Place::Query => "query",
-        Place::Header => "header",
-        Place::Cookie => "cookie",
     }
 }

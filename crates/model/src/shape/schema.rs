@@ -46,6 +46,18 @@ pub enum Place {
     Cookie,
 }
 
+impl Place {
+    /// OpenAPI `in`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Header => "header",
+            Self::Cookie => "cookie",
+        }
+    }
+}
+
 /// How a parameter that holds more than one value is written (OpenAPI `style`, `explode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Style {
