@@ -1,5 +1,8 @@
 use super::{Learned, Limits, Model};
-use crate::OTHER;
+use crate::{
+    Bodies, OTHER,
+    shape::{Content, Effort},
+};
 use overhear_exchange::{
     Address, Body, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Method, Peer, Process,
     Redacted, Scheme, Timestamp, wire::ConnectionId,
@@ -90,7 +93,9 @@ fn finds_errors_behind_a_200() {
         exchange
     };
     assert!(!model.learn(&encoded).hidden_error, "it is not the text it looks like");
-    assert!(model.learn_decoded(&encoded, Some(br#"{"error":"x"}"#)).hidden_error);
+    let response = Some(Content { bytes: br#"{"error":"x"}"#, complete: true });
+    let bodies = Bodies { request: None, response };
+    assert!(model.learn_decoded(&encoded, bodies, Effort::Whole).hidden_error);
     let (_, endpoint) = model.endpoints().remove(0);
     assert_eq!((endpoint.requests, endpoint.errors, endpoint.errors_hidden), (4, 0, 2));
 }
