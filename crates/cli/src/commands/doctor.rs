@@ -1,10 +1,15 @@
 use crate::{
     arguments::Doctor,
+    ask,
     fault::Fault,
     output::{self, Style},
-    units::{clean, plural},
+    summary,
+    units::{bytes, clean, plural},
 };
-use overhear_capture::process::{Heard, Survey, survey};
+use overhear_capture::{
+    live::{self, OLDEST},
+    process::{Heard, Survey, survey},
+};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
@@ -24,8 +29,6 @@ const CAPABILITIES: [(u32, &str, &str); 4] = [
 ];
 /// Has the powers of the first two.
 const CAP_SYS_ADMIN: u32 = 21;
-/// The oldest kernel with the tracepoints.
-const OLDEST: (u32, u32) = (6, 3);
 
 /// One thing that must be right, or should be known.
 struct Check {
@@ -46,12 +49,14 @@ enum State {
 pub(crate) fn run(arguments: &Doctor) -> Result<i32, Fault> {
     let checks = checks();
     let survey = survey();
+    let watch = ask::statistics(&arguments.socket);
     let can_listen = checks.iter().all(|check| check.state != State::Bad);
     let mut out = output::stdout();
     if arguments.json {
-        writeln!(out, "{}", as_json(&checks, survey.as_ref().ok(), can_listen))?;
+        writeln!(out, "{}", as_json(&checks, survey.as_ref().ok(), &watch, can_listen))?;
     } else {
         write(&mut out, &checks, survey.as_ref(), output::style())?;
+        write_watch(&mut out, &watch, output::style())?;
     }
     out.flush()?;
     Ok(i32::from(!can_listen))
@@ -68,7 +73,7 @@ fn checks() -> Vec<Check> {
 fn kernel() -> Check {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
-    let good = version(&release).is_some_and(|version| version >= OLDEST);
+    let good = live::version(&release).is_some_and(|version| version >= OLDEST);
     let text = if good {
         format!("kernel {release}")
     } else {
@@ -78,12 +83,6 @@ fn kernel() -> Check {
         )
     };
     Check { key: "kernel", state: if good { State::Good } else { State::Bad }, text }
-}
-
-/// The first two numbers of `6.8.0-31-generic`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn btf() -> Check {
@@ -137,18 +136,20 @@ fn capabilities(effective: u64) -> Vec<Check> {
         .collect()
 }
 
-/// The probes read users' memory and typed kernel structures only, which both levels allow.
+/// The probes read users' memory and typed kernel structures only, which both levels allow; but their loader does not
+/// get them past the stricter one.
 fn lockdown() -> Check {
-    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok();
-    let mode = text.as_deref().and_then(|text| text.split_once('[')?.1.split_once(']')).map(|(mode, _)| mode);
-    let (state, text) = match mode {
+    let mode = live::lockdown();
+    let (state, text) = match mode.as_deref() {
         Some("none") => (State::Good, "the kernel is not locked down".to_owned()),
+        Some("confidentiality") => (
+            State::Bad,
+            "the kernel is locked down (confidentiality), and refuses the probes: boot it with lockdown=integrity".to_owned(),
+        ),
         Some(mode) => (State::Note, format!("the kernel is locked down ({mode}): the probes keep within that")),
         None => (
             State::Note,
-            "whether the kernel is locked down is not told: /sys/kernel/security/lockdown cannot be read; the probes \
-             work under either level"
-                .to_owned(),
+            "whether the kernel is locked down is not told: /sys/kernel/security/lockdown cannot be read".to_owned(),
         ),
     };
     Check { key: "lockdown", state, text }
@@ -191,6 +192,41 @@ fn write(
     Ok(())
 }
 
+/// What `watch` says of itself when it ends, while it runs.
+fn write_watch(out: &mut dyn Write, watch: &Result<Option<Value>, Fault>, style: Style) -> io::Result<()> {
+    let statistics = match watch {
+        Ok(Some(statistics)) => statistics,
+        Ok(None) => {
+            return writeln!(
+                out,
+                "\nNo `overhear watch` runs here: what it captures and loses is told while it does"
+            );
+        }
+        Err(fault) => return writeln!(out, "\n! {fault}"),
+    };
+    writeln!(out, "\n{}", style.strong("The running watch"))?;
+    let captured = |key: &str| statistics["captured"][key].as_u64().unwrap_or_default();
+    writeln!(
+        out,
+        "{} {} with {} on {}: {}",
+        style.good("✓"),
+        plural(captured("events"), "event"),
+        bytes(captured("bytes")),
+        plural(captured("connections"), "connection"),
+        plural(captured("exchanges"), "exchange"),
+    )?;
+    let lost = statistics["lost"].as_object().into_iter().flatten();
+    for (reason, loss) in lost {
+        let number = |key: &str| loss[key].as_u64().unwrap_or_default();
+        writeln!(out, "! {}", summary::lost(reason, number("events"), number("bytes")))?;
+    }
+    let unreadable = statistics["unreadable"].as_object().filter(|kinds| !kinds.is_empty());
+    unreadable.map_or(Ok(()), |kinds| {
+        let kinds = kinds.iter().map(|(kind, number)| (kind.as_str(), number.as_u64().unwrap_or_default()));
+        writeln!(out, "! {}", summary::unreadable(kinds))
+    })
+}
+
 fn process(heard: &Heard) -> String {
     let ports: Vec<String> = heard.listening.iter().map(ToString::to_string).collect();
     let listens = if ports.is_empty() { String::new() } else { format!(", listens on {}", ports.join(", ")) };
@@ -202,8 +238,13 @@ fn process(heard: &Heard) -> String {
     format!("{} ({}){listens}{talks}", clean(&heard.process.service), heard.process.pid)
 }
 
-fn as_json(checks: &[Check], survey: Option<&Survey>, can_listen: bool) -> Value {
-    let checks: Map<String, Value> = checks
+fn as_json(
+    checks: &[Check],
+    survey: Option<&Survey>,
+    watch: &Result<Option<Value>, Fault>,
+    can_listen: bool,
+) -> Value {
+    let mut checks: Map<String, Value> = checks
         .iter()
         .map(|check| {
             let state = match check.state {
@@ -215,12 +256,19 @@ fn as_json(checks: &[Check], survey: Option<&Survey>, can_listen: bool) -> Value
         })
         .collect();
     let processes = survey.map(|survey| survey.processes.iter().map(process_json).collect::<Vec<_>>());
-    json!({
+    if let Err(fault) = watch {
+        checks.insert("watch".to_owned(), json!({"state": "note", "message": fault.to_string()}));
+    }
+    let mut document = json!({
         "can_listen": can_listen,
         "checks": checks,
         "processes": processes.unwrap_or_default(),
         "hidden_processes": survey.map_or(0, |survey| survey.hidden),
-    })
+    });
+    if let Ok(Some(statistics)) = watch {
+        document["statistics"] = statistics.clone();
+    }
+    document
 }
 
 fn process_json(heard: &Heard) -> Value {
@@ -236,14 +284,7 @@ fn process_json(heard: &Heard) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, capabilities, version};
-
-    #[test]
-    fn reads_kernel_versions() {
-        assert_eq!(version("6.8.0-31-generic"), Some((6, 8)));
-        assert_eq!(version("6.18.44"), Some((6, 18)));
-        assert_eq!(version("odd"), None);
-    }
+    use super::{State, capabilities};
 
     #[test]
     fn says_which_capability_is_missing() {
