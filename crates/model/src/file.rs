@@ -1,10 +1,11 @@
 //! A saved model: zstd over JSON, `{"overhear_model": 1, …}`. The same model gives the same bytes.
 
 use crate::{
-    Endpoint, Histogram, Model,
+    Callers, Endpoint, Histogram, Model,
     callers::Calls,
     model::HTTP,
     service::{Entry, Name, Service, Tier},
+    shape::Shapes,
 };
 use overhear_exchange::{Direction, ErrorType, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,10 @@ struct SavedEndpoint {
     error_types: Vec<(String, u64)>,
     /// Name, requests, errors.
     callers: Vec<(String, u64, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    servers: Vec<(String, u64, u64)>,
+    #[serde(default, skip_serializing_if = "Shapes::is_empty")]
+    shapes: Shapes,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -190,9 +195,6 @@ impl From<&Service> for SavedService {
 impl SavedEndpoint {
     fn new(served: bool, entry: &Entry) -> Self {
         let endpoint = &entry.endpoint;
-        let mut callers: Vec<_> =
-            endpoint.callers.iter().map(|(name, c)| (name.to_owned(), c.requests, c.errors)).collect();
-        callers.sort_unstable();
         Self {
             direction: entry.id.direction.into(),
             protocol: entry.id.protocol.to_owned(),
@@ -209,7 +211,9 @@ impl SavedEndpoint {
             time_to_first_byte: (&endpoint.time_to_first_byte).into(),
             statuses: endpoint.statuses().collect(),
             error_types: endpoint.error_types().map(|(error, n)| (error.to_string(), n)).collect(),
-            callers,
+            callers: saved_callers(&endpoint.callers),
+            servers: saved_callers(&endpoint.servers),
+            shapes: endpoint.shapes.clone(),
         }
     }
 
@@ -239,6 +243,10 @@ impl SavedEndpoint {
         for (name, requests, errors) in &self.callers {
             endpoint.callers.add(key, name, Calls { requests: *requests, errors: *errors });
         }
+        for (name, requests, errors) in &self.servers {
+            endpoint.servers.add(key, name, Calls { requests: *requests, errors: *errors });
+        }
+        endpoint.shapes = self.shapes.clone();
         self.check(&endpoint)?;
         Ok(endpoint)
     }
@@ -256,6 +264,12 @@ impl SavedEndpoint {
             && sum(&mut self.callers.iter().map(|(_, n, _)| *n)) == self.requests;
         consistent.then_some(()).ok_or_else(|| damaged(format!("the counts of {} disagree", self.route)))
     }
+}
+
+fn saved_callers(callers: &Callers) -> Vec<(String, u64, u64)> {
+    let mut saved: Vec<_> = callers.iter().map(|(name, c)| (name.to_owned(), c.requests, c.errors)).collect();
+    saved.sort_unstable();
+    saved
 }
 
 impl SavedModel {
