@@ -8,4 +8,7 @@ mod noun;
 mod template;
 
 pub use class::{ValueClass, classify};
+pub(crate) mod segment;
+pub(crate) mod word;
+
 pub use template::{Template, template, write_template};
