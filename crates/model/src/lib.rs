@@ -14,6 +14,7 @@ mod model;
 pub mod route;
 mod service;
 pub mod shape;
+mod tree;
 
 pub use callers::{Callers, Calls};
 pub use endpoint::{Endpoint, EndpointId};
@@ -21,6 +22,7 @@ pub use file::{LoadError, SaveError};
 pub use hidden::says_error;
 pub use histogram::Histogram;
 pub use model::{Learned, Limits, Model};
+pub use route::{Hints, Why};
 
 /// Service, method, route and caller of what is beyond the bounds.
 pub const OTHER: &str = "~other";

@@ -58,6 +58,17 @@ impl<'a> Segment<'a> {
         Self { hash: rank(key, "\0rest"), look: Look::Value(ValueClass::Opaque), text, suffix: "" }
     }
 
+    /// Of a number its value, of other texts their length in characters.
+    pub(crate) fn measure(&self) -> f64 {
+        match self.look {
+            Look::Value(ValueClass::Integer | ValueClass::Number) => {
+                let number = self.text.strip_suffix(self.suffix).and_then(|text| text.parse().ok());
+                number.filter(|n: &f64| n.is_finite()).unwrap_or(0.0)
+            }
+            Look::Word(_) | Look::Value(_) => self.text.chars().count() as f64,
+        }
+    }
+
     /// A word whatever it looks like: for targets that are no path.
     pub(crate) fn word(key: u64, text: &'a str) -> Self {
         Self { hash: rank(key, text), look: Look::Word(Word::Odd), text: Cow::Borrowed(text), suffix: "" }

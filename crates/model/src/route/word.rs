@@ -1,7 +1,9 @@
 use super::class::{ValueClass, is_route_version};
+use serde::{Deserialize, Serialize};
 
 /// What kind of literal-looking text a segment is: how likely programs make routes of it, or people and programs ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Word {
     /// One that routes are usually made of: `search`, `me`.
     Usual,
@@ -66,7 +68,8 @@ impl Word {
 }
 
 /// A class or a kind of literal: all that a decision knows of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Look {
     /// Text of which routes can be made.
     Word(Word),

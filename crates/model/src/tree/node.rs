@@ -49,6 +49,8 @@ pub(crate) struct Child {
     /// Absent where it was not written to disk.
     pub(crate) text: Option<Arc<str>>,
     pub(crate) suffix: Arc<str>,
+    /// Of a number its value, of other texts their length in characters.
+    pub(crate) measure: f64,
     pub(crate) node: Node,
 }
 
@@ -59,6 +61,8 @@ pub(crate) struct Folded {
     pub(crate) suffix: Arc<str>,
     /// A sample of their hashes, with how often each came.
     pub(crate) values: Smallest<u64, 32>,
+    /// Least and greatest measure of them.
+    pub(crate) range: (f64, f64),
     pub(crate) node: Node,
 }
 
@@ -95,12 +99,13 @@ impl Node {
                 look: segment.look,
                 text: Some(segment.text.as_ref().into()),
                 suffix: suffix.into(),
+                measure: segment.measure(),
                 node: Self::default(),
             };
             return Some(&mut self.named.entry(segment.hash).or_insert(child).node);
         }
         let folded = self.folded_mut(bounds, class, suffix)?;
-        folded.values.add(segment.hash, 1);
+        folded.add(segment.hash, 1, segment.measure());
         Some(&mut folded.node)
     }
 
@@ -169,7 +174,7 @@ impl Node {
         bounds.room -= 1;
         let mut node = Self::default();
         node.merge(bounds, &child.node, lost);
-        let child = Child { look: child.look, text: child.text.clone(), suffix: suffix.into(), node };
+        let child = Child { text: child.text.clone(), suffix: suffix.into(), node, ..*child };
         self.named.insert(hash, child);
     }
 
@@ -181,6 +186,7 @@ impl Node {
         match self.folded_mut(bounds, more.class, suffix) {
             Some(folded) => {
                 folded.values.merge(&more.values);
+                folded.widen(more.range);
                 folded.node.merge(bounds, &more.node, lost);
             }
             None => more.node.total(bounds.key, lost),
@@ -265,7 +271,7 @@ impl Node {
         let suffix = self.suffix(bounds, child.look, &child.suffix);
         match self.folded_mut(bounds, child.look.class(), suffix) {
             Some(folded) => {
-                folded.values.add(hash, u32::try_from(child.node.requests).unwrap_or(u32::MAX));
+                folded.add(hash, u32::try_from(child.node.requests).unwrap_or(u32::MAX), child.measure);
                 folded.node.merge(bounds, &child.node, lost);
             }
             None => child.node.total(bounds.key, lost),
@@ -282,8 +288,7 @@ impl Node {
             Ok(at) => at,
             Err(at) => {
                 bounds.room = bounds.room.checked_sub(1)?;
-                let (values, node) = (Smallest::default(), Self::default());
-                self.folded.insert(at, Folded { class, suffix: suffix.into(), values, node });
+                self.folded.insert(at, Folded::new(class, suffix.into()));
                 at
             }
         };
@@ -332,5 +337,21 @@ impl Node {
                 self.fold_values(bounds, class, "", lost);
             }
         }
+    }
+}
+
+impl Folded {
+    pub(crate) fn new(class: ValueClass, suffix: Arc<str>) -> Self {
+        let range = (f64::INFINITY, f64::NEG_INFINITY);
+        Self { class, suffix, values: Smallest::default(), range, node: Node::default() }
+    }
+
+    fn add(&mut self, hash: u64, count: u32, measure: f64) {
+        self.values.add(hash, count);
+        self.widen((measure, measure));
+    }
+
+    fn widen(&mut self, range: (f64, f64)) {
+        self.range = (self.range.0.min(range.0), self.range.1.max(range.1));
     }
 }

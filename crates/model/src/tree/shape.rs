@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
 const PRIME: u64 = 0x0100_0000_01b3;
 
 /// Spreads over all bits (the finisher of SplitMix64).
-fn mix(hash: u64, with: u64) -> u64 {
+pub(crate) fn mix(hash: u64, with: u64) -> u64 {
     let mut x = hash ^ with.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
