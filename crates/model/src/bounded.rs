@@ -30,16 +30,17 @@ impl<V> Bounded<V> {
         Self { capacity, entries: HashMap::default(), ranks: BinaryHeap::new() }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&V> {
-        self.entries.get(name)
-    }
-
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         self.entries.get_mut(name)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
+    }
+
+    /// In no particular order.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.values_mut()
     }
 
     /// In no particular order.

@@ -1,17 +1,14 @@
-//! A saved model: zstd over JSON, `{"overhear_model": 1, …}`. The same model gives the same bytes.
+//! A saved model: zstd over JSON, `{"overhear_model": 2, …}`. The same model gives the same bytes.
 
-use crate::{
-    Callers, Endpoint, Histogram, Model,
-    callers::Calls,
-    model::HTTP,
-    service::{Entry, Name, Service, Tier},
-    shape::Shapes,
-};
+mod paths;
+
+use crate::{Callers, Endpoint, Hints, Histogram, Model, callers::Calls, service::Service, shape::Shapes};
 use overhear_exchange::{Direction, ErrorType, Timestamp};
+use paths::SavedTree;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// More than the largest model within bounds takes; a bomb takes more.
 const MAX_BYTES: u64 = 512 << 20;
 const COMPRESSION: i32 = 3;
@@ -27,9 +24,14 @@ pub enum LoadError {
     /// It is something else.
     #[error("this is not a saved model")]
     NotAModel,
-    /// It is of a version this program does not know.
+    /// It is of a version that came after this program.
     #[error("the model has format version {0}; this program reads version {VERSION}: use a newer overhear")]
-    Version(u32),
+    Newer(u32),
+    /// It is of a version that this program no longer reads: it held routes instead of what they are decided from.
+    #[error(
+        "the model has format version {0}; this program reads version {VERSION}: learn it again from its captures"
+    )]
+    Older(u32),
     /// It began as a model and is cut off or altered.
     #[error("the saved model is damaged: {0}")]
     Damaged(String),
@@ -68,8 +70,10 @@ impl Model {
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => damaged(error),
         })?;
-        if header.overhear_model != VERSION {
-            return Err(LoadError::Version(header.overhear_model));
+        match header.overhear_model {
+            VERSION => {}
+            older @ 0..VERSION => return Err(LoadError::Older(older)),
+            newer => return Err(LoadError::Newer(newer)),
         }
         let saved: SavedModel = serde_json::from_slice(&text).map_err(damaged)?;
         drop(text);
@@ -119,16 +123,14 @@ struct SavedModel {
 #[derive(Serialize, Deserialize)]
 struct SavedService {
     name: String,
-    endpoints: Vec<SavedEndpoint>,
+    #[serde(default, skip_serializing_if = "SavedTree::is_empty")]
+    inbound: SavedTree,
+    #[serde(default, skip_serializing_if = "SavedTree::is_empty")]
+    outbound: SavedTree,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedEndpoint {
-    direction: SavedDirection,
-    protocol: String,
-    method: String,
-    route: String,
-    served: bool,
     requests: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     errors: u64,
@@ -153,13 +155,6 @@ struct SavedEndpoint {
     shapes: Shapes,
 }
 
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "lowercase")]
-enum SavedDirection {
-    Inbound,
-    Outbound,
-}
-
 /// Scale 5 of OTLP's exponential histogram, seconds.
 #[derive(Serialize, Deserialize)]
 struct SavedHistogram {
@@ -175,32 +170,28 @@ fn is_zero(count: &u64) -> bool {
 
 impl From<&Model> for SavedModel {
     fn from(model: &Model) -> Self {
+        let saved = model.all_services().map(|service| SavedService::new(service, model.hints()));
         let mut services: Vec<_> =
-            model.all_services().map(SavedService::from).filter(|s| !s.endpoints.is_empty()).collect();
+            saved.filter(|s| !(s.inbound.is_empty() && s.outbound.is_empty())).collect();
         services.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self { overhear_model: VERSION, key: model.key(), services }
     }
 }
 
-impl From<&Service> for SavedService {
-    fn from(service: &Service) -> Self {
-        let mut endpoints: Vec<_> =
-            service.entries().map(|(tier, entry)| SavedEndpoint::new(tier == Tier::Served, entry)).collect();
-        endpoints.extend(service.others().map(|entry| SavedEndpoint::new(true, entry)));
-        endpoints.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-        Self { name: service.name.to_string(), endpoints }
+impl SavedService {
+    fn new(service: &Service, hints: &Hints) -> Self {
+        let saved = |direction| SavedTree::new(service.tree(direction), hints);
+        Self {
+            name: service.name.to_string(),
+            inbound: saved(Direction::Inbound),
+            outbound: saved(Direction::Outbound),
+        }
     }
 }
 
 impl SavedEndpoint {
-    fn new(served: bool, entry: &Entry) -> Self {
-        let endpoint = &entry.endpoint;
+    fn new(endpoint: &Endpoint) -> Self {
         Self {
-            direction: entry.id.direction.into(),
-            protocol: entry.id.protocol.to_owned(),
-            method: entry.id.method.to_string(),
-            route: entry.id.route.to_string(),
-            served,
             requests: endpoint.requests,
             errors: endpoint.errors,
             errors_hidden: endpoint.errors_hidden,
@@ -215,10 +206,6 @@ impl SavedEndpoint {
             servers: saved_callers(&endpoint.servers),
             shapes: endpoint.shapes.clone(),
         }
-    }
-
-    fn order(&self) -> (&str, &str, SavedDirection, &str, bool) {
-        (&self.route, &self.method, self.direction, &self.protocol, self.served)
     }
 
     fn restore(&self, key: u64) -> Result<Endpoint, LoadError> {
@@ -262,7 +249,7 @@ impl SavedEndpoint {
             && sum(&mut endpoint.statuses().map(|(_, n)| n)) == self.requests
             && sum(&mut endpoint.error_types().map(|(_, n)| n)) == self.errors
             && sum(&mut self.callers.iter().map(|(_, n, _)| *n)) == self.requests;
-        consistent.then_some(()).ok_or_else(|| damaged(format!("the counts of {} disagree", self.route)))
+        consistent.then_some(()).ok_or_else(|| damaged("the counts of an endpoint disagree"))
     }
 }
 
@@ -275,24 +262,16 @@ fn saved_callers(callers: &Callers) -> Vec<(String, u64, u64)> {
 impl SavedModel {
     fn restore(self) -> Result<Model, LoadError> {
         let mut model = Model::new(self.key);
-        let mut text = String::new();
-        for saved in &self.services {
-            for endpoint in &saved.endpoints {
-                if endpoint.protocol != HTTP {
-                    return Err(damaged(format!("unknown protocol {:?}", endpoint.protocol)));
+        for saved in self.services {
+            model.make_service(&saved.name);
+            for (direction, tree) in
+                [(Direction::Inbound, saved.inbound), (Direction::Outbound, saved.outbound)]
+            {
+                let tree = tree.restore(self.key)?;
+                match model.service_mut(&saved.name) {
+                    Some((service, bounds)) => service.tree_mut(direction).merge(bounds, &tree),
+                    None => return Err(damaged("more services than bounds allow")),
                 }
-                let name = Name {
-                    direction: endpoint.direction.into(),
-                    protocol: HTTP,
-                    method: &endpoint.method,
-                    route: &endpoint.route,
-                };
-                text.clear();
-                name.write(&mut text);
-                let tier = if endpoint.served { Tier::Served } else { Tier::Unserved };
-                let restored = endpoint.restore(self.key)?;
-                let service = model.service_mut(&saved.name);
-                service.entry(self.key, tier, name, &text).endpoint.merge(self.key, &restored);
             }
         }
         Ok(model)
@@ -309,24 +288,6 @@ impl SavedHistogram {
     fn restore(&self) -> Result<Histogram, LoadError> {
         Histogram::from_parts(self.buckets.iter().copied(), self.sum_nanos)
             .ok_or_else(|| damaged("a histogram is out of range"))
-    }
-}
-
-impl From<Direction> for SavedDirection {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Inbound => Self::Inbound,
-            Direction::Outbound => Self::Outbound,
-        }
-    }
-}
-
-impl From<SavedDirection> for Direction {
-    fn from(direction: SavedDirection) -> Self {
-        match direction {
-            SavedDirection::Inbound => Self::Inbound,
-            SavedDirection::Outbound => Self::Outbound,
-        }
     }
 }
 

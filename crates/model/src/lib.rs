@@ -15,6 +15,7 @@ mod model;
 pub mod route;
 mod service;
 pub mod shape;
+mod tree;
 
 pub use bodies::Bodies;
 pub use callers::{Callers, Calls};
@@ -23,6 +24,7 @@ pub use file::{LoadError, SaveError};
 pub use hidden::says_error;
 pub use histogram::Histogram;
 pub use model::{Learned, Limits, Model};
+pub use route::{Hints, Why};
 
 /// Service, method, route and caller of what is beyond the bounds.
 pub const OTHER: &str = "~other";

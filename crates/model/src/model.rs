@@ -1,33 +1,54 @@
 use crate::{
-    Bodies, Endpoint, EndpointId, OTHER,
+    Bodies, Endpoint, EndpointId, Hints, OTHER, Why,
     bounded::{Bounded, rank},
     endpoint::Outcome,
     hidden,
-    route::write_template,
-    service::{Entry, Name, Service, Tier},
-    shape::{self, Call, Effort},
+    route::{
+        build::View,
+        segment::{Segment, Segments, segments},
+    },
+    service::{Call, Service, endpoints},
+    shape::{self, Effort},
+    tree::{BothBounds, Bounds, Part, Path, shape::Answer},
 };
 use overhear_exchange::{Address, Detail, ErrorType, Exchange, Http};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
-/// `network.protocol.name` of HTTP.
-pub(crate) const HTTP: &str = "http";
-
-/// How much is kept apart; the rest is counted under [`OTHER`].
+/// How much is kept apart; the rest is counted by the class of its texts, or under [`OTHER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Services.
     pub services: usize,
-    /// Endpoints per service that were served.
-    pub endpoints: usize,
-    /// Endpoints per service that were asked for and not served (redirects, 4xx, no answer).
+    /// Words that follow one place of a path and stay apart…
+    pub words: usize,
+    /// …and how many of them, a sample, once there were more.
+    pub sampled: usize,
+    /// The same for values of one class (integers, UUIDs, …); once there were more only the class is kept.
+    pub values: usize,
+    /// Places of paths, and methods of these, that were served…
+    pub served: usize,
+    /// …and that were asked for and not served (redirects, 4xx, no answer).
     pub unserved: usize,
 }
 
 impl Default for Limits {
     /// About 150 MB when every one is used up, and a twentieth of that for the largest real host.
     fn default() -> Self {
-        Self { services: 128, endpoints: 1_500, unserved: 400 }
+        Self { services: 128, words: 512, sampled: 64, values: 4, served: 32_768, unserved: 4_096 }
+    }
+}
+
+impl Limits {
+    fn bounds(self, key: u64) -> BothBounds {
+        let served =
+            Bounds { key, words: self.words, sampled: self.sampled, values: self.values, room: self.served };
+        let unserved = Bounds {
+            words: self.words.div_ceil(4),
+            sampled: self.sampled.div_ceil(4),
+            room: self.unserved,
+            ..served
+        };
+        BothBounds { served, unserved }
     }
 }
 
@@ -35,9 +56,10 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Model {
     key: u64,
-    limits: Limits,
+    bounds: BothBounds,
     services: Bounded<Service>,
     other: Service,
+    hints: Hints,
     scratch: Scratch,
 }
 
@@ -55,11 +77,16 @@ pub struct Learned {
 /// Reused between exchanges, so that a known endpoint costs no allocation.
 #[derive(Clone, Debug, Default)]
 struct Scratch {
-    route: String,
-    name: String,
     caller: String,
     server: String,
+    answer: Answer,
     shapes: shape::Scratch,
+}
+
+/// What was said in one call, and room to learn it in.
+struct Said<'a> {
+    call: shape::Call<'a>,
+    scratch: &'a mut shape::Scratch,
 }
 
 impl Model {
@@ -72,9 +99,10 @@ impl Model {
     pub fn with_limits(key: u64, limits: Limits) -> Self {
         Self {
             key,
-            limits,
+            bounds: limits.bounds(key),
             services: Bounded::new(limits.services),
-            other: Service::new(OTHER.into(), 0, 0),
+            other: Service::new(OTHER.into()),
+            hints: Hints::default(),
             scratch: Scratch::default(),
         }
     }
@@ -88,53 +116,116 @@ impl Model {
 
     /// Learns an exchange, given its bodies without content coding.
     pub fn learn_decoded(&mut self, exchange: &Exchange, bodies: Bodies<'_>, effort: Effort) -> Learned {
+        let response_body = bodies.response.map(|body| body.bytes);
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
-        scratch.fill(exchange, http);
-        let name = Name {
-            direction: exchange.direction,
-            protocol: HTTP,
-            method: method(http),
-            route: &scratch.route,
-        };
+        scratch.fill(exchange);
         let error = exchange.error.or(http.status.filter(|s| *s >= 500).map(ErrorType::Status));
         let outcome = Outcome {
             status: http.status,
             error,
-            hidden_error: hides_error(http, bodies.response.map(|body| body.bytes)),
+            hidden_error: hides_error(http, response_body),
             bytes_in: http.request_body.size,
             bytes_out: http.response_body.size,
             caller: caller(exchange).unwrap_or(&scratch.caller),
             server: &scratch.server,
         };
-        let key = self.key;
-        let service = self.service_mut(shorten(&exchange.service));
-        let entry = service.entry(key, Tier::of(http.status), name, &scratch.name);
-        entry.endpoint.learn(key, exchange, outcome);
-        let call = Call { effort, ..Call::new(http, bodies.request, bodies.response) };
-        entry.endpoint.shapes.learn(key, &call, &mut scratch.shapes);
-        let learned = Learned { id: Arc::clone(&entry.id), error, hidden_error: outcome.hidden_error };
+        let succeeded = matches!(http.status, Some(200..=299));
+        let body = response_body.filter(|_| succeeded).unwrap_or_default();
+        let answered = scratch.answer.read(self.key, body);
+        let (part, segments) = self.target(http);
+        let path = Path::new(&segments, &scratch.answer.ids);
+        let method = method(http);
+        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
+        let learnt = Said { call: said, scratch: &mut scratch.shapes };
+        let lost = self.count(
+            exchange,
+            &outcome,
+            (part, &path, method),
+            (answered.then_some(&scratch.answer), learnt),
+        );
+        let call = Call { direction: exchange.direction, part, segments: &segments, method, lost };
+        let name = shorten(&exchange.service);
+        let id = match self.services.get_mut(name) {
+            Some(service) => service.identify(&call, &self.hints),
+            None => self.other.identify(&Call { lost: true, ..call }, &self.hints),
+        };
+        let hidden_error = outcome.hidden_error;
         self.scratch = scratch;
-        learned
+        Learned { id, error, hidden_error }
+    }
+
+    /// Counts an exchange where it belongs; true when that is beyond the bounds.
+    fn count(
+        &mut self,
+        exchange: &Exchange,
+        outcome: &Outcome<'_>,
+        (part, path, method): (Part, &Path<'_, '_>, &str),
+        (answer, said): (Option<&Answer>, Said<'_>),
+    ) -> bool {
+        let key = self.key;
+        let is_other = self.make_service(shorten(&exchange.service));
+        let Self { services, other, bounds, .. } = self;
+        let known = services.get_mut(shorten(&exchange.service)).filter(|_| !is_other);
+        let tree = known.unwrap_or(other).tree_mut(exchange.direction);
+        for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !is_other) {
+            tree.ids.add(*id, 1);
+        }
+        let place = if is_other { None } else { tree.place(bounds, part, path, method) };
+        match place {
+            Some(place) => {
+                place.endpoint.learn(key, exchange, *outcome);
+                place.endpoint.shapes.learn(key, &said.call, said.scratch);
+                if let Some(answer) = answer {
+                    place.shape.learn(answer);
+                }
+                false
+            }
+            None => {
+                tree.other_mut().learn(key, exchange, *outcome);
+                true
+            }
+        }
     }
 
     /// Adds all of another model. Beyond the bounds the sum is exact only when both have the same key.
     pub fn merge(&mut self, other: &Self) {
-        let key = self.key;
-        for (name, service) in other.services.iter() {
-            self.service_mut(name).merge(key, service);
+        let mut services: Vec<_> = other.services.iter().collect();
+        services.sort_unstable_by_key(|(name, _)| *name);
+        for (name, service) in services {
+            if self.make_service(name) {
+                self.other.fold(self.key, service);
+            } else if let Some(mine) = self.services.get_mut(name) {
+                mine.merge(&mut self.bounds, service);
+            }
         }
-        self.other.merge(key, &other.other);
+        self.other.fold(self.key, &other.other);
+    }
+
+    /// What a person or a document says of routes: it holds for what was learned already as well. No part of the sum:
+    /// it is neither merged nor saved.
+    pub fn set_hints(&mut self, hints: Hints) {
+        self.hints = hints;
+        self.services.values_mut().for_each(Service::forget_routes);
     }
 
     /// Every endpoint, by service, route and method, with [`OTHER`] where something was beyond the bounds.
     pub fn endpoints(&self) -> Vec<(Arc<EndpointId>, Cow<'_, Endpoint>)> {
-        let mut all = BTreeMap::<_, (Arc<EndpointId>, Cow<'_, Endpoint>)>::new();
-        for entry in self.all_services().flat_map(entries) {
-            let id = &entry.id;
-            all.entry((&id.service, &id.route, &id.method, id.direction, id.protocol))
-                .and_modify(|(_, sum)| sum.to_mut().merge(self.key, &entry.endpoint))
-                .or_insert_with(|| (Arc::clone(id), Cow::Borrowed(&entry.endpoint)));
+        let mut all = BTreeMap::new();
+        for service in self.all_services() {
+            for (direction, tree) in service.trees() {
+                let view = View::of(tree, &self.hints);
+                for (id, _, endpoint) in endpoints(self.key, service, direction, &view) {
+                    let order = (
+                        Arc::clone(&id.service),
+                        Arc::clone(&id.route),
+                        Arc::clone(&id.method),
+                        direction,
+                        id.protocol,
+                    );
+                    all.insert(order, (Arc::new(id), endpoint));
+                }
+            }
         }
         all.into_values().collect()
     }
@@ -142,25 +233,47 @@ impl Model {
     /// One endpoint.
     pub fn endpoint(&self, id: &EndpointId) -> Option<Cow<'_, Endpoint>> {
         let service = self.all_services().find(|s| s.name == id.service)?;
-        if &*id.route == OTHER {
-            let other = service.others().find(|e| e.id.direction == id.direction)?;
-            return Some(Cow::Borrowed(&other.endpoint));
+        let view = View::of(service.tree(id.direction), &self.hints);
+        let found =
+            endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id);
+        found.map(|(.., endpoint)| endpoint)
+    }
+
+    /// The endpoints that a call of this path belongs to, of every service and method.
+    pub fn endpoints_of(&self, path: &str) -> Vec<Arc<EndpointId>> {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let segments = segments(self.key, path);
+        let mut all = Vec::new();
+        for service in self.all_services() {
+            for (direction, tree) in service.trees() {
+                let view = View::of(tree, &self.hints);
+                let Some(at) = view.routes.find(&segments) else { continue };
+                let found = endpoints(self.key, service, direction, &view);
+                all.extend(
+                    found.into_iter().filter(|(_, node, _)| *node == Some(at)).map(|(id, ..)| Arc::new(id)),
+                );
+            }
         }
-        let mut text = String::new();
-        let name =
-            Name { direction: id.direction, protocol: id.protocol, method: &id.method, route: &id.route };
-        name.write(&mut text);
-        let mut parts = Tier::ALL.into_iter().filter_map(|tier| service.get(tier, &text));
-        let mut sum = Cow::Borrowed(&parts.next()?.endpoint);
-        for entry in parts {
-            sum.to_mut().merge(self.key, &entry.endpoint);
-        }
-        Some(sum)
+        all.sort_unstable();
+        all
+    }
+
+    /// Why the segments of an endpoint's route are parameters or literals: those for which there was something to
+    /// weigh, with the route up to there.
+    pub fn why(&self, id: &EndpointId) -> Vec<(Arc<str>, Why)> {
+        let Some(service) = self.all_services().find(|s| s.name == id.service) else { return Vec::new() };
+        let routes = View::of(service.tree(id.direction), &self.hints).routes;
+        let route = routes.route_to(&id.route).into_iter();
+        route.filter_map(|node| Some((Arc::clone(&node.route), node.why.clone()?))).collect()
     }
 
     /// Exchanges learned.
     pub fn requests(&self) -> u64 {
-        self.all_services().flat_map(entries).map(|entry| entry.endpoint.requests).sum()
+        self.all_services().flat_map(Service::trees).map(|(_, tree)| tree.requests()).sum()
+    }
+
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.hints
     }
 
     /// The key given to [`Self::new`].
@@ -173,26 +286,43 @@ impl Model {
         self.services.iter().map(|(_, service)| service).chain([&self.other])
     }
 
-    /// Where a service is counted.
-    pub(crate) fn service_mut(&mut self, name: &str) -> &mut Service {
+    /// Makes a service that is counted apart; true when it is beyond the bounds.
+    pub(crate) fn make_service(&mut self, name: &str) -> bool {
         if name == OTHER {
-            return &mut self.other;
+            return true;
         }
-        if !self.services.contains(name) {
-            let rank = rank(self.key, name);
-            if !self.services.admits(rank, name) {
-                return &mut self.other;
+        if self.services.contains(name) {
+            return false;
+        }
+        let rank = rank(self.key, name);
+        if !self.services.admits(rank, name) {
+            return true;
+        }
+        let name: Arc<str> = name.into();
+        if let Some((_, evicted)) = self.services.insert(rank, Arc::clone(&name), Service::new(name)) {
+            self.other.fold(self.key, &evicted);
+            evicted.trees().iter().for_each(|(_, tree)| tree.release(&mut self.bounds));
+        }
+        false
+    }
+
+    /// Where all services that are not counted apart are.
+    pub(crate) fn service_mut(&mut self, name: &str) -> Option<(&mut Service, &mut BothBounds)> {
+        let service = if name == OTHER { Some(&mut self.other) } else { self.services.get_mut(name) };
+        Some((service?, &mut self.bounds))
+    }
+
+    /// Whether the target is a path, and its segments.
+    fn target<'a>(&self, http: &'a Http) -> (Part, Segments<'a>) {
+        let form = match (http.method.as_str(), &*http.path) {
+            ("CONNECT", _) => "{authority}",
+            (_, "*") => "*",
+            (_, path) if path.is_empty() || path.starts_with('/') => {
+                return (Part::of(http.status), segments(self.key, path));
             }
-            let name: Arc<str> = name.into();
-            let service = Service::new(Arc::clone(&name), self.limits.endpoints, self.limits.unserved);
-            if let Some((_, evicted)) = self.services.insert(rank, name, service) {
-                self.other.merge(self.key, &evicted);
-            }
-        }
-        match self.services.get_mut(name) {
-            Some(service) => service,
-            None => &mut self.other,
-        }
+            _ => "{target}",
+        };
+        (Part::Odd, [Segment::word(self.key, form)].into_iter().collect())
     }
 }
 
@@ -209,33 +339,21 @@ impl PartialEq for Model {
 }
 
 impl Scratch {
-    fn fill(&mut self, exchange: &Exchange, http: &Http) {
-        self.route.clear();
-        self.name.clear();
+    fn fill(&mut self, exchange: &Exchange) {
         self.caller.clear();
         self.server.clear();
+        let Detail::Http(http) = &exchange.detail;
         // Writing to a String does not fail.
         let _ = match (&http.authority, &exchange.server.address) {
             (Some(authority), _) => write!(self.server, "{}://{authority}", http.scheme.as_str()),
             (None, Address::Ip(address)) => write!(self.server, "{}://{address}", http.scheme.as_str()),
             (None, _) => Ok(()),
         };
-        match (method(http), &*http.path) {
-            ("CONNECT", _) => self.route.push_str("{authority}"),
-            (_, path) => write_template(path, &mut self.route),
-        }
-        let name =
-            Name { direction: exchange.direction, protocol: HTTP, method: method(http), route: &self.route };
-        name.write(&mut self.name);
         if let Address::Ip(address) = &exchange.client.address {
             // Writing to a String does not fail.
             let _ = write!(self.caller, "{}", address.ip());
         }
     }
-}
-
-fn entries(service: &Service) -> impl Iterator<Item = &Entry> {
-    service.entries().map(|(_, entry)| entry).chain(service.others())
 }
 
 /// Longest name of a service or caller, in bytes.
@@ -246,12 +364,57 @@ fn shorten(name: &str) -> &str {
     end.and_then(|end| name.get(..end)).unwrap_or_default()
 }
 
-/// The token, or [`OTHER`] for one that no method is like.
+/// The token, or [`OTHER`] for one that is not registered (IANA, HTTP Method Registry) nor usual: anybody can make up
+/// any number of them.
 fn method(http: &Http) -> &str {
+    const METHODS: [&str; 44] = [
+        "ACL",
+        "BASELINE-CONTROL",
+        "BIND",
+        "CHECKIN",
+        "CHECKOUT",
+        "CONNECT",
+        "COPY",
+        "DELETE",
+        "GET",
+        "HEAD",
+        "LABEL",
+        "LINK",
+        "LOCK",
+        "M-SEARCH",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MKREDIRECTREF",
+        "MKWORKSPACE",
+        "MOVE",
+        "NOTIFY",
+        "OPTIONS",
+        "ORDERPATCH",
+        "PATCH",
+        "POST",
+        "PRI",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "PUT",
+        "QUERY",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SUBSCRIBE",
+        "TRACE",
+        "UNBIND",
+        "UNCHECKOUT",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
+        "UPDATE",
+        "VERSION-CONTROL",
+    ];
     let token = http.method.as_str();
-    let usual =
-        token.len() <= 24 && token.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'));
-    if usual && !token.is_empty() { token } else { OTHER }
+    if METHODS.binary_search(&token).is_ok() { token } else { OTHER }
 }
 
 /// A name for the caller that needs no formatting; an IP address does.

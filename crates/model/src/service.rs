@@ -1,177 +1,183 @@
 use crate::{
-    Endpoint, EndpointId, OTHER,
-    bounded::{Bounded, rank},
+    Endpoint, EndpointId, Hints, OTHER,
+    route::{build::View, segment::Segment, view::Routes},
+    tree::{BothBounds, Part, Tree, place::Place},
 };
 use overhear_exchange::Direction;
-use std::sync::Arc;
+use rustc_hash::FxHashMap;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-/// The endpoints of one service.
-///
-/// What was served and what was turned away are bounded apart, so that a scanner's made-up paths, however many,
-/// push out no endpoint that works.
+/// `network.protocol.name` of HTTP.
+pub(crate) const HTTP: &str = "http";
+
+/// What one service answered and asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
-    tiers: [Bounded<Entry>; 2],
-    other: [Option<Entry>; 2],
+    inbound: Way,
+    outbound: Way,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) id: Arc<EndpointId>,
-    pub(crate) endpoint: Endpoint,
+/// One direction of a service.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    tree: Tree,
+    live: Live,
 }
 
-/// Whether an answer shows that the endpoint exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tier {
-    Served,
-    Unserved,
-}
-
-impl Tier {
-    pub(crate) const ALL: [Self; 2] = [Self::Served, Self::Unserved];
-
-    /// Redirects, refusals and silence are what a made-up path gets.
-    pub(crate) fn of(status: Option<u16>) -> Self {
-        match status {
-            Some(100..=299 | 500 | 502..=599) => Self::Served,
-            _ => Self::Unserved,
-        }
-    }
-}
-
-/// The parts of an endpoint's identity within its service.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Name<'a> {
-    pub(crate) direction: Direction,
-    pub(crate) protocol: &'static str,
-    pub(crate) method: &'a str,
-    pub(crate) route: &'a str,
-}
-
-impl Name<'_> {
-    /// One text per name, and one name per text: a method holds no space.
-    pub(crate) fn write(&self, out: &mut String) {
-        out.push_str(self.direction.as_str());
-        for part in [self.protocol, self.method, self.route] {
-            out.push(' ');
-            out.push_str(part);
-        }
-    }
+/// The routes as they were last decided, so that each exchange gets its name at once.
+#[derive(Clone, Debug, Default)]
+struct Live {
+    routes: Routes,
+    ids: FxHashMap<usize, Vec<Arc<EndpointId>>>,
+    other: Option<Arc<EndpointId>>,
+    /// Exchanges learned…
+    learned: u64,
+    /// …and how many of them make the routes worth another look.
+    next: u64,
 }
 
 impl Service {
-    pub(crate) fn new(name: Arc<str>, served: usize, unserved: usize) -> Self {
-        Self { name, tiers: [Bounded::new(served), Bounded::new(unserved)], other: [None, None] }
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self { name, inbound: Way::default(), outbound: Way::default() }
     }
 
-    /// Where an exchange of this name is counted. `text` is what [`Name::write`] writes.
-    pub(crate) fn entry(&mut self, key: u64, tier: Tier, name: Name<'_>, text: &str) -> &mut Entry {
-        if name.route == OTHER {
-            return self.other(name);
+    pub(crate) fn trees(&self) -> [(Direction, &Tree); 2] {
+        [(Direction::Inbound, &self.inbound.tree), (Direction::Outbound, &self.outbound.tree)]
+    }
+
+    pub(crate) fn tree(&self, direction: Direction) -> &Tree {
+        match direction {
+            Direction::Inbound => &self.inbound.tree,
+            Direction::Outbound => &self.outbound.tree,
         }
-        if !self.tier(tier).contains(text) {
-            let rank = rank(key, text);
-            if !self.tier(tier).admits(rank, text) {
-                return self.other(name);
+    }
+
+    pub(crate) fn tree_mut(&mut self, direction: Direction) -> &mut Tree {
+        &mut self.way(direction).tree
+    }
+
+    /// The endpoint of a call that was just learned, by the routes as they are known now.
+    pub(crate) fn identify(&mut self, call: &Call<'_>, hints: &Hints) -> Arc<EndpointId> {
+        let name = Arc::clone(&self.name);
+        let Way { tree, live } = self.way(call.direction);
+        live.learned += 1;
+        if live.learned > live.next {
+            live.next = live.learned + live.learned / 4;
+            live.routes = View::of(tree, hints).routes;
+            live.ids.clear();
+        }
+        let found = match (call.part, call.segments) {
+            _ if call.lost => None,
+            (Part::Odd, [form, ..]) => Some(live.routes.find_or_add_odd(form)),
+            (_, segments) => live.routes.find_or_add(segments),
+        };
+        let id = |method: &str, route: &str| {
+            Arc::new(EndpointId {
+                service: Arc::clone(&name),
+                direction: call.direction,
+                protocol: HTTP,
+                method: method.into(),
+                route: route.into(),
+            })
+        };
+        let Some((at, node)) = found.and_then(|at| Some((at, live.routes.node(at)?))) else {
+            return Arc::clone(live.other.get_or_insert_with(|| id(OTHER, OTHER)));
+        };
+        let ids = live.ids.entry(at).or_default();
+        match ids.iter().find(|id| &*id.method == call.method) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let new = id(call.method, &node.route);
+                ids.push(Arc::clone(&new));
+                new
             }
-            let entry = Entry::new(Arc::clone(&self.name), name);
-            if let Some((_, evicted)) = self.tier_mut(tier).insert(rank, text.into(), entry) {
-                self.fold(key, &evicted);
-            }
-        }
-        let [served, unserved] = &mut self.tiers;
-        let table = if tier == Tier::Served { served } else { unserved };
-        match table.get_mut(text) {
-            Some(entry) => entry,
-            None => other_entry(&mut self.other, &self.name, name),
         }
     }
 
-    /// Adds all of a service to this one, under this one's name and bounds.
-    pub(crate) fn merge(&mut self, key: u64, more: &Self) {
-        let mut text = String::new();
-        for tier in Tier::ALL {
-            for (_, entry) in more.tier(tier).iter() {
-                let name = entry.name();
-                text.clear();
-                name.write(&mut text);
-                self.entry(key, tier, name, &text).endpoint.merge(key, &entry.endpoint);
-            }
+    /// The routes are to be decided anew.
+    pub(crate) fn forget_routes(&mut self) {
+        self.inbound.live = Live::default();
+        self.outbound.live = Live::default();
+    }
+
+    pub(crate) fn merge(&mut self, bounds: &mut BothBounds, more: &Self) {
+        self.inbound.tree.merge(bounds, &more.inbound.tree);
+        self.outbound.tree.merge(bounds, &more.outbound.tree);
+        self.forget_routes();
+    }
+
+    /// Adds all of a service to what is beyond the bounds of this one.
+    pub(crate) fn fold(&mut self, key: u64, more: &Self) {
+        self.inbound.tree.fold(key, &more.inbound.tree);
+        self.outbound.tree.fold(key, &more.outbound.tree);
+    }
+
+    fn way(&mut self, direction: Direction) -> &mut Way {
+        match direction {
+            Direction::Inbound => &mut self.inbound,
+            Direction::Outbound => &mut self.outbound,
         }
-        for entry in more.other.iter().flatten() {
-            self.fold(key, entry);
-        }
-    }
-
-    /// Every entry with its tier, in no particular order.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (Tier, &Entry)> {
-        Tier::ALL.into_iter().flat_map(|tier| self.tier(tier).iter().map(move |(_, entry)| (tier, entry)))
-    }
-
-    /// What is beyond the bounds.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &Entry> {
-        self.other.iter().flatten()
-    }
-
-    pub(crate) fn get(&self, tier: Tier, text: &str) -> Option<&Entry> {
-        self.tier(tier).get(text)
-    }
-
-    pub(crate) fn tier(&self, tier: Tier) -> &Bounded<Entry> {
-        let [served, unserved] = &self.tiers;
-        if tier == Tier::Served { served } else { unserved }
-    }
-
-    fn tier_mut(&mut self, tier: Tier) -> &mut Bounded<Entry> {
-        let [served, unserved] = &mut self.tiers;
-        if tier == Tier::Served { served } else { unserved }
-    }
-
-    fn fold(&mut self, key: u64, entry: &Entry) {
-        self.other(entry.name()).endpoint.merge(key, &entry.endpoint);
-    }
-
-    pub(crate) fn other(&mut self, name: Name<'_>) -> &mut Entry {
-        other_entry(&mut self.other, &self.name, name)
     }
 }
 
 impl PartialEq for Service {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.tiers == other.tiers && self.other == other.other
+        self.name == other.name && self.trees() == other.trees()
     }
 }
 
-impl Entry {
-    fn new(service: Arc<str>, name: Name<'_>) -> Self {
-        let id = EndpointId {
-            service,
-            direction: name.direction,
-            protocol: name.protocol,
-            method: name.method.into(),
-            route: name.route.into(),
-        };
-        Self { id: Arc::new(id), endpoint: Endpoint::default() }
-    }
-
-    pub(crate) fn name(&self) -> Name<'_> {
-        Name {
-            direction: self.id.direction,
-            protocol: self.id.protocol,
-            method: &self.id.method,
-            route: &self.id.route,
-        }
-    }
+/// A call that was learned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) direction: Direction,
+    pub(crate) part: Part,
+    pub(crate) segments: &'a [Segment<'a>],
+    pub(crate) method: &'a str,
+    /// It is beyond the bounds.
+    pub(crate) lost: bool,
 }
 
-fn other_entry<'a>(other: &'a mut [Option<Entry>; 2], service: &Arc<str>, name: Name<'_>) -> &'a mut Entry {
-    let [inbound, outbound] = other;
-    let slot = match name.direction {
-        Direction::Inbound => inbound,
-        Direction::Outbound => outbound,
+/// An endpoint, its node in the routes (none for [`OTHER`]), and what is known of it.
+pub(crate) type Found<'a> = (EndpointId, Option<usize>, Cow<'a, Endpoint>);
+
+/// The endpoints of one direction, in no particular order.
+pub(crate) fn endpoints<'a>(
+    key: u64,
+    service: &'a Service,
+    direction: Direction,
+    view: &View<'a>,
+) -> Vec<Found<'a>> {
+    let id = |method: &str, route: &str| EndpointId {
+        service: Arc::clone(&service.name),
+        direction,
+        protocol: HTTP,
+        method: method.into(),
+        route: route.into(),
     };
-    let name = Name { method: OTHER, route: OTHER, ..name };
-    slot.get_or_insert_with(|| Entry::new(Arc::clone(service), name))
+    let mut sums: BTreeMap<(usize, &str), Cow<'a, Endpoint>> = BTreeMap::new();
+    for (at, place) in &view.places {
+        add(key, sums.entry((*at, &*place.method)), place);
+    }
+    let mut all: Vec<Found<'a>> = sums
+        .into_iter()
+        .filter_map(|((at, method), sum)| Some((id(method, &view.routes.node(at)?.route), Some(at), sum)))
+        .collect();
+    let other = service.tree(direction).other.as_deref();
+    let mut beyond = other.map(Cow::Borrowed);
+    for node in &view.beyond {
+        node.total(key, beyond.get_or_insert_default().to_mut());
+    }
+    all.extend(beyond.filter(|sum| sum.requests > 0).map(|sum| (id(OTHER, OTHER), None, sum)));
+    all
+}
+
+fn add<'a, K: Ord>(
+    key: u64,
+    entry: std::collections::btree_map::Entry<'_, K, Cow<'a, Endpoint>>,
+    place: &'a Place,
+) {
+    entry
+        .and_modify(|sum| sum.to_mut().merge(key, &place.endpoint))
+        .or_insert(Cow::Borrowed(&place.endpoint));
 }

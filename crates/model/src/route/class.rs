@@ -1,5 +1,8 @@
+use serde::{Deserialize, Serialize};
+
 /// What a path segment looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ValueClass {
     /// A word, version, locale, file name: part of the route.
     Literal,

@@ -1,5 +1,9 @@
-use super::{ValueClass, class::is_route_version, classify, noun};
-use smallvec::SmallVec;
+use super::{
+    ValueClass,
+    class::is_route_version,
+    name::{Noun, write_placeholder},
+    segment::{MAX_SEGMENTS, classify_with_suffix},
+};
 use std::fmt;
 
 /// A route template: literal segments and `{name}` placeholders; no two of the same name.
@@ -26,16 +30,13 @@ pub fn template(path: &str) -> Template {
     Template(out.into())
 }
 
-/// Segments of a route; those beyond are one `{rest}`. No API nests this deep, and hostile paths do.
-const MAX_SEGMENTS: usize = 24;
-
 /// Appends the template of `path` to `out`.
 pub fn write_template(path: &str, out: &mut String) {
     let Some(path) = path.strip_prefix('/') else {
         return write_odd_target(path, out);
     };
     let start = out.len();
-    let mut before = Before::Start;
+    let mut before = Noun::Start;
     let mut segments = path.split('/').enumerate().peekable();
     while let Some((at, segment)) = segments.next() {
         out.push('/');
@@ -58,144 +59,31 @@ fn write_odd_target(target: &str, out: &mut String) {
     }
 }
 
-/// What a parameter is named after.
-#[derive(Clone, Copy)]
-enum Before<'a> {
-    /// Nothing precedes it.
-    Start,
-    /// A literal that may be a noun.
-    Literal(&'a str),
-    /// A parameter, a version, or an empty segment.
-    Nameless,
-}
-
 fn write_segment<'a>(
     segment: &'a str,
-    before: Before<'a>,
+    before: Noun<'a>,
     names_follow: bool,
     out: &mut String,
     start: usize,
-) -> Before<'a> {
+) -> Noun<'a> {
     // Matrix parameters (RFC 3986 §3.3) carry session ids; the route is what stands before them.
     let segment = segment.split_once(';').map_or(segment, |(head, _)| head);
     if segment.is_empty() {
-        return Before::Nameless;
+        return Noun::None;
     }
     let (class, suffix) = classify_with_suffix(segment);
-    let dated_version = class == ValueClass::Date && matches!(before, Before::Start) && names_follow;
+    let dated_version = class == ValueClass::Date && matches!(before, Noun::Start) && names_follow;
     if class.is_parameter() && !dated_version {
         write_placeholder(class, before, out, start);
         out.push_str(suffix);
-        return Before::Nameless;
+        return Noun::None;
     }
     out.push_str(segment);
     let numbered = segment.bytes().any(|b| b.is_ascii_digit());
     if dated_version || (numbered && is_route_version(segment.as_bytes())) {
-        return Before::Nameless;
+        return Noun::None;
     }
-    Before::Literal(segment)
-}
-
-fn classify_encoded(segment: &str) -> ValueClass {
-    if memchr::memchr(b'%', segment.as_bytes()).is_none() {
-        return classify(segment.as_bytes());
-    }
-    let mut decoded = SmallVec::<[u8; 128]>::new();
-    decode_percent(segment.as_bytes(), &mut decoded);
-    classify(&decoded)
-}
-
-/// Escapes that are none stay as they are.
-fn decode_percent(mut bytes: &[u8], out: &mut SmallVec<[u8; 128]>) {
-    while let [first, rest @ ..] = bytes {
-        bytes = match (first, rest) {
-            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    out.push(high << 4 | low);
-                    after
-                }
-                _ => {
-                    out.push(b'%');
-                    rest
-                }
-            },
-            _ => {
-                out.push(*first);
-                rest
-            }
-        };
-    }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-/// `42.json` is a parameter and an ending; so is `42:cancel`. The ending is literal.
-fn classify_with_suffix(segment: &str) -> (ValueClass, &str) {
-    let whole = classify_encoded(segment);
-    if !matches!(whole, ValueClass::Literal | ValueClass::Opaque) {
-        return (whole, "");
-    }
-    match split_suffix(segment) {
-        Some((stem, suffix)) if classify_encoded(stem).is_parameter() => (classify_encoded(stem), suffix),
-        _ => (whole, ""),
-    }
-}
-
-fn split_suffix(segment: &str) -> Option<(&str, &str)> {
-    let cut = memchr::memrchr2(b'.', b':', segment.as_bytes())?;
-    let (stem, suffix) = segment.split_at_checked(cut)?;
-    let ending = suffix.get(1..)?;
-    let longest = if suffix.starts_with('.') { 5 } else { 32 };
-    let plain = ending.starts_with(|c: char| c.is_ascii_alphabetic())
-        && ending.bytes().all(|b| b.is_ascii_alphanumeric())
-        && !classify(ending.as_bytes()).is_parameter();
-    ((2..=longest).contains(&ending.len()) && plain).then_some((stem, suffix))
-}
-
-fn write_placeholder(class: ValueClass, before: Before<'_>, out: &mut String, start: usize) {
-    let open = out.len();
-    out.push('{');
-    write_name(class, before, out);
-    if !is_taken(out, start, open) {
-        out.push('}');
-        return;
-    }
-    let unnumbered = out.len();
-    for number in 2..=MAX_SEGMENTS {
-        out.truncate(unnumbered);
-        out.push_str(&number.to_string());
-        if !is_taken(out, start, open) {
-            break;
-        }
-    }
-    out.push('}');
-}
-
-fn write_name(class: ValueClass, before: Before<'_>, out: &mut String) {
-    if let Some(own) = class.own_name() {
-        return out.push_str(own);
-    }
-    match before {
-        // Free text after `search` is a `{search}`, not an id of one.
-        Before::Literal(segment) if noun::push_member_name(segment, out) => {
-            out.push_str(if class == ValueClass::Text { "" } else { "Id" });
-        }
-        Before::Start if class == ValueClass::Hash => out.push_str("hash"),
-        Before::Start | Before::Literal(_) | Before::Nameless => {
-            out.push_str(if class == ValueClass::Text { "text" } else { "id" });
-        }
-    }
-}
-
-/// True when the placeholder that begins at `open` has a name an earlier one has.
-fn is_taken(out: &str, start: usize, open: usize) -> bool {
-    let (Some(earlier), Some(name)) = (out.get(start..open), out.get(open..)) else { return false };
-    let ends_there =
-        |rest: &[u8]| rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"}"));
-    memchr::memchr_iter(b'{', earlier.as_bytes())
-        .any(|at| earlier.as_bytes().get(at..).is_some_and(ends_there))
+    Noun::Of(segment)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::{Retention, Session};
 use crate::{LiveSource, sample};
 use bytes::Bytes;
 use overhear_exchange::{ContentCoding, Detail, Exchange, Headers, Redacted, Statistics, Timestamp};
-use overhear_model::Model;
+use overhear_model::{Bodies, Model, shape::Content};
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
@@ -127,7 +127,9 @@ fn secrets_are_masked_on_entry_and_decoded_bodies_kept() {
     http.response_body.captured = Redacted::new(Bytes::from_static(b"\x1f\x8b"));
     http.response_body.codings.push(ContentCoding::Gzip);
     let decoded = Bytes::from_static(br#"{"ok":false,"token":"t0ps3cret"}"#);
-    assert!(session.observe_decoded(&exchange, decoded).hidden_error);
+    let response = Some(Content { bytes: &decoded, complete: true });
+    let bodies = Bodies { request: None, response };
+    assert!(session.observe_decoded(&exchange, bodies, Some(&decoded)).hidden_error);
     let kept = session.recent(None, 1).remove(0);
     let Detail::Http(http) = &kept.detail;
     assert_eq!(http.request_headers.get("authorization"), Some("Bearer ••••••".as_bytes()));

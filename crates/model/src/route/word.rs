@@ -1,0 +1,208 @@
+use super::class::{ValueClass, is_route_version};
+use serde::{Deserialize, Serialize};
+
+/// What kind of literal-looking text a segment is: how likely programs make routes of it, or people and programs ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Word {
+    /// One that routes are usually made of: `search`, `me`.
+    Usual,
+    /// `v1`, `2.0`.
+    Version,
+    /// `de`, `en-US`: also what countries and currencies look like.
+    Locale,
+    /// One word in lower case.
+    Plain,
+    /// Words in lower case with hyphens.
+    Slug,
+    /// The same, and a number at the end.
+    NumberedSlug,
+    /// As names in code are written: `camelCase`, `PascalCase`, `snake_case`.
+    Identifier,
+    /// Anything else, the empty segment of a trailing slash among it.
+    Odd,
+}
+
+impl Word {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Usual,
+        Self::Version,
+        Self::Locale,
+        Self::Plain,
+        Self::Slug,
+        Self::NumberedSlug,
+        Self::Identifier,
+        Self::Odd,
+    ];
+
+    /// The kind of a segment whose class is [`ValueClass::Literal`].
+    pub(crate) fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        if is_usual(text) {
+            Self::Usual
+        } else if is_route_version(bytes) {
+            Self::Version
+        } else if is_locale(bytes) {
+            Self::Locale
+        } else if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_lowercase) {
+            Self::Plain
+        } else if is_slug(bytes) {
+            let number = bytes.rsplit(|b| *b == b'-').next().unwrap_or_default();
+            if number.iter().all(u8::is_ascii_digit) { Self::NumberedSlug } else { Self::Slug }
+        } else if is_identifier(bytes) {
+            Self::Identifier
+        } else {
+            Self::Odd
+        }
+    }
+
+    /// True for what is written to disk when it was seen often enough: a name or two words could be a person's.
+    pub(crate) const fn gives_nobody_away(self) -> bool {
+        matches!(self, Self::Usual | Self::Version | Self::Locale | Self::Plain | Self::Identifier)
+    }
+
+    /// True for what is a literal whatever its siblings are.
+    pub(crate) const fn is_fixed(self) -> bool {
+        matches!(self, Self::Usual | Self::Version)
+    }
+}
+
+/// A class or a kind of literal: all that a decision knows of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Look {
+    /// Text of which routes can be made.
+    Word(Word),
+    /// Text that names one thing.
+    Value(ValueClass),
+}
+
+impl Look {
+    pub(crate) fn class(self) -> ValueClass {
+        match self {
+            Self::Word(_) => ValueClass::Literal,
+            Self::Value(class) => class,
+        }
+    }
+
+    pub(crate) fn word(self) -> Option<Word> {
+        match self {
+            Self::Word(word) => Some(word),
+            Self::Value(_) => None,
+        }
+    }
+}
+
+fn is_locale(bytes: &[u8]) -> bool {
+    let alphabetic = |part: &[u8]| part.iter().all(u8::is_ascii_alphabetic);
+    match bytes {
+        [_, _] => alphabetic(bytes),
+        [a @ .., b'-' | b'_', c, d] if a.len() == 2 => alphabetic(a) && alphabetic(&[*c, *d]),
+        _ => false,
+    }
+}
+
+fn is_slug(bytes: &[u8]) -> bool {
+    memchr::memchr(b'-', bytes).is_some()
+        && bytes
+            .split(|b| *b == b'-')
+            .all(|part| !part.is_empty() && part.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+fn is_identifier(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_')
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
+}
+
+fn is_usual(text: &str) -> bool {
+    text.len() <= 16 && USUAL.binary_search_by(|word| compare(word, text)).is_ok()
+}
+
+/// In the order of [`USUAL`], letters of `text` taken as lower case.
+fn compare(word: &str, text: &str) -> std::cmp::Ordering {
+    word.bytes().cmp(text.bytes().map(|b| b.to_ascii_lowercase()))
+}
+
+/// Ascending. What stands here is never an id; a word that is often one (`default`, `root`) does not belong here.
+const USUAL: &[&str] = &[
+    "admin",
+    "api",
+    "auth",
+    "auto-complete",
+    "autocomplete",
+    "batch",
+    "bulk",
+    "config",
+    "count",
+    "create",
+    "current",
+    "delete",
+    "edit",
+    "export",
+    "health",
+    "healthz",
+    "import",
+    "info",
+    "internal",
+    "latest",
+    "list",
+    "livez",
+    "login",
+    "logout",
+    "me",
+    "metadata",
+    "metrics",
+    "new",
+    "oauth",
+    "oauth2",
+    "ping",
+    "preview",
+    "private",
+    "public",
+    "query",
+    "readyz",
+    "search",
+    "self",
+    "settings",
+    "stats",
+    "status",
+    "suggest",
+    "summary",
+    "token",
+    "update",
+    "upload",
+    "validate",
+    "verify",
+    "version",
+    "whoami",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{USUAL, Word, Word::*};
+
+    #[test]
+    fn tells_kinds_of_words_apart() {
+        for (kind, texts) in [
+            (Usual, "search me LOGIN whoami"),
+            (Version, "v1 v2beta1 2.0"),
+            (Locale, "de en-US pt_BR US"),
+            (Plain, "users alice calendar"),
+            (Slug, "blue-shoes line-items 2-for-1-offer"),
+            (NumberedSlug, "blue-shoes-12 covid-19"),
+            (Identifier, "getUser line_items OData4 Accounts _search ACCOUNTS"),
+            (Odd, "$batch robots.txt users.list straße -x"),
+        ] {
+            for text in texts.split(' ') {
+                assert_eq!(Word::of(text), kind, "{text}");
+            }
+        }
+        assert_eq!(Word::of(""), Odd);
+    }
+
+    #[test]
+    fn the_usual_words_can_be_found() {
+        assert!(USUAL.is_sorted());
+        assert!(USUAL.iter().all(|word| Word::of(word) == Usual));
+    }
+}
