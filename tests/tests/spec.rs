@@ -118,7 +118,7 @@ fn a_document_tells_everything_that_was_seen() {
     let document = spec_of(&shop());
     assert_eq!(
         paths(&document),
-        ["/v1/files/{file}.pdf", "/v1/login", "/v1/orders", "/v1/orders/{orderId}"],
+        ["/v1/files/{fileId}.pdf", "/v1/login", "/v1/orders", "/v1/orders/{orderId}"],
         "{document:#}"
     );
     let list = &document["paths"]["/v1/orders"]["get"];
@@ -223,7 +223,7 @@ fn scanners_shape_nothing() {
     let document = spec_of(&calls);
     assert_eq!(
         paths(&document),
-        ["/v1/files/{file}.pdf", "/v1/login", "/v1/orders", "/v1/orders/{orderId}"],
+        ["/v1/files/{fileId}.pdf", "/v1/login", "/v1/orders", "/v1/orders/{orderId}"],
         "{document:#}"
     );
     assert_eq!(document["info"]["x-overhear"]["callsElsewhere"], 900);

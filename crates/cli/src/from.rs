@@ -1,6 +1,6 @@
 //! Reading what `--from` names.
 
-use crate::{choice::Choice, fault::Fault, output, units};
+use crate::{choice::Choice, fault::Fault, knowledge::Knowledge, output, units};
 use overhear_exchange::{Detail, Exchange, Statistics};
 use overhear_model::{Model, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
@@ -24,6 +24,8 @@ pub(crate) struct Answer {
     pub(crate) statistics: Statistics,
     /// What went wrong, to be told after everything else.
     pub(crate) fault: Option<Fault>,
+    /// What people know of it.
+    pub(crate) knowledge: Knowledge,
 }
 
 impl Answer {
@@ -39,7 +41,13 @@ pub(crate) fn learn(files: &[PathBuf], choice: &Choice) -> Answer {
     let (statistics, faults) = read_all(files, &mut learning);
     let Learning { model, selection, refused, .. } = learning;
     let fault = refused.or_else(|| together(faults));
-    Answer { model, selection: selection.unwrap_or_default(), statistics, fault }
+    Answer {
+        model,
+        selection: selection.unwrap_or_default(),
+        statistics,
+        fault,
+        knowledge: Knowledge::default(),
+    }
 }
 
 /// Hands every exchange that is meant to `sink`, in the order of the files. A fault of `sink` ends it.

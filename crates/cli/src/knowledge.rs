@@ -1,8 +1,11 @@
 //! What people know: `--overlay`, `--spec`, and the overlay in the working directory.
 
 use crate::{arguments::Known, fault::Fault};
+use overhear_export::openapi::{self, Version};
+use overhear_model::{Hints, Model};
 use overhear_overlay::{Error, FILE_NAME, Overlay, Prior};
-use std::{fs, io, path::Path};
+use overhear_query::{EndpointId, Selection, apis};
+use std::{collections::HashSet, fs, io, path::Path};
 
 /// An overlay and a prior document, read and checked.
 #[derive(Default)]
@@ -22,6 +25,37 @@ impl Knowledge {
         let prior = known.spec.as_deref().map(read).transpose()?;
         let prior = prior.map(|(name, text)| Prior::parse(&name, &text)).transpose().map_err(wrong)?;
         Ok(Self { overlay, prior })
+    }
+
+    /// The endpoints that are marked to be left out.
+    pub(crate) fn ignored(&self, model: &Model, selection: &Selection) -> HashSet<EndpointId> {
+        let Some(overlay) = self.overlay.as_ref().filter(|overlay| !overlay.actions.is_empty()) else {
+            return HashSet::new();
+        };
+        let mut ignored = HashSet::new();
+        for api in apis(model, selection) {
+            let marked = overlay.apply(&mut openapi::document(&api, Version::default())).ignored;
+            let is_marked = |id: &EndpointId| {
+                let fits = |(path, method): &(String, String)| {
+                    *path == *id.route && method.eq_ignore_ascii_case(&id.method)
+                };
+                marked.iter().any(fits)
+            };
+            ignored.extend(api.operations.into_iter().map(|operation| operation.id).filter(is_marked));
+        }
+        ignored
+    }
+
+    /// What is said of routes; what is in the overlay counts more than an existing description.
+    pub(crate) fn hints(&self) -> Hints {
+        let mut hints = Hints::default();
+        let overlay = self.overlay.as_ref().map(|overlay| &overlay.routes);
+        let known = overlay.into_iter().flat_map(|routes| &routes.force);
+        let prior = self.prior.iter().flat_map(|prior| &prior.templates);
+        known.chain(prior).for_each(|template| hints.force(&template.route));
+        let not = overlay.into_iter().flat_map(|routes| &routes.forbid);
+        not.for_each(|template| hints.forbid(&template.route));
+        hints
     }
 }
 

@@ -16,6 +16,7 @@ pub mod route;
 mod service;
 pub mod shape;
 mod tree;
+mod verb;
 
 pub use bodies::Bodies;
 pub use callers::{Callers, Calls};

@@ -10,6 +10,7 @@ use crate::{
     service::{Call, Service, endpoints},
     shape::{self, Effort},
     tree::{BothBounds, Bounds, Part, Path, shape::Answer},
+    verb::Verb,
 };
 use overhear_exchange::{Address, Detail, ErrorType, Exchange, Http};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
@@ -135,16 +136,17 @@ impl Model {
         let answered = scratch.answer.read(self.key, body);
         let (part, segments) = self.target(http);
         let path = Path::new(&segments, &scratch.answer.ids);
-        let method = method(http);
+        let verb = Verb::of(http);
+        let verb = verb.text();
         let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
         let learnt = Said { call: said, scratch: &mut scratch.shapes };
         let lost = self.count(
             exchange,
             &outcome,
-            (part, &path, method),
+            (part, &path, &verb),
             (answered.then_some(&scratch.answer), learnt),
         );
-        let call = Call { direction: exchange.direction, part, segments: &segments, method, lost };
+        let call = Call { direction: exchange.direction, part, segments: &segments, verb: &verb, lost };
         let name = shorten(&exchange.service);
         let id = match self.services.get_mut(name) {
             Some(service) => service.identify(&call, &self.hints),
@@ -160,7 +162,7 @@ impl Model {
         &mut self,
         exchange: &Exchange,
         outcome: &Outcome<'_>,
-        (part, path, method): (Part, &Path<'_, '_>, &str),
+        (part, path, verb): (Part, &Path<'_, '_>, &str),
         (answer, said): (Option<&Answer>, Said<'_>),
     ) -> bool {
         let key = self.key;
@@ -171,7 +173,7 @@ impl Model {
         for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !is_other) {
             tree.ids.add(*id, 1);
         }
-        let place = if is_other { None } else { tree.place(bounds, part, path, method) };
+        let place = if is_other { None } else { tree.place(bounds, part, path, verb) };
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
@@ -362,59 +364,6 @@ const MAX_NAME: usize = 128;
 fn shorten(name: &str) -> &str {
     let end = (0..=MAX_NAME.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
     end.and_then(|end| name.get(..end)).unwrap_or_default()
-}
-
-/// The token, or [`OTHER`] for one that is not registered (IANA, HTTP Method Registry) nor usual: anybody can make up
-/// any number of them.
-fn method(http: &Http) -> &str {
-    const METHODS: [&str; 44] = [
-        "ACL",
-        "BASELINE-CONTROL",
-        "BIND",
-        "CHECKIN",
-        "CHECKOUT",
-        "CONNECT",
-        "COPY",
-        "DELETE",
-        "GET",
-        "HEAD",
-        "LABEL",
-        "LINK",
-        "LOCK",
-        "M-SEARCH",
-        "MERGE",
-        "MKACTIVITY",
-        "MKCALENDAR",
-        "MKCOL",
-        "MKREDIRECTREF",
-        "MKWORKSPACE",
-        "MOVE",
-        "NOTIFY",
-        "OPTIONS",
-        "ORDERPATCH",
-        "PATCH",
-        "POST",
-        "PRI",
-        "PROPFIND",
-        "PROPPATCH",
-        "PURGE",
-        "PUT",
-        "QUERY",
-        "REBIND",
-        "REPORT",
-        "SEARCH",
-        "SUBSCRIBE",
-        "TRACE",
-        "UNBIND",
-        "UNCHECKOUT",
-        "UNLINK",
-        "UNLOCK",
-        "UNSUBSCRIBE",
-        "UPDATE",
-        "VERSION-CONTROL",
-    ];
-    let token = http.method.as_str();
-    if METHODS.binary_search(&token).is_ok() { token } else { OTHER }
 }
 
 /// A name for the caller that needs no formatting; an IP address does.

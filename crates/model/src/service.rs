@@ -2,13 +2,11 @@ use crate::{
     Endpoint, EndpointId, Hints, OTHER,
     route::{build::View, segment::Segment, view::Routes},
     tree::{BothBounds, Part, Tree, place::Place},
+    verb::Verb,
 };
 use overhear_exchange::Direction;
 use rustc_hash::FxHashMap;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
-
-/// `network.protocol.name` of HTTP.
-pub(crate) const HTTP: &str = "http";
 
 /// What one service answered and asked.
 #[derive(Clone, Debug)]
@@ -29,7 +27,8 @@ struct Way {
 #[derive(Clone, Debug, Default)]
 struct Live {
     routes: Routes,
-    ids: FxHashMap<usize, Vec<Arc<EndpointId>>>,
+    /// By node, with the text of the verb.
+    ids: FxHashMap<usize, Vec<(Box<str>, Arc<EndpointId>)>>,
     other: Option<Arc<EndpointId>>,
     /// Exchanges learned…
     learned: u64,
@@ -72,24 +71,16 @@ impl Service {
             (Part::Odd, [form, ..]) => Some(live.routes.find_or_add_odd(form)),
             (_, segments) => live.routes.find_or_add(segments),
         };
-        let id = |method: &str, route: &str| {
-            Arc::new(EndpointId {
-                service: Arc::clone(&name),
-                direction: call.direction,
-                protocol: HTTP,
-                method: method.into(),
-                route: route.into(),
-            })
-        };
+        let id = |text: &str, route: &str| Arc::new(identity(&name, call.direction, text, route));
         let Some((at, node)) = found.and_then(|at| Some((at, live.routes.node(at)?))) else {
             return Arc::clone(live.other.get_or_insert_with(|| id(OTHER, OTHER)));
         };
         let ids = live.ids.entry(at).or_default();
-        match ids.iter().find(|id| &*id.method == call.method) {
-            Some(known) => Arc::clone(known),
+        match ids.iter().find(|(verb, _)| &**verb == call.verb) {
+            Some((_, known)) => Arc::clone(known),
             None => {
-                let new = id(call.method, &node.route);
-                ids.push(Arc::clone(&new));
+                let new = id(call.verb, &node.route);
+                ids.push((call.verb.into(), Arc::clone(&new)));
                 new
             }
         }
@@ -133,7 +124,7 @@ pub(crate) struct Call<'a> {
     pub(crate) direction: Direction,
     pub(crate) part: Part,
     pub(crate) segments: &'a [Segment<'a>],
-    pub(crate) method: &'a str,
+    pub(crate) verb: &'a str,
     /// It is beyond the bounds.
     pub(crate) lost: bool,
 }
@@ -148,13 +139,7 @@ pub(crate) fn endpoints<'a>(
     direction: Direction,
     view: &View<'a>,
 ) -> Vec<Found<'a>> {
-    let id = |method: &str, route: &str| EndpointId {
-        service: Arc::clone(&service.name),
-        direction,
-        protocol: HTTP,
-        method: method.into(),
-        route: route.into(),
-    };
+    let id = |text: &str, route: &str| identity(&service.name, direction, text, route);
     let mut sums: BTreeMap<(usize, &str), Cow<'a, Endpoint>> = BTreeMap::new();
     for (at, place) in &view.places {
         add(key, sums.entry((*at, &*place.method)), place);
@@ -180,4 +165,16 @@ fn add<'a, K: Ord>(
     entry
         .and_modify(|sum| sum.to_mut().merge(key, &place.endpoint))
         .or_insert(Cow::Borrowed(&place.endpoint));
+}
+
+/// The name of an endpoint: `text` is that of its [`Verb`].
+fn identity(service: &Arc<str>, direction: Direction, text: &str, route: &str) -> EndpointId {
+    let verb = Verb::parse(text);
+    EndpointId {
+        service: Arc::clone(service),
+        direction,
+        protocol: verb.protocol(),
+        method: verb.method.into(),
+        route: verb.route(route).into(),
+    }
 }

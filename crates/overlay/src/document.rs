@@ -168,7 +168,7 @@ x-overhear:
   routes:
     force:
       - /users/{userId}
-    forbid: ['shop /{tenant}/orders']
+    forbid: ['/{tenant}/orders']
 actions:
   - target: $.paths['/users/{userId}'].get
     update: {summary: One user}
@@ -182,7 +182,7 @@ actions:
         assert_eq!(overlay.actions.iter().map(|action| action.line).collect::<Vec<_>>(), [9, 11]);
         assert!(matches!(overlay.actions[1].change, Change::Remove));
         assert_eq!(overlay.routes.force[0].line, 6);
-        assert_eq!(overlay.routes.forbid[0].service.as_deref(), Some("shop"));
+        assert_eq!(overlay.routes.forbid[0].route, "/{tenant}/orders");
         let json = r#"{"overlay": "1.0.0", "info": {"title": "a", "version": "1"}, "actions": []}"#;
         assert!(Overlay::parse("o.json", json).unwrap().actions.is_empty());
     }

@@ -1,10 +1,8 @@
 //! Route templates as people write them.
 
-/// `/users/{userId}`, or `shop /users/{userId}` for the service `shop` alone.
+/// A template such as `/users/{userId}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// Only this service's.
-    pub service: Option<String>,
     /// Begins with a slash; placeholders have names.
     pub route: String,
     /// Where it is written, from 1; 0 where that is not known.
@@ -17,17 +15,11 @@ impl Template {
     /// # Errors
     /// Says what is wrong with it.
     pub fn parse(text: &str, line: u64) -> Result<Self, String> {
-        let mut words = text.split_whitespace();
-        let (service, route) = match (words.next(), words.next(), words.next()) {
-            (Some(route), None, _) => (None, route),
-            (Some(service), Some(route), None) => (Some(service.to_owned()), route),
-            _ => return Err(format!("{text:?}: write a template such as `/users/{{userId}}`")),
-        };
-        if !route.starts_with('/') {
-            return Err(format!("{route:?}: a template begins with a slash"));
+        if !text.starts_with('/') || text.contains(char::is_whitespace) {
+            return Err(format!("{text:?}: write a template such as `/users/{{userId}}`"));
         }
-        placeholders(route).map_err(|what| format!("{route:?}: {what}"))?;
-        Ok(Self { service, route: route.to_owned(), line })
+        placeholders(text).map_err(|what| format!("{text:?}: {what}"))?;
+        Ok(Self { route: text.to_owned(), line })
     }
 }
 
@@ -55,13 +47,10 @@ mod tests {
 
     #[test]
     fn templates_and_what_is_wrong_with_them() {
-        let template = Template::parse("shop /users/{userId}/{file}.json", 3).unwrap();
-        assert_eq!(
-            (template.service.as_deref(), &*template.route),
-            (Some("shop"), "/users/{userId}/{file}.json")
-        );
-        assert_eq!(Template::parse("/", 1).unwrap().service, None);
-        for wrong in ["", "users", "/users/{", "/users/{}", "/a}", "/a/{b{c}}", "a b /c", "/x}{y}"] {
+        for fine in ["/users/{userId}/{file}.json", "/", "/a:b"] {
+            assert_eq!(Template::parse(fine, 3).unwrap().route, fine);
+        }
+        for wrong in ["", "users", "/users/{", "/users/{}", "/a}", "/a/{b{c}}", "/a b", "/x}{y}"] {
             assert!(Template::parse(wrong, 1).is_err(), "{wrong}");
         }
     }

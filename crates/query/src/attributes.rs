@@ -112,7 +112,8 @@ impl Attribute {
             Self::Scheme => text(http.scheme.as_str()),
             Self::Path => text(&http.path),
             Self::Query => http.query.as_deref().map(|query| Value::String(redact::query(query))),
-            Self::Route => route.and_then(text),
+            // What is called at a path stands behind it in the name of its endpoint; here it has attributes of its own.
+            Self::Route => route.and_then(|route| text(route.split('#').next().unwrap_or(route))),
             Self::StatusCode => http.status.map(|status| Value::Integer(status.into())),
             Self::ServerAddress => server(exchange, http).0.map(Value::String),
             Self::ServerPort => server(exchange, http).1.map(|port| Value::Integer(port.into())),

@@ -4,7 +4,9 @@ use crate::{
     choice::Choice,
     fault::Fault,
     from::{self, Answer},
-    json, output, summary,
+    json,
+    knowledge::Knowledge,
+    output, summary,
 };
 use overhear_exchange::Statistics;
 use overhear_query::{EndpointRow, endpoints};
@@ -13,7 +15,10 @@ use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
     let answer = learn(&arguments.question)?;
-    write(&endpoints(&answer.model, &answer.selection), arguments.json)?;
+    let ignored = answer.knowledge.ignored(&answer.model, &answer.selection);
+    let mut rows = endpoints(&answer.model, &answer.selection);
+    rows.retain(|row| !ignored.contains(&row.id));
+    write(&rows, arguments.json)?;
     summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;
     answer.finish()
 }
@@ -31,11 +36,15 @@ pub(crate) fn write(rows: &[EndpointRow], as_json: bool) -> Result<(), Fault> {
 
 /// What files or the running `watch` know of endpoints.
 pub(crate) fn learn(question: &Question) -> Result<Answer, Fault> {
+    let knowledge = Knowledge::read(&question.known)?;
     let choice = Choice::new(&question.scope, question.period)?;
-    if !question.from.is_empty() {
-        return Ok(from::learn(&question.from, &choice));
-    }
-    let selection = choice.selection()?;
-    let model = ask::model(&question.socket)?;
-    Ok(Answer { model, selection, statistics: Statistics::default(), fault: None })
+    let mut answer = if question.from.is_empty() {
+        let selection = choice.selection()?;
+        let model = ask::model(&question.socket)?;
+        Answer { model, selection, statistics: Statistics::default(), fault: None, knowledge }
+    } else {
+        Answer { knowledge, ..from::learn(&question.from, &choice) }
+    };
+    answer.model.set_hints(answer.knowledge.hints());
+    Ok(answer)
 }

@@ -1,8 +1,7 @@
 use crate::{
     arguments::{Overlay, OverlayAction, OverlayCheck, OverlayInit},
-    commands::spec,
+    commands::{endpoints, spec},
     fault::Fault,
-    knowledge::Knowledge,
     output,
     units::plural,
 };
@@ -24,7 +23,7 @@ pub(crate) fn run(arguments: &Overlay) -> Result<i32, Fault> {
 }
 
 fn init(arguments: &OverlayInit) -> Result<i32, Fault> {
-    let (answer, _) = spec::asked(&arguments.question)?;
+    let answer = endpoints::learn(&arguments.question)?;
     let text = propose(&spec::one(&answer, Direction::Inbound)?);
     let path = &arguments.output;
     if path == Path::new("-") {
@@ -55,8 +54,8 @@ struct Idle {
 }
 
 fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
-    let (answer, knowledge) = spec::asked(&arguments.question)?;
-    let Knowledge { overlay: Some(overlay), .. } = &knowledge else {
+    let answer = endpoints::learn(&arguments.question)?;
+    let Some(overlay) = &answer.knowledge.overlay else {
         return Err(Fault::new(format_args!(
             "there is no {} here: name an overlay with --overlay, or begin one with `overhear overlay init`",
             overhear_overlay::FILE_NAME

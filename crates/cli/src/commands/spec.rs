@@ -1,5 +1,5 @@
 use crate::{
-    arguments::{OpenApi, Question, Spec, Syntax},
+    arguments::{OpenApi, Spec, Syntax},
     commands::endpoints,
     fault::Fault,
     from::Answer,
@@ -16,7 +16,6 @@ use std::{
 };
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
-    let knowledge = Knowledge::read(&arguments.question.known)?;
     let answer = endpoints::learn(&arguments.question)?;
     let direction = if arguments.outbound { Direction::Outbound } else { Direction::Inbound };
     let api = match one(&answer, direction) {
@@ -24,7 +23,7 @@ pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
         // Where the input was damaged that is why nothing was found.
         Err(fault) => return Err(answer.fault.unwrap_or(fault)),
     };
-    let document = document(&api, arguments.openapi, &knowledge);
+    let document = document(&api, arguments.openapi, &answer.knowledge);
     let text = match (arguments.format, arguments.json) {
         (Syntax::Json, _) | (_, true) => openapi::to_json(&document),
         (Syntax::Yaml, false) => openapi::to_yaml(&document).map_err(Fault::new)?,
@@ -54,12 +53,6 @@ pub(crate) fn document(api: &Api, version: OpenApi, knowledge: &Knowledge) -> Va
         overlay.apply(&mut document);
     }
     document
-}
-
-/// What a question is about, for commands that speak of one API.
-pub(crate) fn asked(question: &Question) -> Result<(Answer, Knowledge), Fault> {
-    let knowledge = Knowledge::read(&question.known)?;
-    Ok((endpoints::learn(question)?, knowledge))
 }
 
 /// The one API that is meant.
