@@ -76,7 +76,7 @@ pub(super) const GROUP: &[Term<Group>] = &[
     ("named by own answers", 3.0, |g| g.echoed),
     ("named by answers", 0.7, |g| g.ids),
     ("values beside", 1.5, |g| flag(g.values)),
-    ("at the root", -3.0, |g| flag(g.before == Before::Root)),
+    ("at the root", -4.0, |g| flag(g.before == Before::Root)),
     ("after a plural", 0.9, |g| flag(g.before == Before::Plural)),
     ("nothing below", 0.4, |g| g.leaves),
 ];
