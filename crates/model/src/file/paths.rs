@@ -139,7 +139,8 @@ struct Keep<'a> {
 
 impl Keep<'_> {
     fn text(self, child: &Child) -> Option<Arc<str>> {
-        let wordlike = child.look.word().is_some_and(|word| word.gives_nobody_away());
+        let empty = child.text.as_ref().is_some_and(|text| text.is_empty());
+        let wordlike = empty || child.look.word().is_some_and(|word| word.gives_nobody_away());
         let literal = self.literals.contains(&std::ptr::from_ref(&child.node));
         let keep = match self.part {
             Part::Odd => true,

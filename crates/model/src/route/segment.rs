@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn paths_are_cut_after_many_segments() {
-        let all = segments(7, &"/a".repeat(1000));
+        let path = "/a".repeat(1000);
+        let all = segments(7, &path);
         assert_eq!(all.len(), MAX_SEGMENTS + 1);
         assert_eq!(all.last().map(|s| s.look), Some(Look::Value(ValueClass::Opaque)));
     }

@@ -10,6 +10,9 @@ use super::{
 use rustc_hash::FxHashMap;
 use std::{collections::BTreeMap, sync::Arc};
 
+/// Words behind which an API begins.
+const ROOTS: [&str; 8] = ["api", "apis", "rest", "public", "private", "internal", "external", "services"];
+
 /// Nodes that live traffic may add before routes are decided anew.
 const MAX_NODES: usize = 1 << 16;
 
@@ -171,7 +174,7 @@ impl Routes {
         parent.literals.insert(hash, number);
         let nameless = text.is_empty() || word == Some(Word::Version) || word.is_none();
         let noun = if nameless { OwnNoun::None } else { OwnNoun::Of(text.into()) };
-        let still_root = parent.before == Before::Root && (nameless || word.is_some_and(Word::is_fixed));
+        let still_root = parent.before == Before::Root && (nameless || ROOTS.contains(&text));
         let before = match () {
             () if still_root => Before::Root,
             () if text.ends_with(['s', 'S']) => Before::Plural,

@@ -17,6 +17,8 @@ pub(crate) enum Word {
     Slug,
     /// The same, and a number at the end.
     NumberedSlug,
+    /// A short prefix and characters that are hardly a word: what ids of many services look like.
+    Coded,
     /// As names in code are written: `camelCase`, `PascalCase`, `snake_case`.
     Identifier,
     /// Anything else, the empty segment of a trailing slash among it.
@@ -24,13 +26,14 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Usual,
         Self::Version,
         Self::Locale,
         Self::Plain,
         Self::Slug,
         Self::NumberedSlug,
+        Self::Coded,
         Self::Identifier,
         Self::Odd,
     ];
@@ -49,6 +52,8 @@ impl Word {
         } else if is_slug(bytes) {
             let number = bytes.rsplit(|b| *b == b'-').next().unwrap_or_default();
             if number.iter().all(u8::is_ascii_digit) { Self::NumberedSlug } else { Self::Slug }
+        } else if is_coded(bytes) {
+            Self::Coded
         } else if is_identifier(bytes) {
             Self::Identifier
         } else {
@@ -107,6 +112,20 @@ fn is_slug(bytes: &[u8]) -> bool {
         && bytes
             .split(|b| *b == b'-')
             .all(|part| !part.is_empty() && part.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+/// `cus_avppwItuJgPURS`: what stands behind the prefix has capitals inside or digits before its end.
+fn is_coded(bytes: &[u8]) -> bool {
+    let Some(cut) = memchr::memchr(b'_', bytes) else { return false };
+    let (prefix, code) = (bytes.get(..cut).unwrap_or_default(), bytes.get(cut + 1..).unwrap_or_default());
+    let within = code.get(1..code.len().saturating_sub(1)).unwrap_or_default();
+    let upper = within.iter().filter(|b| b.is_ascii_uppercase()).count();
+    (2..=8).contains(&prefix.len())
+        && prefix.iter().all(u8::is_ascii_lowercase)
+        && code.len() >= 10
+        && code.iter().all(u8::is_ascii_alphanumeric)
+        && code.iter().any(u8::is_ascii_lowercase)
+        && (upper >= 3 || within.iter().any(u8::is_ascii_digit))
 }
 
 fn is_identifier(bytes: &[u8]) -> bool {
@@ -190,7 +209,8 @@ mod tests {
             (Plain, "users alice calendar"),
             (Slug, "blue-shoes line-items 2-for-1-offer"),
             (NumberedSlug, "blue-shoes-12 covid-19"),
-            (Identifier, "getUser line_items OData4 Accounts _search ACCOUNTS"),
+            (Coded, "cus_avppwItuJgPURS ord_ng4xfaYqtueRVu acct_uhBXYUMDpxzhpw"),
+            (Identifier, "getUser line_items OData4 Accounts _search ACCOUNTS get_UserById"),
             (Odd, "$batch robots.txt users.list straße -x"),
         ] {
             for text in texts.split(' ') {
