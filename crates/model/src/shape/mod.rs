@@ -1,5 +1,37 @@
 //! The shapes of what an endpoint takes and gives.
 //!
-//! [`schema`] is what front ends and exporters read: plain data, derived when it is asked for.
+//! [`Shapes`] holds the evidence: mergeable counts and bounded sketches. [`schema`] is what front ends and exporters
+//! read: plain data, derived when it is asked for.
+//!
+//! A message is read into a [`tape`] of tokens, whatever it is written in. The tape is learned into a [`tree`] of
+//! [`node`]s, one per place; or, where its structure is [`known`], only counted.
 
+mod call;
+mod derive;
+mod fields;
+mod format;
+mod headers;
+mod json;
+mod known;
+mod learn;
+mod maps;
+mod multipart;
+mod node;
+mod objects;
+mod payloads;
+mod recursion;
+mod scalar;
 pub mod schema;
+mod scratch;
+mod security;
+mod shapes;
+mod sketch;
+mod tags;
+mod tape;
+mod tree;
+mod unions;
+mod words;
+
+pub use call::{Call, Content, Effort};
+pub use scratch::Scratch;
+pub use shapes::Shapes;

@@ -1,0 +1,236 @@
+//! Learns the tokens of a message, value by value.
+
+use super::{
+    node::{ARRAY, Arrays, BOOLEAN, INTEGER, NULL, NUMBER, Node, OBJECT, STRING, Texts, Types},
+    objects::{Objects, Slot},
+    scalar::hash,
+    tags::{Member, Tags},
+    tape::{Kind, Tape, Token},
+    words,
+};
+use smallvec::SmallVec;
+
+/// The type of the values that such a token stands for.
+pub(super) fn types(kind: Kind) -> Types {
+    match kind {
+        Kind::Null => NULL,
+        Kind::Boolean => BOOLEAN,
+        Kind::Integer => INTEGER,
+        Kind::Number => NUMBER,
+        Kind::String | Kind::Text | Kind::File | Kind::Key => STRING,
+        Kind::Array => ARRAY,
+        Kind::Object => OBJECT,
+    }
+}
+
+/// What an untyped value reads as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Boolean,
+    Integer,
+    Number,
+    /// Parts with commas between.
+    List,
+    /// A text with a comma in it.
+    Comma,
+    Plain,
+}
+
+impl Reading {
+    pub(super) fn of(text: &[u8]) -> Self {
+        match text {
+            b"true" | b"false" => Self::Boolean,
+            [b'-' | b'0'..=b'9', ..] if super::format::is_integer(text) => Self::Integer,
+            [b'-' | b'0'..=b'9', ..] if is_number(text) => Self::Number,
+            _ if memchr::memchr(b',', text).is_none() => Self::Plain,
+            _ if is_list(text) => Self::List,
+            _ => Self::Comma,
+        }
+    }
+}
+
+/// Digits, a point, digits.
+fn is_number(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let mut parts = text.split(|b| *b == b'.');
+    let (whole, fraction) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    parts.next().is_none()
+        && super::format::is_integer(whole)
+        && !whole.starts_with(b"-")
+        && (1..=18).contains(&fraction.len())
+        && fraction.iter().all(u8::is_ascii_digit)
+}
+
+fn is_list(text: &[u8]) -> bool {
+    let is_part = |part: &[u8]| {
+        (1..=64).contains(&part.len()) && part.iter().all(|b| b.is_ascii_graphic() && *b != b';')
+    };
+    text.len() <= 4096 && text.split(|b| *b == b',').all(is_part)
+}
+
+/// One message and where it is learned.
+pub(super) struct Learner<'a> {
+    pub(super) key: u64,
+    pub(super) tape: &'a Tape,
+    pub(super) source: &'a [u8],
+    /// Number of the last object learned here.
+    pub(super) stamp: u64,
+    /// Nodes added.
+    pub(super) added: usize,
+}
+
+impl Learner<'_> {
+    /// Learns the value at `at`. The depth is that of the tape, and so bounded.
+    pub(super) fn value(&mut self, node: &mut Node, at: usize, depth: usize, secret: bool) {
+        let Some(token) = self.tape.get(at) else { return };
+        let text = self.tape.text(self.source, token);
+        match token.kind {
+            Kind::Null => node.nulls = node.nulls.saturating_add(1),
+            Kind::Boolean => node.booleans = node.booleans.saturating_add(1),
+            Kind::Integer | Kind::Number => {
+                node.numbers.get_or_insert_default().learn(text, token.kind == Kind::Integer);
+            }
+            Kind::String | Kind::Key => self.string(node, text, secret),
+            Kind::Text => self.text(node, text, secret),
+            Kind::File => {
+                let strings = node.strings.get_or_insert_default();
+                strings.count(1);
+                strings.tally.close();
+            }
+            Kind::Array => self.array(node, at, token, depth, secret),
+            Kind::Object => {
+                let objects = node.objects.get_or_insert_default();
+                self.object(objects, at, token, depth, secret);
+            }
+        }
+    }
+
+    fn string(&self, node: &mut Node, text: &[u8], secret: bool) {
+        node.strings.get_or_insert_default().learn(|| hash(self.key, text), text, 1, secret);
+    }
+
+    fn text(&self, node: &mut Node, text: &[u8], secret: bool) {
+        self.string(node, text, secret);
+        let texts = node.texts.get_or_insert_default();
+        texts.learn(Reading::of(text), 1);
+        match Reading::of(text) {
+            Reading::Integer => texts.numbers.learn(text, true),
+            Reading::Number => texts.numbers.learn(text, false),
+            Reading::List => {
+                let items = texts.lists.items.get_or_insert_default();
+                let mut length = 0;
+                for part in text.split(|b| *b == b',') {
+                    length += 1;
+                    self.text(items, part, secret);
+                }
+                texts.lists.learn(length, false);
+            }
+            Reading::Boolean | Reading::Comma | Reading::Plain => {}
+        }
+    }
+
+    fn array(&mut self, node: &mut Node, at: usize, token: Token, depth: usize, secret: bool) {
+        let arrays = node.arrays.get_or_insert_default();
+        arrays.seen = arrays.seen.saturating_add(1);
+        let mut items = 0;
+        for (item, _) in self.tape.within(at) {
+            items += 1;
+            let node = self.items(arrays);
+            self.value(node, item, depth + 1, secret);
+        }
+        arrays.learn(items, token.cut);
+    }
+
+    fn items<'a>(&mut self, arrays: &'a mut Arrays) -> &'a mut Node {
+        if arrays.items.is_none() {
+            self.added += 1;
+        }
+        arrays.items.get_or_insert_default()
+    }
+
+    fn object(&mut self, objects: &mut Objects, at: usize, token: Token, depth: usize, secret: bool) {
+        objects.seen = objects.seen.saturating_add(1);
+        objects.cut = objects.cut.saturating_add(u64::from(token.cut));
+        self.stamp += 1;
+        let stamp = self.stamp;
+        let mut members: SmallVec<[(Member, u32); 16]> = SmallVec::new();
+        for (place, name) in self.tape.within(at) {
+            let Some(value) = self.tape.get(place + 1) else { continue };
+            let name = self.tape.text(self.source, name);
+            let hash = hash(self.key, name);
+            let repeated = self.member(objects, (hash, name), place + 1, (depth, stamp, token.cut, secret));
+            if repeated {
+                repeat(&mut members, hash, types(value.kind));
+            } else if members.len() <= Tags::MEMBERS {
+                members.push(((hash, types(value.kind)), u32::try_from(place + 1).unwrap_or(u32::MAX)));
+            }
+        }
+        if !token.cut && objects.tags.is_active() {
+            self.tags(&mut objects.tags, &members);
+        }
+    }
+
+    /// Learns one member; true where its key was in the same object before.
+    fn member(
+        &mut self,
+        objects: &mut Objects,
+        (hash, name): (u64, &[u8]),
+        value: usize,
+        (depth, stamp, cut, secret): (usize, u64, bool, bool),
+    ) -> bool {
+        let (slot, added) = objects.slot(hash, name, depth);
+        self.added += usize::from(added);
+        match slot {
+            Slot::Child(at) => {
+                let is_string = self.tape.get(value).is_some_and(|value| value.kind == Kind::String);
+                let Some(child) = objects.children.get_mut(at) else { return false };
+                if is_string && child.node.strings.is_none() && !child.secret && !secret {
+                    objects.tags.consider(hash, || u8::from(!words::is_tag_name(name)));
+                }
+                let repeated = child.stamp == stamp;
+                child.stamp = stamp;
+                child.present = child.present.saturating_add(u64::from(!repeated));
+                child.cut = child.cut.saturating_add(u64::from(!repeated && cut));
+                let secret = secret || child.secret;
+                self.value(&mut child.node, value, depth + 1, secret);
+                repeated
+            }
+            Slot::Rest => {
+                let rest = objects.rest.get_or_insert_default();
+                rest.keys.learn(|| hash, name, 1, true);
+                rest.keys.sketch.insert(hash);
+                self.value(&mut rest.values, value, depth + 1, secret || words::is_secret(name));
+                false
+            }
+        }
+    }
+
+    fn tags(&self, tags: &mut Tags, members: &[(Member, u32)]) {
+        let plain: SmallVec<[Member; 16]> = members.iter().map(|(member, _)| *member).collect();
+        tags.learn(&plain, 1, |at| {
+            let (_, value) = members.get(at)?;
+            let text = self.tape.text(self.source, self.tape.get(*value as usize)?);
+            Some((hash(self.key, text), Some(text)))
+        });
+    }
+}
+
+/// A key that comes again has the types of all its values.
+fn repeat(members: &mut [(Member, u32)], hash: u64, types: Types) {
+    if let Some(((_, all), _)) = members.iter_mut().find(|((other, _), _)| *other == hash) {
+        *all |= types;
+    }
+}
+
+impl Texts {
+    /// Counts what so many values read as; the range of numbers is learned apart.
+    pub(super) fn learn(&mut self, reading: Reading, seen: u64) {
+        let count = match reading {
+            Reading::Boolean => &mut self.booleans,
+            Reading::List => &mut self.lists.seen,
+            Reading::Comma => &mut self.commas,
+            Reading::Integer | Reading::Number | Reading::Plain => return,
+        };
+        *count = count.saturating_add(seen);
+    }
+}

@@ -1,0 +1,290 @@
+//! The evidence of one endpoint: what its calls were made of.
+
+use super::{
+    call::Call,
+    derive, headers,
+    json::Ending,
+    payloads::Payloads,
+    scalar::hash,
+    schema::{Operation, Parameter, Place, Response, Scheme, Security},
+    scratch::Scratch,
+    security::{Doors, Presented},
+    tree::{Effort, Message, Tree},
+};
+use overhear_exchange::Headers;
+
+/// What the calls of an endpoint look like: counts and bounded sketches. The sum of two equals one that learned both,
+/// below the bounds; nothing is decided before [`Self::operation`] is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Shapes(pub(super) Option<Box<Evidence>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Evidence {
+    pub(super) requests: u64,
+    pub(super) query: Tree,
+    pub(super) headers: Tree,
+    pub(super) cookies: Tree,
+    pub(super) with_body: u64,
+    pub(super) bodies: Payloads,
+    /// By keyed hash of the status.
+    pub(super) replies: Vec<Reply>,
+    pub(super) doors: Doors,
+}
+
+/// Responses of one status.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Reply {
+    pub(super) rank: u64,
+    pub(super) status: u16,
+    pub(super) seen: u64,
+    pub(super) headers: Tree,
+    pub(super) bodies: Payloads,
+}
+
+/// Statuses kept apart; the others are not told.
+const MOST_STATUSES: usize = 32;
+/// Values of one place beside the body.
+const MOST_FIELDS: usize = 512;
+/// Nodes of one kind of body.
+const MOST_NODES: usize = 6_000;
+/// Nodes of all bodies together, about.
+const MOST_NODES_TOGETHER: usize = 18_000;
+
+impl Shapes {
+    /// Learns a call. `key` is the model's: it decides, with the names, what is kept beyond the bounds.
+    pub fn learn(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+        self.0.get_or_insert_default().learn(key, call, scratch);
+    }
+
+    /// Adds what was learned elsewhere, with the same key.
+    pub fn merge(&mut self, other: &Self) {
+        if let Some(more) = &other.0 {
+            self.0.get_or_insert_default().merge(more);
+        }
+    }
+
+    /// True before the first call.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What the calls look like.
+    pub fn operation(&self) -> Operation {
+        self.settled().map(|evidence| evidence.operation()).unwrap_or_default()
+    }
+
+    /// The evidence, with what was only noted added to it.
+    pub(super) fn settled(&self) -> Option<std::borrow::Cow<'_, Evidence>> {
+        let evidence = self.0.as_deref()?;
+        if evidence.trees().all(|tree| !tree.has_pending()) {
+            return Some(std::borrow::Cow::Borrowed(evidence));
+        }
+        let mut evidence = evidence.clone();
+        evidence.trees_mut().for_each(Tree::settle);
+        Some(std::borrow::Cow::Owned(evidence))
+    }
+}
+
+impl PartialEq for Shapes {
+    fn eq(&self, other: &Self) -> bool {
+        self.settled() == other.settled()
+    }
+}
+
+impl Evidence {
+    fn learn(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+        let effort = if call.is_light() { Effort::Structure } else { Effort::Whole };
+        let mut presented = Presented::default();
+        self.requests = self.requests.saturating_add(1);
+        self.learn_query(key, call, effort, &mut presented, scratch);
+        self.learn_request_headers(key, call.request_headers, effort, &mut presented, scratch);
+        let limit = self.limit();
+        if let Some(body) = call.request_body {
+            self.with_body = self.with_body.saturating_add(1);
+            let content_type = call.request_headers.get("content-type");
+            self.bodies.learn(key, content_type, body, (effort, limit), scratch);
+        }
+        self.doors.learn(key, &presented, call.status);
+        if let Some(reply) = call.status.and_then(|status| self.reply(key, status)) {
+            reply.learn(key, call, effort, limit, scratch);
+        }
+    }
+
+    fn learn_query(
+        &mut self,
+        key: u64,
+        call: &Call<'_>,
+        effort: Effort,
+        presented: &mut Presented,
+        scratch: &mut Scratch,
+    ) {
+        let Some(query) = call.query.filter(|query| !query.is_empty()) else { return };
+        presented.query(query.as_bytes());
+        scratch.pairs.clear();
+        scratch.pairs.read_form(query.as_bytes(), true);
+        learn_pairs(&mut self.query, key, effort, false, scratch);
+    }
+
+    fn learn_request_headers(
+        &mut self,
+        key: u64,
+        fields: &Headers,
+        effort: Effort,
+        presented: &mut Presented,
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { pairs, name, .. } = &mut *scratch;
+        pairs.clear();
+        for (field, value) in fields.iter() {
+            lower(field, name);
+            match name.as_slice() {
+                b"authorization" => presented.authorization(value),
+                b"cookie" => presented.cookies(value),
+                name if headers::is_custom(name) && !presented.header(name, value) => {
+                    pairs.push(name, value, false)
+                }
+                _ => {}
+            }
+        }
+        learn_pairs(&mut self.headers, key, effort, false, scratch);
+        if let Some(cookies) = fields.get("cookie") {
+            scratch.pairs.clear();
+            scratch.pairs.read_cookies(cookies);
+            learn_pairs(&mut self.cookies, key, effort, true, scratch);
+        }
+    }
+
+    fn reply(&mut self, key: u64, status: u16) -> Option<&mut Reply> {
+        if let Some(at) = self.replies.iter().position(|reply| reply.status == status) {
+            return self.replies.get_mut(at);
+        }
+        self.insert(hash(key, &status.to_le_bytes()), status)
+    }
+
+    fn insert(&mut self, rank: u64, status: u16) -> Option<&mut Reply> {
+        let at = self.replies.partition_point(|reply| (reply.rank, reply.status) < (rank, status));
+        if at >= MOST_STATUSES {
+            return None;
+        }
+        self.replies.insert(at, Reply { rank, status, ..Reply::default() });
+        self.replies.truncate(MOST_STATUSES);
+        self.replies.get_mut(at)
+    }
+
+    /// Nodes that each kind of body may have: fewer where there are many kinds.
+    fn limit(&self) -> usize {
+        let kinds = self.bodies.kinds.len()
+            + self.replies.iter().map(|reply| reply.bodies.kinds.len()).sum::<usize>();
+        (MOST_NODES_TOGETHER / kinds.max(1)).clamp(256, MOST_NODES)
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.with_body = self.with_body.saturating_add(other.with_body);
+        self.query.merge(&other.query, MOST_FIELDS);
+        self.headers.merge(&other.headers, MOST_FIELDS);
+        self.cookies.merge(&other.cookies, MOST_FIELDS);
+        self.doors.merge(&other.doors);
+        let limit = self.limit();
+        self.bodies.merge(&other.bodies, limit);
+        for more in &other.replies {
+            let at = self.replies.iter().position(|reply| reply.status == more.status);
+            let reply = match at {
+                Some(at) => self.replies.get_mut(at),
+                None => self.insert(more.rank, more.status),
+            };
+            if let Some(reply) = reply {
+                reply.seen = reply.seen.saturating_add(more.seen);
+                reply.headers.merge(&more.headers, MOST_FIELDS);
+                reply.bodies.merge(&more.bodies, limit);
+            }
+        }
+    }
+
+    pub(super) fn trees(&self) -> impl Iterator<Item = &Tree> {
+        let replies = self.replies.iter().flat_map(|reply| reply.bodies.trees().chain([&reply.headers]));
+        [&self.query, &self.headers, &self.cookies].into_iter().chain(self.bodies.trees()).chain(replies)
+    }
+
+    pub(super) fn trees_mut(&mut self) -> impl Iterator<Item = &mut Tree> {
+        let replies =
+            self.replies.iter_mut().flat_map(|reply| reply.bodies.trees_mut().chain([&mut reply.headers]));
+        [&mut self.query, &mut self.headers, &mut self.cookies]
+            .into_iter()
+            .chain(self.bodies.trees_mut())
+            .chain(replies)
+    }
+
+    fn operation(&self) -> Operation {
+        let security = self.doors.security();
+        let mut responses: Vec<_> = self.replies.iter().map(Reply::response).collect();
+        responses.sort_unstable_by_key(|response| response.status);
+        Operation {
+            requests: self.requests,
+            parameters: self.parameters(&security),
+            with_request_body: self.with_body,
+            request: self.bodies.payloads(),
+            responses,
+            security,
+        }
+    }
+
+    /// All but those that are credentials.
+    fn parameters(&self, security: &Security) -> Vec<Parameter> {
+        let places =
+            [(&self.query, Place::Query), (&self.headers, Place::Header), (&self.cookies, Place::Cookie)];
+        let all =
+            places.into_iter().flat_map(|(tree, place)| derive::parameters(&tree.root, place, self.requests));
+        let is_credential = |parameter: &Parameter| {
+            security.schemes.iter().any(|used| match &used.scheme {
+                Scheme::ApiKey { place, name } => (place, name) == (&parameter.place, &parameter.name),
+                Scheme::Bearer { .. } | Scheme::Basic | Scheme::Http(_) => false,
+            })
+        };
+        all.filter(|parameter| !is_credential(parameter)).collect()
+    }
+}
+
+impl Reply {
+    fn learn(&mut self, key: u64, call: &Call<'_>, effort: Effort, limit: usize, scratch: &mut Scratch) {
+        self.seen = self.seen.saturating_add(1);
+        let Scratch { pairs, name, .. } = &mut *scratch;
+        pairs.clear();
+        for (field, value) in call.response_headers.iter() {
+            lower(field, name);
+            if headers::is_custom(name) {
+                pairs.push(name, value, false);
+            }
+        }
+        learn_pairs(&mut self.headers, key, effort, false, scratch);
+        if let Some(body) = call.response_body {
+            let content_type = call.response_headers.get("content-type");
+            self.bodies.learn(key, content_type, body, (effort, limit), scratch);
+        }
+    }
+
+    fn response(&self) -> Response {
+        Response {
+            status: self.status,
+            seen: self.seen,
+            headers: derive::parameters(&self.headers.root, Place::Header, self.seen),
+            payloads: self.bodies.payloads(),
+        }
+    }
+}
+
+/// Learns the named values that were read last.
+fn learn_pairs(tree: &mut Tree, key: u64, effort: Effort, private: bool, scratch: &mut Scratch) {
+    if scratch.pairs.is_empty() {
+        return;
+    }
+    let Scratch { tape, pairs, segments, .. } = scratch;
+    let ending = pairs.write(tape);
+    debug_assert!(ending != Ending::Malformed);
+    tree.learn(key, Message { tape, source: &[], ending, effort, private, limit: MOST_FIELDS }, segments);
+}
+
+fn lower(name: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend(name.iter().take(128).map(u8::to_ascii_lowercase));
+}

@@ -1,0 +1,185 @@
+//! Evidence for tagged unions: which keys objects had, by the value of a field that may tell their kind.
+
+use super::{
+    node::{STRING, Types},
+    words,
+};
+use serde::{Deserialize, Serialize};
+
+/// Fields that may tell the kind of an object: the first few by what they are called, then by hash.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Tags(Vec<Tag>);
+
+/// One such field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Tag {
+    /// 0 for what is called like a tag, else 1.
+    #[serde(rename = "c")]
+    class: u8,
+    /// Of the key.
+    #[serde(rename = "h")]
+    pub(super) hash: u64,
+    /// Ascending by hash; absent once they were too many or no words.
+    #[serde(rename = "v")]
+    pub(super) values: Option<Vec<TagValue>>,
+}
+
+/// One value of such a field and the objects that had it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TagValue {
+    #[serde(rename = "h")]
+    hash: u64,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub(super) text: Option<Box<str>>,
+    #[serde(rename = "n")]
+    pub(super) seen: u64,
+    /// Keys of those objects, ascending by hash: how many had it, and the types of its values.
+    #[serde(rename = "k")]
+    pub(super) fields: Vec<(u64, u64, Types)>,
+}
+
+/// A member of an object: the hash of its key and the type of its value.
+pub(super) type Member = (u64, Types);
+
+impl Tags {
+    const FIELDS: usize = 3;
+    const VALUES: usize = 10;
+    /// Objects with more members, and kinds with more fields, are not told apart.
+    pub(super) const MEMBERS: usize = 96;
+
+    /// Takes a key that had a string for a tag, if it is among the first.
+    pub(super) fn consider(&mut self, hash: u64, class: impl FnOnce() -> u8) {
+        if self.0.iter().any(|tag| tag.hash == hash) {
+            return;
+        }
+        let class = class();
+        let at = self.0.partition_point(|tag| (tag.class, tag.hash) < (class, hash));
+        if at < Self::FIELDS {
+            self.0.insert(at, Tag { class, hash, values: Some(Vec::new()) });
+            self.0.truncate(Self::FIELDS);
+        }
+    }
+
+    /// True while some field may tell something.
+    pub(super) fn is_active(&self) -> bool {
+        self.0.iter().any(|tag| tag.values.is_some())
+    }
+
+    /// Counts objects of these members. `value` gives the hash of a member's string, and the string itself unless that was
+    /// seen before; nothing where it is not known.
+    pub(super) fn learn<'a>(
+        &mut self,
+        members: &[Member],
+        seen: u64,
+        value: impl Fn(usize) -> Option<(u64, Option<&'a [u8]>)>,
+    ) {
+        for tag in &mut self.0 {
+            let place = members.iter().position(|(hash, types)| *hash == tag.hash && *types == STRING);
+            if let (Some(place), Some(values)) = (place, &mut tag.values) {
+                let counted = value(place)
+                    .and_then(|(hash, text)| entry(values, hash, text))
+                    .is_some_and(|value| value.count(members, seen));
+                if !counted {
+                    tag.values = None;
+                }
+            }
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for more in &other.0 {
+            self.consider(more.hash, || more.class);
+            if let Some(tag) = self.0.iter_mut().find(|tag| tag.hash == more.hash) {
+                tag.merge(more);
+            }
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Tag> {
+        self.0.iter()
+    }
+
+    /// Forgets the texts that must not be written to disk.
+    pub(super) fn strip(&mut self) {
+        for value in self.0.iter_mut().filter_map(|tag| tag.values.as_mut()).flatten() {
+            if value.seen < super::sketch::Tally::PUBLIC {
+                value.text = None;
+            }
+        }
+    }
+}
+
+impl Tag {
+    fn merge(&mut self, other: &Self) {
+        let (Some(values), Some(more)) = (&mut self.values, &other.values) else {
+            self.values = None;
+            return;
+        };
+        for more in more {
+            let text = more.text.as_deref();
+            let value = match values.binary_search_by_key(&more.hash, |value| value.hash) {
+                Ok(at) => values.get_mut(at),
+                Err(at) => new(values, at, more.hash, text),
+            };
+            if !value.is_some_and(|value| value.merge(more)) {
+                self.values = None;
+                return;
+            }
+        }
+    }
+}
+
+/// The value with this hash; a new one only where it is a plain word.
+fn entry<'a>(values: &'a mut Vec<TagValue>, hash: u64, text: Option<&[u8]>) -> Option<&'a mut TagValue> {
+    match values.binary_search_by_key(&hash, |value| value.hash) {
+        Ok(at) => values.get_mut(at),
+        Err(at) => text.and_then(words::enum_word).and_then(|text| new(values, at, hash, Some(text))),
+    }
+}
+
+fn new<'a>(
+    values: &'a mut Vec<TagValue>,
+    at: usize,
+    hash: u64,
+    text: Option<&str>,
+) -> Option<&'a mut TagValue> {
+    if values.len() >= Tags::VALUES {
+        return None;
+    }
+    values.insert(at, TagValue { hash, text: text.map(Into::into), seen: 0, fields: Vec::new() });
+    values.get_mut(at)
+}
+
+impl TagValue {
+    /// False where there are too many keys.
+    fn count(&mut self, members: &[Member], seen: u64) -> bool {
+        self.seen = self.seen.saturating_add(seen);
+        members.len() <= Tags::MEMBERS && members.iter().all(|(hash, types)| self.add(*hash, seen, *types))
+    }
+
+    fn merge(&mut self, other: &Self) -> bool {
+        self.seen = self.seen.saturating_add(other.seen);
+        if self.text.is_none() {
+            self.text.clone_from(&other.text);
+        }
+        other.fields.iter().all(|(hash, seen, types)| self.add(*hash, *seen, *types))
+    }
+
+    fn add(&mut self, hash: u64, seen: u64, types: Types) -> bool {
+        match self.fields.binary_search_by_key(&hash, |(hash, ..)| *hash) {
+            Ok(at) => {
+                if let Some((_, count, all)) = self.fields.get_mut(at) {
+                    *count = count.saturating_add(seen);
+                    *all |= types;
+                }
+                true
+            }
+            Err(_) if self.fields.len() >= Tags::MEMBERS => false,
+            Err(at) => {
+                self.fields.insert(at, (hash, seen, types));
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a message holds, as a flat list of tokens: the common form of JSON bodies, forms, queries and headers.
+//!
+//! Each token says where its subtree ends, so that a reader walks or skips without a tree being built.
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Boolean,
+    /// A number written as an integer.
+    Integer,
+    Number,
+    String,
+    /// A value without a type of its own, as a query or form has it.
+    Text,
+    /// Content that is not looked at.
+    File,
+    Array,
+    Object,
+    /// Of a member of an object; its value is the next token.
+    Key,
+}
+
+/// One value, or the key of a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    /// Array or object: its end was not seen, or what is in it was not read.
+    pub(super) cut: bool,
+    place: Place,
+    start: u32,
+    length: u32,
+    /// The token after this one and all that is in it.
+    pub(super) next: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the message.
+    Source,
+    /// In the tape's own buffer, decoded.
+    Own,
+}
+
+/// Tokens of one message. Reused between messages, so that a usual one costs no allocation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tape {
+    tokens: Vec<Token>,
+    own: Vec<u8>,
+}
+
+impl Tape {
+    /// More tokens than that of one message are not read.
+    pub(super) const MOST_TOKENS: usize = 1 << 18;
+
+    pub(super) fn clear(&mut self) {
+        self.tokens.clear();
+        self.own.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.tokens.len() >= Self::MOST_TOKENS
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<Token> {
+        self.tokens.get(at).copied()
+    }
+
+    /// The text of a token, decoded; empty for arrays and objects.
+    pub(super) fn text<'a>(&'a self, source: &'a [u8], token: Token) -> &'a [u8] {
+        let from = match token.place {
+            Place::Source => source,
+            Place::Own => &self.own,
+        };
+        let start = token.start as usize;
+        from.get(start..start + token.length as usize).unwrap_or_default()
+    }
+
+    /// Places of the tokens directly within the one at `at`: items, or keys.
+    pub(super) fn within(&self, at: usize) -> Within<'_> {
+        let end = self.get(at).map_or(at, |token| token.next as usize);
+        Within { tape: self, at: at + 1, end }
+    }
+
+    /// Places of the values at the top.
+    pub(super) fn roots(&self) -> Within<'_> {
+        Within { tape: self, at: 0, end: self.tokens.len() }
+    }
+
+    /// Adds a token whose text stands in the message.
+    pub(super) fn push(&mut self, kind: Kind, start: usize, length: usize) -> usize {
+        self.push_at(kind, Place::Source, start, length)
+    }
+
+    /// Adds a token whose text is what `write` appends to the tape's own buffer.
+    pub(super) fn push_own(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let start = self.own.len();
+        write(&mut self.own);
+        self.push_at(kind, Place::Own, start, self.own.len() - start)
+    }
+
+    fn push_at(&mut self, kind: Kind, place: Place, start: usize, length: usize) -> usize {
+        let at = self.tokens.len();
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        self.tokens.push(Token {
+            kind,
+            cut: false,
+            place,
+            start: narrow(start),
+            length: narrow(length),
+            next: narrow(at + 1),
+        });
+        at
+    }
+
+    /// Ends the array or object at `at` here.
+    pub(super) fn close(&mut self, at: usize, cut: bool) {
+        let end = u32::try_from(self.tokens.len()).unwrap_or(u32::MAX);
+        if let Some(token) = self.tokens.get_mut(at) {
+            token.next = end;
+            token.cut = cut;
+        }
+    }
+
+    /// Takes back a key whose value is not there.
+    pub(super) fn drop_last_key(&mut self) {
+        if self.tokens.last().is_some_and(|token| token.kind == Kind::Key) {
+            self.tokens.pop();
+        }
+    }
+}
+
+/// See [`Tape::within`].
+pub(super) struct Within<'a> {
+    tape: &'a Tape,
+    at: usize,
+    end: usize,
+}
+
+impl Iterator for Within<'_> {
+    type Item = (usize, Token);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let (at, token) = (self.at, self.tape.get(self.at)?);
+        // The value of a member belongs to its key.
+        let last = if token.kind == Kind::Key { self.tape.get(at + 1)? } else { token };
+        self.at = last.next as usize;
+        Some((at, token))
+    }
+}
