@@ -65,7 +65,8 @@ impl Look {
         // Good–Turing: how likely the next key is a new one.
         let growth = share(self.single, self.entries);
         let looks = 2.0 * share(self.slugs, self.keys) - 1.5 * share(self.identifiers, self.keys);
-        let many = (self.keys as f64 / 12.0).max(1.0).log2().min(3.0);
+        // Few keys that do not repeat are chance as long as they are plain words.
+        let many = (self.keys as f64 / 12.0).log2().clamp(-2.0, 3.0);
         let values = if alike { 0.5 } else { -1.5 };
         let new = if growth >= 0.7 {
             1.0

@@ -159,6 +159,7 @@ fn is_query_key_name(name: &[u8]) -> bool {
 fn is_opaque(value: &[u8]) -> bool {
     value.len() >= 12
         && value.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.=~%".contains(b))
+        && memchr::memmem::find(value, b"%20").is_none()
         && (value.iter().any(u8::is_ascii_digit) || format::is_jwt(value))
 }
 

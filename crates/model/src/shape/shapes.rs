@@ -216,33 +216,37 @@ impl Evidence {
     }
 
     fn operation(&self) -> Operation {
-        let security = self.doors.security();
+        let places =
+            [(&self.query, Place::Query), (&self.headers, Place::Header), (&self.cookies, Place::Cookie)];
+        let all =
+            places.into_iter().flat_map(|(tree, place)| derive::parameters(&tree.root, place, self.requests));
+        let (parameters, security) = tell_apart(all.collect(), self.doors.security());
         let mut responses: Vec<_> = self.replies.iter().map(Reply::response).collect();
         responses.sort_unstable_by_key(|response| response.status);
         Operation {
             requests: self.requests,
-            parameters: self.parameters(&security),
+            parameters,
             with_request_body: self.with_body,
             request: self.bodies.payloads(),
             responses,
             security,
         }
     }
+}
 
-    /// All but those that are credentials.
-    fn parameters(&self, security: &Security) -> Vec<Parameter> {
-        let places =
-            [(&self.query, Place::Query), (&self.headers, Place::Header), (&self.cookies, Place::Cookie)];
-        let all =
-            places.into_iter().flat_map(|(tree, place)| derive::parameters(&tree.root, place, self.requests));
-        let is_credential = |parameter: &Parameter| {
-            security.schemes.iter().any(|used| match &used.scheme {
-                Scheme::ApiKey { place, name } => (place, name) == (&parameter.place, &parameter.name),
-                Scheme::Bearer { .. } | Scheme::Basic | Scheme::Http(_) => false,
-            })
-        };
-        all.filter(|parameter| !is_credential(parameter)).collect()
-    }
+/// What is at times a credential and mostly is not is a parameter, else it is none.
+fn tell_apart(mut parameters: Vec<Parameter>, mut security: Security) -> (Vec<Parameter>, Security) {
+    security.schemes.retain(|used| {
+        let Scheme::ApiKey { place, name } = &used.scheme else { return true };
+        let at = parameters.iter().position(|parameter| (parameter.place, &parameter.name) == (*place, name));
+        let Some(at) = at else { return true };
+        let is_credential = parameters.get(at).is_some_and(|parameter| used.seen * 2 > parameter.seen);
+        if is_credential {
+            parameters.remove(at);
+        }
+        is_credential
+    });
+    (parameters, security)
 }
 
 impl Reply {
