@@ -3,6 +3,7 @@
 //! CPU time and ratios, because wall time says more about the machine than about us.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a front end: it prints")]
 
+mod learn;
 mod listener;
 mod machine;
 mod overhead;
@@ -62,14 +63,17 @@ fn run(words: &[String]) -> Result<()> {
     for word in words {
         match word.as_str() {
             "--quick" => effort = QUICK,
-            "read" | "overhead" | "start" => parts.push(word.as_str()),
-            other => return Err(format!("{other}: not one of --quick, read, overhead, start").into()),
+            "read" | "learn" | "overhead" | "start" => parts.push(word.as_str()),
+            other => return Err(format!("{other}: not one of --quick, read, learn, overhead, start").into()),
         }
     }
     let wanted = |part| parts.is_empty() || parts.contains(&part);
     println!("{}\n\n| figure | measured | aim |\n| --- | --- | --- |", machine::describe()?);
     if wanted("read") {
         show(read::measure(effort)?);
+    }
+    if wanted("learn") {
+        show(learn::measure(effort)?);
     }
     if wanted("start") {
         show(start::measure(effort)?);

@@ -47,7 +47,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ),
     ("overhear-testkit", &["overhear-exchange"]),
     ("overhear-tests", &["overhear-exchange", "overhear-testkit"]),
-    ("overhear-benches", &["overhear-exchange", "overhear-testkit"]),
+    ("overhear-benches", &["overhear-exchange", "overhear-model", "overhear-testkit"]),
     ("xtask", &[]),
 ];
 

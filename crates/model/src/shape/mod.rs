@@ -20,6 +20,7 @@ mod node;
 mod objects;
 mod payloads;
 mod recursion;
+mod saved;
 mod scalar;
 pub mod schema;
 mod scratch;

@@ -32,9 +32,9 @@ pub(super) struct Numbers {
     /// Of those examined: written with exactly two decimals.
     #[serde(rename = "c")]
     pub(super) cents: u64,
-    #[serde(rename = "lo")]
+    #[serde(rename = "lo", with = "bits")]
     pub(super) minimum: f64,
-    #[serde(rename = "hi")]
+    #[serde(rename = "hi", with = "bits")]
     pub(super) maximum: f64,
 }
 
@@ -70,6 +70,21 @@ impl Numbers {
         self.cents = self.cents.saturating_add(other.cents);
         self.minimum = self.minimum.min(other.minimum);
         self.maximum = self.maximum.max(other.maximum);
+    }
+}
+
+/// Doubles written as their bits: read back, they are the same to the last one.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        value.to_bits().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let value = f64::from_bits(u64::deserialize(deserializer)?);
+        Ok(if value.is_finite() { value } else { 0.0 })
     }
 }
 

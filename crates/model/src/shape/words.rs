@@ -82,6 +82,11 @@ pub(super) fn is_secret(name: &[u8]) -> bool {
     with_plain(name, |plain| EXACT.contains(&plain) || PARTS.iter().any(|part| plain.contains(part)))
 }
 
+/// True for a key that may be written down as the name of a field.
+pub(super) fn is_public_name(key: &[u8]) -> bool {
+    is_name(key) && !super::format::is_email(key) && memchr::memchr(b'@', key).is_none_or(|at| at == 0)
+}
+
 /// True for what programs call the field that says of which kind an object is.
 pub(super) fn is_tag_name(name: &[u8]) -> bool {
     const EXACT: &[&str] = &[
