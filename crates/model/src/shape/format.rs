@@ -48,11 +48,14 @@ pub(super) fn satisfied(alive: Formats, value: &[u8]) -> Formats {
     kept
 }
 
+/// Each of them, the most specific first.
+pub(super) fn all(formats: Formats) -> impl Iterator<Item = Format> {
+    TABLE.iter().enumerate().filter(move |(bit, _)| formats & (1 << bit) != 0).map(|(_, (format, _))| *format)
+}
+
 /// The one to tell: the most specific, where enough values were seen for it not to be chance.
 pub(super) fn choose(formats: Formats, name: &str, examined: u64, distinct: u64) -> Option<Format> {
-    let alive =
-        TABLE.iter().enumerate().filter(|(bit, _)| formats & (1 << bit) != 0).map(|(_, (format, _))| *format);
-    alive.into_iter().find(|format| examined >= 3 && is_credible(*format, name, distinct))
+    all(formats).find(|format| examined >= 3 && is_credible(*format, name, distinct))
 }
 
 /// Some formats are so wide that words fall into them; for those the name has to agree.

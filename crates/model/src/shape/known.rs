@@ -298,7 +298,7 @@ impl Fingerprints<'_> {
     /// A sum over the tokens, so that the order of keys does not count.
     fn value(&mut self, at: usize, place: u64, is_tag: bool) -> u64 {
         let Some(token) = self.tape.get(at) else { return 0 };
-        let own = mix(place, 0x9e37_79b9_7f4a_7c15 ^ token.kind as u64);
+        let own = mix(place, 0x9e37_79b9_7f4a_7c15 ^ ((token.kind as u64) << 8));
         match token.kind {
             Kind::Object => {
                 let mut sum = own;
@@ -313,7 +313,7 @@ impl Fingerprints<'_> {
                 self.items(at, mix(place, 0xd6e8_feb8_6659_fd93));
                 own
             }
-            Kind::Text => mix(own, 1 + Reading::of(self.tape.text(self.source, token)) as u64),
+            Kind::Text => mix(own, (1 + Reading::of(self.tape.text(self.source, token)) as u64) << 8),
             Kind::String if is_tag => match self.tape.text(self.source, token) {
                 text if is_tag_value(text) => fast_hash(own, text),
                 _ => own,
