@@ -9,8 +9,11 @@ pub(super) type Formats = u32;
 /// All of them: nothing was seen that speaks against one.
 pub(super) const ALL: Formats = (1 << TABLE.len()) - 1;
 
+/// Whether a value satisfies a format.
+type Test = fn(&[u8]) -> bool;
+
 /// What tells a format, by its bit in a saved model: append, never reorder.
-const TABLE: [(Format, fn(&[u8]) -> bool); 21] = [
+const TABLE: [(Format, Test); 21] = [
     (Format::Uuid, is_uuid),
     (Format::DateTime, is_date_time),
     (Format::Date, is_date),
@@ -71,7 +74,23 @@ fn is_credible(format: Format, name: &str, distinct: u64) -> bool {
         Format::Hostname => says(&["host", "domain", "server", "fqdn", "dns"]),
         Format::Base64 => distinct >= 3,
         Format::CardNumber => distinct >= 2 || says(&["card", "pan"]),
-        _ => true,
+        Format::Date
+        | Format::DateTime
+        | Format::Time
+        | Format::Duration
+        | Format::Uuid
+        | Format::Email
+        | Format::Uri
+        | Format::Ipv4
+        | Format::Ipv6
+        | Format::Jwt
+        | Format::HexDigest
+        | Format::Phone
+        | Format::SemVer
+        | Format::EpochSeconds
+        | Format::EpochMilliseconds
+        | Format::Decimal
+        | Format::IntegerString => true,
     }
 }
 
@@ -323,7 +342,7 @@ fn is_base64(value: &[u8]) -> bool {
     let any = |of: fn(&u8) -> bool| text.iter().any(of);
     value.len() >= 16
         && padding <= 2
-        && value.len() % 4 == 0
+        && value.len().is_multiple_of(4)
         && text.iter().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(b))
         && any(u8::is_ascii_lowercase)
         && any(u8::is_ascii_uppercase)

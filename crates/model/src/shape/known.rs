@@ -228,12 +228,23 @@ impl Witness<'_> {
             Kind::Object => return self.object_steps(steps, at),
             Kind::Text => match Reading::of(text) {
                 Reading::List => return None,
-                reading => Step::Text(reading),
+                reading @ (Reading::Boolean
+                | Reading::Integer
+                | Reading::Number
+                | Reading::Comma
+                | Reading::Plain) => Step::Text(reading),
             },
             Kind::String if is_tag && is_tag_value(text) && words::enum_word(text).is_some() => {
                 Step::Tag(hash(self.key, text))
             }
-            kind => Step::Value(kind),
+            kind @ (Kind::Null
+            | Kind::Boolean
+            | Kind::Integer
+            | Kind::Number
+            | Kind::String
+            | Kind::File
+            | Kind::Array
+            | Kind::Key) => Step::Value(kind),
         });
         Some(())
     }
@@ -258,13 +269,13 @@ impl Witness<'_> {
         let holds = |at: usize, token: Token| (at..token.next as usize).contains(&target);
         let Some((mut at, _)) = self.tape.roots().find(|(at, token)| holds(*at, *token)) else { return path };
         while at != target {
-            let next = self.tape.within(at).find_map(|(place, token)| match token.kind {
-                Kind::Key => {
-                    let value = self.tape.get(place + 1)?;
-                    let edge = Edge::Key(hash(self.key, self.tape.text(self.source, token)));
-                    holds(place + 1, value).then_some((place + 1, edge))
+            let next = self.tape.within(at).find_map(|(place, token)| {
+                if token.kind != Kind::Key {
+                    return holds(place, token).then_some((place, Edge::Items));
                 }
-                _ => holds(place, token).then_some((place, Edge::Items)),
+                let value = self.tape.get(place + 1)?;
+                let edge = Edge::Key(hash(self.key, self.tape.text(self.source, token)));
+                holds(place + 1, value).then_some((place + 1, edge))
             });
             let Some((place, edge)) = next else { break };
             path.push(edge);
