@@ -303,7 +303,7 @@ pub(super) fn is_integer(value: &[u8]) -> bool {
         && (value.len() == 1 || !value.starts_with(b"0"))
 }
 
-fn is_currency(value: &[u8]) -> bool {
+pub(super) fn is_currency(value: &[u8]) -> bool {
     const CODES: &[u8] = b"AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP \
         BYN BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD \
         GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
@@ -313,7 +313,7 @@ fn is_currency(value: &[u8]) -> bool {
     value.len() == 3 && CODES.chunks_exact(4).any(|code| code.starts_with(value))
 }
 
-fn is_country(value: &[u8]) -> bool {
+pub(super) fn is_country(value: &[u8]) -> bool {
     const CODES: &[u8] = b"ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCI\
         CKCLCMCNCOCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHKHMHNHRHTHU\
         IDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMW\
