@@ -358,9 +358,12 @@ impl Fingerprints<'_> {
     }
 }
 
-/// Cheaper than to ask whether it is a word of an enum, and never true where a name of something would do.
+/// Cheaper than to ask whether it is a word of an enum. Hardly any digits, or texts with numbers in them would
+/// keep a structure from ever being settled; a tag with more of them is told only where all is learned whole.
 fn is_tag_value(text: &[u8]) -> bool {
-    text.len() <= 40 && text.iter().all(|b| b.is_ascii_alphabetic() || b"_-. /:".contains(b))
+    text.len() <= 40
+        && text.iter().all(|b| b.is_ascii_alphanumeric() || b"_-. /:".contains(b))
+        && text.iter().filter(|b| b.is_ascii_digit()).count() <= 1
 }
 
 /// Of 64 bits, keyed by where it starts from; for structures, whose forgery gains nothing but a miscount.
