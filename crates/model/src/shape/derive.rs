@@ -192,12 +192,15 @@ fn narrow(schema: &Schema, types: Types) -> Schema {
         Object::Union(union) => union.seen,
         Object::Recursive { seen, .. } => *seen,
     });
-    narrowed.seen = narrowed.nulls
-        + narrowed.booleans
-        + narrowed.number.as_ref().map_or(0, |n| n.seen)
-        + narrowed.string.as_ref().map_or(0, |s| s.seen)
-        + narrowed.array.as_ref().map_or(0, |a| a.seen)
-        + object;
+    let parts = [
+        narrowed.nulls,
+        narrowed.booleans,
+        narrowed.number.as_ref().map_or(0, |number| number.seen),
+        narrowed.string.as_ref().map_or(0, |string| string.seen),
+        narrowed.array.as_ref().map_or(0, |array| array.seen),
+        object,
+    ];
+    narrowed.seen = parts.into_iter().fold(0, u64::saturating_add);
     narrowed
 }
 

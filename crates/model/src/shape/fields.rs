@@ -222,7 +222,13 @@ mod tests {
                 Kind::Key => format!("{text}:"),
                 Kind::Array => "[".into(),
                 Kind::Object => "{".into(),
-                _ => text,
+                Kind::Null
+                | Kind::Boolean
+                | Kind::Integer
+                | Kind::Number
+                | Kind::String
+                | Kind::Text
+                | Kind::File => text,
             };
             out.push(' ');
         }

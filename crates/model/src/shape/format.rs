@@ -9,8 +9,11 @@ pub(super) type Formats = u32;
 /// All of them: nothing was seen that speaks against one.
 pub(super) const ALL: Formats = (1 << TABLE.len()) - 1;
 
+/// Whether a value satisfies a format.
+type Test = fn(&[u8]) -> bool;
+
 /// What tells a format, by its bit in a saved model: append, never reorder.
-const TABLE: [(Format, fn(&[u8]) -> bool); 21] = [
+const TABLE: [(Format, Test); 21] = [
     (Format::Uuid, is_uuid),
     (Format::DateTime, is_date_time),
     (Format::Date, is_date),
@@ -48,11 +51,14 @@ pub(super) fn satisfied(alive: Formats, value: &[u8]) -> Formats {
     kept
 }
 
+/// Each of them, the most specific first.
+pub(super) fn all(formats: Formats) -> impl Iterator<Item = Format> {
+    TABLE.iter().enumerate().filter(move |(bit, _)| formats & (1 << bit) != 0).map(|(_, (format, _))| *format)
+}
+
 /// The one to tell: the most specific, where enough values were seen for it not to be chance.
 pub(super) fn choose(formats: Formats, name: &str, examined: u64, distinct: u64) -> Option<Format> {
-    let alive =
-        TABLE.iter().enumerate().filter(|(bit, _)| formats & (1 << bit) != 0).map(|(_, (format, _))| *format);
-    alive.into_iter().find(|format| examined >= 3 && is_credible(*format, name, distinct))
+    all(formats).find(|format| examined >= 3 && is_credible(*format, name, distinct))
 }
 
 /// Some formats are so wide that words fall into them; for those the name has to agree.
@@ -68,7 +74,23 @@ fn is_credible(format: Format, name: &str, distinct: u64) -> bool {
         Format::Hostname => says(&["host", "domain", "server", "fqdn", "dns"]),
         Format::Base64 => distinct >= 3,
         Format::CardNumber => distinct >= 2 || says(&["card", "pan"]),
-        _ => true,
+        Format::Date
+        | Format::DateTime
+        | Format::Time
+        | Format::Duration
+        | Format::Uuid
+        | Format::Email
+        | Format::Uri
+        | Format::Ipv4
+        | Format::Ipv6
+        | Format::Jwt
+        | Format::HexDigest
+        | Format::Phone
+        | Format::SemVer
+        | Format::EpochSeconds
+        | Format::EpochMilliseconds
+        | Format::Decimal
+        | Format::IntegerString => true,
     }
 }
 
@@ -281,7 +303,7 @@ pub(super) fn is_integer(value: &[u8]) -> bool {
         && (value.len() == 1 || !value.starts_with(b"0"))
 }
 
-fn is_currency(value: &[u8]) -> bool {
+pub(super) fn is_currency(value: &[u8]) -> bool {
     const CODES: &[u8] = b"AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP \
         BYN BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD \
         GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
@@ -291,7 +313,7 @@ fn is_currency(value: &[u8]) -> bool {
     value.len() == 3 && CODES.chunks_exact(4).any(|code| code.starts_with(value))
 }
 
-fn is_country(value: &[u8]) -> bool {
+pub(super) fn is_country(value: &[u8]) -> bool {
     const CODES: &[u8] = b"ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCI\
         CKCLCMCNCOCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGYHKHMHNHRHTHU\
         IDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMW\
@@ -320,7 +342,7 @@ fn is_base64(value: &[u8]) -> bool {
     let any = |of: fn(&u8) -> bool| text.iter().any(of);
     value.len() >= 16
         && padding <= 2
-        && value.len() % 4 == 0
+        && value.len().is_multiple_of(4)
         && text.iter().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(b))
         && any(u8::is_ascii_lowercase)
         && any(u8::is_ascii_uppercase)

@@ -354,7 +354,13 @@ mod tests {
                 Kind::Key => format!("{text}:"),
                 Kind::Array => format!("[{}", token.next as usize - at - 1),
                 Kind::Object => format!("{{{}", token.next as usize - at - 1),
-                _ => text,
+                Kind::Null
+                | Kind::Boolean
+                | Kind::Integer
+                | Kind::Number
+                | Kind::String
+                | Kind::Text
+                | Kind::File => text,
             };
             out += if token.cut { "~ " } else { " " };
         }

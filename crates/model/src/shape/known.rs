@@ -228,12 +228,23 @@ impl Witness<'_> {
             Kind::Object => return self.object_steps(steps, at),
             Kind::Text => match Reading::of(text) {
                 Reading::List => return None,
-                reading => Step::Text(reading),
+                reading @ (Reading::Boolean
+                | Reading::Integer
+                | Reading::Number
+                | Reading::Comma
+                | Reading::Plain) => Step::Text(reading),
             },
             Kind::String if is_tag && is_tag_value(text) && words::enum_word(text).is_some() => {
                 Step::Tag(hash(self.key, text))
             }
-            kind => Step::Value(kind),
+            kind @ (Kind::Null
+            | Kind::Boolean
+            | Kind::Integer
+            | Kind::Number
+            | Kind::String
+            | Kind::File
+            | Kind::Array
+            | Kind::Key) => Step::Value(kind),
         });
         Some(())
     }
@@ -258,13 +269,13 @@ impl Witness<'_> {
         let holds = |at: usize, token: Token| (at..token.next as usize).contains(&target);
         let Some((mut at, _)) = self.tape.roots().find(|(at, token)| holds(*at, *token)) else { return path };
         while at != target {
-            let next = self.tape.within(at).find_map(|(place, token)| match token.kind {
-                Kind::Key => {
-                    let value = self.tape.get(place + 1)?;
-                    let edge = Edge::Key(hash(self.key, self.tape.text(self.source, token)));
-                    holds(place + 1, value).then_some((place + 1, edge))
+            let next = self.tape.within(at).find_map(|(place, token)| {
+                if token.kind != Kind::Key {
+                    return holds(place, token).then_some((place, Edge::Items));
                 }
-                _ => holds(place, token).then_some((place, Edge::Items)),
+                let value = self.tape.get(place + 1)?;
+                let edge = Edge::Key(hash(self.key, self.tape.text(self.source, token)));
+                holds(place + 1, value).then_some((place + 1, edge))
             });
             let Some((place, edge)) = next else { break };
             path.push(edge);
@@ -298,7 +309,7 @@ impl Fingerprints<'_> {
     /// A sum over the tokens, so that the order of keys does not count.
     fn value(&mut self, at: usize, place: u64, is_tag: bool) -> u64 {
         let Some(token) = self.tape.get(at) else { return 0 };
-        let own = mix(place, 0x9e37_79b9_7f4a_7c15 ^ token.kind as u64);
+        let own = mix(place, 0x9e37_79b9_7f4a_7c15 ^ ((token.kind as u64) << 8));
         match token.kind {
             Kind::Object => {
                 let mut sum = own;
@@ -313,7 +324,7 @@ impl Fingerprints<'_> {
                 self.items(at, mix(place, 0xd6e8_feb8_6659_fd93));
                 own
             }
-            Kind::Text => mix(own, 1 + Reading::of(self.tape.text(self.source, token)) as u64),
+            Kind::Text => mix(own, (1 + Reading::of(self.tape.text(self.source, token)) as u64) << 8),
             Kind::String if is_tag => match self.tape.text(self.source, token) {
                 text if is_tag_value(text) => fast_hash(own, text),
                 _ => own,
@@ -347,9 +358,12 @@ impl Fingerprints<'_> {
     }
 }
 
-/// Cheaper than to ask whether it is a word of an enum, and never true where a name of something would do.
+/// Cheaper than to ask whether it is a word of an enum. Hardly any digits, or texts with numbers in them would
+/// keep a structure from ever being settled; a tag with more of them is told only where all is learned whole.
 fn is_tag_value(text: &[u8]) -> bool {
-    text.len() <= 40 && text.iter().all(|b| b.is_ascii_alphabetic() || b"_-. /:".contains(b))
+    text.len() <= 40
+        && text.iter().all(|b| b.is_ascii_alphanumeric() || b"_-. /:".contains(b))
+        && text.iter().filter(|b| b.is_ascii_digit()).count() <= 1
 }
 
 /// Of 64 bits, keyed by where it starts from; for structures, whose forgery gains nothing but a miscount.

@@ -1,6 +1,7 @@
 //! Maps and records: whether the keys of objects are data or names.
 
 use super::{
+    format,
     node::{INTEGER, NULL, NUMBER, Node, OBJECT, Types},
     objects::{Child, Objects},
     scalar::Strings,
@@ -18,11 +19,14 @@ pub(super) fn is_map(objects: &Objects) -> bool {
     if objects.limit == u64::MAX && folded > look.entries && look.entries < objects.seen {
         return true;
     }
-    if look.core * 2 >= look.entries && objects.seen > 1 {
-        return false;
+    if look.are_codes() {
+        return look.always < look.entries.div_ceil(2) && alike(objects);
     }
     if objects.seen == 1 {
         return look.slugs == look.keys && look.keys > 1 && alike(objects);
+    }
+    if look.core >= look.entries.div_ceil(2) {
+        return false;
     }
     look.score(alike(objects)) > 0.0
 }
@@ -34,29 +38,55 @@ struct Look {
     entries: u64,
     /// Of those, the ones whose keys are in many of the objects.
     core: u64,
+    /// Of those, the ones whose keys are in all of the objects, where there are several.
+    always: u64,
     /// Keys seen once.
     single: u64,
     /// Keys of parts with hyphens or the like between, as data has them.
     slugs: u64,
     /// Keys as programmers write names of several words.
     identifiers: u64,
+    /// Codes of currencies or countries.
+    codes: u64,
+    /// Languages, perhaps with a region.
+    languages: u64,
 }
 
 impl Look {
     fn at(objects: &Objects) -> Self {
-        let mut look = Self { keys: 0, entries: 0, core: 0, single: 0, slugs: 0, identifiers: 0 };
+        let mut look = Self {
+            keys: 0,
+            entries: 0,
+            core: 0,
+            always: 0,
+            single: 0,
+            slugs: 0,
+            identifiers: 0,
+            codes: 0,
+            languages: 0,
+        };
         for child in &objects.children {
             look.keys += 1;
-            look.entries += child.present;
+            look.entries = look.entries.saturating_add(child.present);
             look.single += u64::from(child.present == 1);
-            if child.present > 1 && child.present * 5 >= objects.seen * 2 {
-                look.core += child.present;
+            if child.present > 1 && child.present.saturating_mul(5) >= objects.seen.saturating_mul(2) {
+                look.core = look.core.saturating_add(child.present);
+            }
+            if child.present > 1 && child.present >= objects.seen {
+                look.always = look.always.saturating_add(child.present);
             }
             let name = child.name.as_deref().unwrap_or_default().as_bytes();
             look.slugs += u64::from(is_slug(name));
             look.identifiers += u64::from(is_identifier(name));
+            look.codes += u64::from(format::is_currency(name) || format::is_country(name));
+            look.languages += u64::from(is_locale(name));
         }
         look
+    }
+
+    /// Small letters are codes only where there are several: `id`, `to`, `no` and `is` are languages too.
+    fn are_codes(&self) -> bool {
+        (self.codes == self.keys && self.keys > 1) || (self.languages == self.keys && self.keys > 3)
     }
 
     /// Above 0 for a map.
@@ -68,23 +98,36 @@ impl Look {
         // Few keys that do not repeat are chance as long as they are plain words.
         let many = (self.keys as f64 / 12.0).log2().clamp(-2.0, 3.0);
         let values = if alike { 0.5 } else { -1.5 };
-        let new = if growth >= 0.7 {
-            1.0
-        } else if growth >= 0.4 {
-            0.3
-        } else {
-            -1.0
+        let repeated = self.entries >= self.keys.saturating_mul(5);
+        let new = match growth {
+            0.7.. => 1.0,
+            0.4.. => 0.3,
+            ..0.1 if repeated => -2.5,
+            _ => -1.0,
         };
         looks + many + values + new - 1.2
     }
 }
 
-/// Small letters and digits in parts, as slugs, locales, versions, hosts and dates have it; also bare numbers.
+/// Small letters and digits in parts, as slugs, versions, hosts and paths have it; numbers, also after a name.
 fn is_slug(name: &[u8]) -> bool {
     let separated = name.iter().any(|b| b"-.:/ ".contains(b));
     let plain = name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.:/ _".contains(b));
+    let numbered = matches!(name, [.., a, b] if a.is_ascii_digit() && b.is_ascii_digit());
     let number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
-    number || (separated && plain && name.first().is_some_and(u8::is_ascii_alphanumeric))
+    let begins = name.first().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'/');
+    number || (plain && begins && (separated || numbered))
+}
+
+/// ISO 639-1, perhaps with a region.
+fn is_locale(name: &[u8]) -> bool {
+    const CODES: &[u8] = b"aaabaeafakamanarasavayazbabebgbhbibmbnbobrbscacechcocrcscucvcydadedvdzeeeleneoeseteufafffifj\
+        fofrfygagdglgngugvhahehihohrhthuhyhziaidieigiiikioisitiujajvkakgkikjkkklkmknkokrkskukvkwkylalblglilnloltlulvmgmh\
+        mimkmlmnmrmsmtmynanbndnengnlnnnonrnvnyocojomorospapiplpsptqurmrnrorurwsascsdsesgsiskslsmsnsosqsrssstsusvswtatetg\
+        thtitktltntotrtstttwtyugukuruzvevivowawoxhyiyozazhzu";
+    let (language, region) = name.split_at(name.len().min(2));
+    let is_region = matches!(region, [] | [b'-' | b'_', _, _]);
+    is_region && language.len() == 2 && CODES.chunks_exact(2).any(|code| code == language)
 }
 
 /// `camelCase`, `snake_case`, `PascalCase`.

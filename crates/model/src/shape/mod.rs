@@ -36,3 +36,6 @@ mod words;
 pub use call::{Call, Content, Effort};
 pub use scratch::Scratch;
 pub use shapes::Shapes;
+
+#[cfg(test)]
+mod tests;

@@ -119,20 +119,6 @@ impl Node {
             change(objects, depth);
         }
     }
-
-    /// Calls for each node here and below.
-    pub(super) fn each(&mut self, change: &mut impl FnMut(&mut Self)) {
-        change(self);
-        if let Some(items) = self.texts.as_mut().and_then(|texts| texts.lists.items.as_mut()) {
-            items.each(change);
-        }
-        if let Some(items) = self.arrays.as_mut().and_then(|arrays| arrays.items.as_mut()) {
-            items.each(change);
-        }
-        if let Some(objects) = &mut self.objects {
-            objects.nodes_mut().for_each(|node| node.each(change));
-        }
-    }
 }
 
 impl Texts {

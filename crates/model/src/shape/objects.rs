@@ -115,10 +115,6 @@ impl Objects {
         self.children.get_mut(at)
     }
 
-    pub(super) fn child_mut(&mut self, at: usize) -> Option<&mut Child> {
-        self.children.get_mut(at)
-    }
-
     /// Keys that had every object that was read to its end.
     pub(super) fn always(&self, child: &Child) -> bool {
         let whole = self.seen.saturating_sub(self.cut);

@@ -153,7 +153,10 @@ fn media_type(value: &[u8], out: &mut String) {
     let usual =
         media.len() <= 100 && media.iter().all(is_token) && memchr::memchr_iter(b'/', media).count() == 1;
     match std::str::from_utf8(media) {
-        Ok(media) if usual => out.extend(media.chars().map(|c| c.to_ascii_lowercase())),
+        Ok(media) if usual => {
+            out.push_str(media);
+            out.make_ascii_lowercase();
+        }
         _ => out.push_str(UNTOLD),
     }
 }

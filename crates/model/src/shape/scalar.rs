@@ -55,9 +55,9 @@ impl Numbers {
     pub(super) fn learn(&mut self, text: &[u8], integer: bool) {
         self.count(1, integer);
         self.examined = self.examined.saturating_add(1);
-        self.cents += u64::from(
+        self.cents = self.cents.saturating_add(u64::from(
             !integer && matches!(text, [.., b'.', d1, d2] if d1.is_ascii_digit() && d2.is_ascii_digit()),
-        );
+        ));
         let value = number(text);
         self.minimum = self.minimum.min(value);
         self.maximum = self.maximum.max(value);

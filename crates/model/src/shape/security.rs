@@ -147,7 +147,15 @@ fn is_key_name(name: &[u8]) -> bool {
         "applicationkey",
         "authorization",
     ];
-    words::with_plain(name, |plain| EXACT.contains(&plain) || PARTS.iter().any(|part| plain.contains(part)))
+    let hints = |part: &[u8]| {
+        let [a, b, c] = part else { return false };
+        let lower = [a | 0x20, b | 0x20, c | 0x20];
+        matches!(&lower, b"key" | b"tok" | b"sec" | b"aut" | b"ses" | b"jwt")
+    };
+    name.windows(3).any(hints)
+        && words::with_plain(name, |plain| {
+            EXACT.contains(&plain) || PARTS.iter().any(|part| plain.contains(part))
+        })
 }
 
 fn is_query_key_name(name: &[u8]) -> bool {

@@ -240,7 +240,7 @@ fn tell_apart(mut parameters: Vec<Parameter>, mut security: Security) -> (Vec<Pa
         let Scheme::ApiKey { place, name } = &used.scheme else { return true };
         let at = parameters.iter().position(|parameter| (parameter.place, &parameter.name) == (*place, name));
         let Some(at) = at else { return true };
-        let is_credential = parameters.get(at).is_some_and(|parameter| used.seen * 2 > parameter.seen);
+        let is_credential = parameters.get(at).is_some_and(|parameter| used.seen > parameter.seen / 2);
         if is_credential {
             parameters.remove(at);
         }

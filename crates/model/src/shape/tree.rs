@@ -85,10 +85,6 @@ impl Tree {
         }
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Folds keys until the tree is small enough: first those of maps, then everywhere those whose hashes are largest.
     fn bound(&mut self, limit: usize) {
         if self.size <= limit {

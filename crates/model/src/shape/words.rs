@@ -89,35 +89,52 @@ pub(super) fn is_public_name(key: &[u8]) -> bool {
 
 /// True for what programs call the field that says of which kind an object is.
 pub(super) fn is_tag_name(name: &[u8]) -> bool {
-    const EXACT: &[&str] = &[
-        "kind",
-        "object",
-        "event",
-        "action",
-        "op",
-        "operation",
-        "class",
-        "variant",
-        "discriminator",
-        "tag",
-        "method",
-        "status",
-        "state",
-        "result",
-        "mode",
-        "category",
-        "shape",
-        "command",
-        "cmd",
-        "role",
-        "provider",
-        "channel",
-        "model",
-    ];
-    if name.len() > 32 {
-        return false;
-    }
-    with_plain(name, |plain| plain.ends_with("type") || plain.ends_with("typename") || EXACT.contains(&plain))
+    let ends_with = |word: &[u8]| {
+        let end = name.len().checked_sub(word.len()).and_then(|at| name.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(word))
+    };
+    is_tag_word(name) || (name.len() <= 32 && (ends_with(b"type") || ends_with(b"typename")))
+}
+
+/// Asked for every key that is seen, so a match and no list.
+fn is_tag_word(name: &[u8]) -> bool {
+    let name = match name {
+        [b'@' | b'$' | b'_', rest @ ..] => rest,
+        name => name,
+    };
+    matches!(
+        name,
+        b"kind"
+            | b"object"
+            | b"event"
+            | b"action"
+            | b"op"
+            | b"operation"
+            | b"class"
+            | b"variant"
+            | b"discriminator"
+            | b"tag"
+            | b"method"
+            | b"status"
+            | b"state"
+            | b"result"
+            | b"mode"
+            | b"category"
+            | b"shape"
+            | b"command"
+            | b"cmd"
+            | b"role"
+            | b"provider"
+            | b"channel"
+            | b"model"
+            | b"Kind"
+            | b"Object"
+            | b"Event"
+            | b"Action"
+            | b"Class"
+            | b"Status"
+            | b"State"
+    )
 }
 
 /// Calls with the name in lower case, letters and digits alone, cut to 48 characters.
