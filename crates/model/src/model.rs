@@ -8,7 +8,7 @@ use crate::{
         segment::{Segment, Segments, segments},
     },
     service::{Call, Service, endpoints},
-    shape::{self, Effort},
+    shape::{self, Effort, schema::Parameter},
     tree::{BothBounds, Bounds, Part, Path, shape::Answer},
     verb::Verb,
 };
@@ -267,6 +267,18 @@ impl Model {
         let routes = View::of(service.tree(id.direction), &self.hints).routes;
         let route = routes.route_to(&id.route).into_iter();
         route.filter_map(|node| Some((Arc::clone(&node.route), node.why.clone()?))).collect()
+    }
+
+    /// The parameters in an endpoint's path, in their order.
+    pub fn path_parameters(&self, id: &EndpointId) -> Vec<Parameter> {
+        let Some(service) = self.all_services().find(|s| s.name == id.service) else { return Vec::new() };
+        let view = View::of(service.tree(id.direction), &self.hints);
+        let calls = view.places.iter().filter(|(at, place)| {
+            *place.method == *id.method && view.routes.node(*at).is_some_and(|node| node.route == id.route)
+        });
+        let calls = calls.map(|(_, place)| place.endpoint.requests).fold(0, u64::saturating_add);
+        let route = view.routes.route_to(&id.route).into_iter();
+        route.filter_map(|node| Some(node.parameter.as_ref()?.parameter(calls))).collect()
     }
 
     /// Exchanges learned.

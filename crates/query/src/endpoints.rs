@@ -69,7 +69,11 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
         all.iter().filter(|id| unnamed(&id.route) == unnamed(route)).map(|id| (**id).clone()).collect()
     };
     let exact = fitting(wanted.path);
-    if exact.is_empty() { fitting(route::template(wanted.path).as_str()) } else { exact }
+    if !exact.is_empty() {
+        return exact;
+    }
+    let called = model.endpoints_of(wanted.path).into_iter().filter(|id| wanted.may_be(id));
+    called.map(|id| (*id).clone()).collect()
 }
 
 /// The endpoints nearest to what [`find_endpoint`] did not find, best first.

@@ -14,6 +14,7 @@ mod fit;
 pub(crate) mod hints;
 mod name;
 mod noun;
+mod parameter;
 mod profile;
 pub(crate) mod segment;
 mod template;

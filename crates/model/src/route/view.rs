@@ -47,7 +47,6 @@ pub(crate) struct RouteNode {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values {
     pub(crate) name: Arc<str>,
-    pub(crate) calls: u64,
     pub(crate) classes: BTreeMap<ValueClass, Extent>,
 }
 
@@ -76,10 +75,6 @@ impl Default for Routes {
 impl Routes {
     pub(crate) fn node(&self, at: usize) -> Option<&RouteNode> {
         self.nodes.get(at)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &RouteNode)> {
-        self.nodes.iter().enumerate()
     }
 
     /// The nodes on the way to a route, its own last.

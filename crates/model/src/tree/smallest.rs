@@ -53,10 +53,6 @@ impl<H: Copy + Ord, const N: usize> Smallest<H, N> {
         self.entries.iter().copied()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
