@@ -367,6 +367,8 @@ fn time_may_stand_still_or_run_backwards() {
     check(&talk, r#"open 40000>80 A"abcdef" A. B. finished"#);
 }
 
+mod conversations;
+
 mod against_a_model {
     use super::*;
     use proptest::prelude::*;
