@@ -5,7 +5,11 @@ use overhear_tests::{
     program::{Watch, run},
     server::{Client, Kind, Server, calls, make_calls},
 };
-use std::time::{Duration, Instant};
+use serde_json::Value;
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 fn capture(name: &str) -> String {
     folder().join(name).display().to_string()
@@ -118,6 +122,38 @@ fn doctor_says_what_it_can_hear() {
         assert!(said.out.to_lowercase().contains(&word.to_lowercase()), "{word}: {}", said.out);
     }
     assert!(run(&["doctor", "--json"]).unwrap().document().unwrap().is_object());
+}
+
+/// What `watch` tells at its end, `doctor` tells while it runs: what was captured, and what was lost by reason.
+#[test]
+fn doctor_tells_what_the_running_watch_captures_and_loses() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = folder.path().join("live.sock").display().to_string();
+    let said = run(&["doctor", "--json", "--socket", &nobody]).unwrap();
+    assert_eq!((said.code, said.document().unwrap().get("statistics")), (Some(0), None));
+
+    let server = Server::start(Kind::Nginx).unwrap();
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
+    let socket = watch.socket().display().to_string();
+    // nginx has the kernel send a file: its length is seen, its bytes are not.
+    let url = format!("http://127.0.0.1:{}/files/large", server.port);
+    let curl = Command::new("curl").args(["--silent", "--output", "/dev/null", &url]).status().unwrap();
+    assert!(curl.success());
+    let begun = Instant::now();
+    let mut told = Value::Null;
+    while told["captured"]["exchanges"] != 1 && begun.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(100));
+        let said = run(&["doctor", "--json", "--socket", &socket]).unwrap();
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        told = said.document().unwrap()["statistics"].take();
+    }
+    assert_eq!(told["lost"]["not_in_user_buffer"]["bytes"], 300_000, "{told}");
+    let said = run(&["doctor", "--socket", &socket]).unwrap();
+    assert!(said.out.contains("lost: not in user buffer: "), "{}", said.out);
+    assert!(said.out.contains(": 1 exchange\n"), "{}", said.out);
+    let heard = watch.stop().unwrap();
+    assert_eq!(told, heard.statistics, "both tell the same");
+    assert!(heard.err.contains("lost: not in user buffer: "), "{}", heard.err);
 }
 
 /// `requests` without `--from` asks the `watch` that runs, and says so where none does.

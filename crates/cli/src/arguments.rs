@@ -205,6 +205,8 @@ pub(crate) struct Doctor {
     /// Write one JSON object
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) socket: Socket,
 }
 
 #[derive(Args)]

@@ -1,6 +1,6 @@
 //! The questions a running `watch` answers at its socket. A question is one line of JSON, such as
-//! `{"ask": "requests", "where": "…"}` or `{"ask": "model"}`. The answer begins with a line `{"ok": true}` or
-//! `{"error": "…"}`; exchanges follow as NDJSON, a model as its bytes.
+//! `{"ask": "requests", "where": "…"}`, `{"ask": "model"}` or `{"ask": "statistics"}`. The answer begins with a line
+//! `{"ok": true}` or `{"error": "…"}`; exchanges follow as NDJSON, a model as its bytes, statistics as a line.
 
 use crate::{
     arguments::{Period, Scope, Socket},
@@ -19,7 +19,7 @@ use overhear_pipeline::{
 use overhear_query::LiveSource;
 use serde_json::{Value, json};
 use std::{
-    io::{self, BufRead, ErrorKind, Write},
+    io::{self, BufRead, ErrorKind, Read as _, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -78,12 +78,37 @@ pub(crate) fn requests(
     ask(socket, &question)
 }
 
+/// What the running `watch` captured and lost so far, as [`json::statistics`] has it; `None` when none runs here.
+pub(crate) fn statistics(socket: &Socket) -> Result<Option<Value>, Fault> {
+    let Some(path) = path(socket) else { return Ok(None) };
+    let answer = match control::ask(&path, &json!({"ask": "statistics"}).to_string()) {
+        Ok(answer) => answer,
+        // The second is what is left of one that was killed.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(Fault::new(format_args!(
+                "the running watch cannot be asked: {}: {error}",
+                path.display()
+            )));
+        }
+    };
+    let mut line = String::new();
+    let read = accepted(answer, &path)?.take(LONGEST_LINE).read_line(&mut line);
+    let odd = |error: &dyn std::fmt::Display| {
+        Fault::new(format_args!("{}: the running watch answers oddly: {error}", path.display()))
+    };
+    read.map_err(|error| odd(&error))?;
+    serde_json::from_str(&line).map(Some).map_err(|error| odd(&error))
+}
+
 fn ask(socket: &Socket, question: &Value) -> Result<impl BufRead + use<>, Fault> {
     let none =
         || Fault::new("nobody listens: start `overhear watch` first, or name captures with --from FILE");
     let path = path(socket).ok_or_else(none)?;
     let user = !rustix::process::geteuid().is_root() && socket.socket.is_none();
-    let mut answer = control::ask(&path, &question.to_string()).map_err(|error| {
+    let answer = control::ask(&path, &question.to_string()).map_err(|error| {
         if error.kind() == ErrorKind::PermissionDenied {
             let path = path.display();
             Fault::new(format_args!("{path}: permission denied: ask with sudo, as watch was started"))
@@ -96,8 +121,17 @@ fn ask(socket: &Socket, question: &Value) -> Result<impl BufRead + use<>, Fault>
             none()
         }
     })?;
+    accepted(answer, &path)
+}
+
+/// The answer behind its first line, if that says that the question was understood.
+fn accepted<A: BufRead>(mut answer: A, path: &Path) -> Result<A, Fault> {
     let mut first = String::new();
-    answer.read_line(&mut first).map_err(|error| Fault::new(format_args!("{}: {error}", path.display())))?;
+    answer
+        .by_ref()
+        .take(LONGEST_LINE)
+        .read_line(&mut first)
+        .map_err(|error| Fault::new(format_args!("{}: {error}", path.display())))?;
     let first: Value = serde_json::from_str(&first).unwrap_or_default();
     match (&first["ok"], first["error"].as_str()) {
         (Value::Bool(true), _) => Ok(answer),
@@ -106,6 +140,8 @@ fn ask(socket: &Socket, question: &Value) -> Result<impl BufRead + use<>, Fault>
     }
 }
 
+/// Longest line of an answer that is read whole, in bytes.
+const LONGEST_LINE: u64 = 1 << 20;
 /// Most exchanges in one answer.
 const MOST: usize = 100_000;
 
@@ -115,6 +151,10 @@ fn respond(question: &str, picture: &Picture, out: &mut dyn Write) -> io::Result
         Some("model") => {
             writeln!(out, "{}", json!({"ok": true}))?;
             picture.model().save(out).map_err(io::Error::other)
+        }
+        Some("statistics") => {
+            writeln!(out, "{}", json!({"ok": true}))?;
+            writeln!(out, "{}", json::statistics(&picture.statistics()))
         }
         Some("requests") => match chosen(&question) {
             Ok(choice) => {

@@ -42,18 +42,27 @@ pub(crate) fn write(
 /// What was lost and what could not be read; nothing when there is nothing to say.
 pub(crate) fn coverage(out: &mut dyn Write, statistics: &Statistics, style: Style) -> io::Result<()> {
     for (reason, loss) in &statistics.lost {
-        let size = if loss.bytes > 0 { format!(" ({})", bytes(loss.bytes)) } else { String::new() };
-        let times = if loss.events == 1 { "time" } else { "times" };
-        let text =
-            format!("lost: {}: {} {times}{size}", reason.as_str().replace('_', " "), count(loss.events));
-        writeln!(out, "{}", style.bad(&text))?;
+        writeln!(out, "{}", style.bad(&lost(reason.as_str(), loss.events, loss.bytes)))?;
     }
     if !statistics.unreadable.is_empty() {
-        let kinds: Vec<String> =
-            statistics.unreadable.iter().map(|(kind, number)| format!("{} {kind}", count(*number))).collect();
-        writeln!(out, "not readable: connections: {}", kinds.join(", "))?;
+        let kinds = statistics.unreadable.iter().map(|(kind, number)| (*kind, *number));
+        writeln!(out, "{}", unreadable(kinds))?;
     }
     Ok(())
+}
+
+/// One reason of loss, by its key in JSON.
+pub(crate) fn lost(reason: &str, events: u64, size: u64) -> String {
+    let size = if size > 0 { format!(" ({})", bytes(size)) } else { String::new() };
+    let times = if events == 1 { "time" } else { "times" };
+    format!("lost: {}: {} {times}{size}", clean(&reason.replace('_', " ")), count(events))
+}
+
+/// Connections that speak nothing that is read, by what they look like.
+pub(crate) fn unreadable<'a>(kinds: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let kinds: Vec<String> =
+        kinds.map(|(kind, number)| format!("{} {}", count(number), clean(kind))).collect();
+    format!("not readable: connections: {}", kinds.join(", "))
 }
 
 fn table(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {

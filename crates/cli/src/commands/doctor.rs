@@ -1,8 +1,10 @@
 use crate::{
     arguments::Doctor,
+    ask,
     fault::Fault,
     output::{self, Style},
-    units::{clean, plural},
+    summary,
+    units::{bytes, clean, plural},
 };
 use overhear_capture::process::{Heard, Survey, survey};
 use serde_json::{Map, Value, json};
@@ -46,12 +48,14 @@ enum State {
 pub(crate) fn run(arguments: &Doctor) -> Result<i32, Fault> {
     let checks = checks();
     let survey = survey();
+    let watch = ask::statistics(&arguments.socket);
     let can_listen = checks.iter().all(|check| check.state != State::Bad);
     let mut out = output::stdout();
     if arguments.json {
-        writeln!(out, "{}", as_json(&checks, survey.as_ref().ok(), can_listen))?;
+        writeln!(out, "{}", as_json(&checks, survey.as_ref().ok(), &watch, can_listen))?;
     } else {
         write(&mut out, &checks, survey.as_ref(), output::style())?;
+        write_watch(&mut out, &watch, output::style())?;
     }
     out.flush()?;
     Ok(i32::from(!can_listen))
@@ -191,6 +195,41 @@ fn write(
     Ok(())
 }
 
+/// What `watch` says of itself when it ends, while it runs.
+fn write_watch(out: &mut dyn Write, watch: &Result<Option<Value>, Fault>, style: Style) -> io::Result<()> {
+    let statistics = match watch {
+        Ok(Some(statistics)) => statistics,
+        Ok(None) => {
+            return writeln!(
+                out,
+                "\nNo `overhear watch` runs here: what it captures and loses is told while it does"
+            );
+        }
+        Err(fault) => return writeln!(out, "\n! {fault}"),
+    };
+    writeln!(out, "\n{}", style.strong("The running watch"))?;
+    let captured = |key: &str| statistics["captured"][key].as_u64().unwrap_or_default();
+    writeln!(
+        out,
+        "{} {} with {} on {}: {}",
+        style.good("✓"),
+        plural(captured("events"), "event"),
+        bytes(captured("bytes")),
+        plural(captured("connections"), "connection"),
+        plural(captured("exchanges"), "exchange"),
+    )?;
+    let lost = statistics["lost"].as_object().into_iter().flatten();
+    for (reason, loss) in lost {
+        let number = |key: &str| loss[key].as_u64().unwrap_or_default();
+        writeln!(out, "! {}", summary::lost(reason, number("events"), number("bytes")))?;
+    }
+    let unreadable = statistics["unreadable"].as_object().filter(|kinds| !kinds.is_empty());
+    unreadable.map_or(Ok(()), |kinds| {
+        let kinds = kinds.iter().map(|(kind, number)| (kind.as_str(), number.as_u64().unwrap_or_default()));
+        writeln!(out, "! {}", summary::unreadable(kinds))
+    })
+}
+
 fn process(heard: &Heard) -> String {
     let ports: Vec<String> = heard.listening.iter().map(ToString::to_string).collect();
     let listens = if ports.is_empty() { String::new() } else { format!(", listens on {}", ports.join(", ")) };
@@ -202,8 +241,13 @@ fn process(heard: &Heard) -> String {
     format!("{} ({}){listens}{talks}", clean(&heard.process.service), heard.process.pid)
 }
 
-fn as_json(checks: &[Check], survey: Option<&Survey>, can_listen: bool) -> Value {
-    let checks: Map<String, Value> = checks
+fn as_json(
+    checks: &[Check],
+    survey: Option<&Survey>,
+    watch: &Result<Option<Value>, Fault>,
+    can_listen: bool,
+) -> Value {
+    let mut checks: Map<String, Value> = checks
         .iter()
         .map(|check| {
             let state = match check.state {
@@ -215,12 +259,19 @@ fn as_json(checks: &[Check], survey: Option<&Survey>, can_listen: bool) -> Value
         })
         .collect();
     let processes = survey.map(|survey| survey.processes.iter().map(process_json).collect::<Vec<_>>());
-    json!({
+    if let Err(fault) = watch {
+        checks.insert("watch".to_owned(), json!({"state": "note", "message": fault.to_string()}));
+    }
+    let mut document = json!({
         "can_listen": can_listen,
         "checks": checks,
         "processes": processes.unwrap_or_default(),
         "hidden_processes": survey.map_or(0, |survey| survey.hidden),
-    })
+    });
+    if let Ok(Some(statistics)) = watch {
+        document["statistics"] = statistics.clone();
+    }
+    document
 }
 
 fn process_json(heard: &Heard) -> Value {
