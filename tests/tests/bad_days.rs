@@ -120,6 +120,54 @@ fn without_root_watch_says_what_to_do() {
     assert!(err.contains("sudo") || err.contains("root"), "{err}");
 }
 
+/// Runs in a mount namespace of its own, in which this was done before.
+fn after(prepare: &str, arguments: &[&str]) -> Said {
+    let script = format!("{prepare} && exec \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(overhear_tests::program::overhear().unwrap())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+}
+
+/// A `watch` that would end by itself if it could begin.
+const WATCH: [&str; 6] = ["watch", "--json", "--for", "1s", "--port", "9"];
+
+#[test]
+fn without_the_kernels_types_it_says_what_is_missing() {
+    let hide = "mount -t tmpfs none /sys/kernel/btf";
+    let said = after(hide, &WATCH);
+    is_clear(&said);
+    assert!(said.err.contains("/sys/kernel/btf/vmlinux is missing"), "{}", said.err);
+    assert!(said.err.contains("CONFIG_DEBUG_INFO_BTF"), "{}", said.err);
+    let doctor = after(hide, &["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{}", doctor.err);
+    assert!(doctor.out.contains("/sys/kernel/btf/vmlinux is missing"), "{}", doctor.out);
+}
+
+/// A kernel that is new enough, and whose types name no such tracepoint.
+#[test]
+fn without_a_tracepoint_it_says_which_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let name = b"btf_trace_sock_recv_length\0";
+    let at = types.windows(name.len()).position(|window| window == name).unwrap();
+    let mut without = types;
+    without[at] = b'x';
+    let file = write(folder.path(), "types", &without).unwrap();
+    let replace = format!("mount --bind '{file}' /sys/kernel/btf/vmlinux");
+    let said = after(&replace, &WATCH);
+    is_clear(&said);
+    assert!(said.err.contains("tracepoint sock_recv_length is missing in kernel"), "{}", said.err);
+    let doctor = after(&replace, &["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{}", doctor.err);
+    assert!(doctor.out.contains("tracepoint sock_recv_length is missing"), "{}", doctor.out);
+    assert!(!doctor.out.contains("sock_send_length is missing"), "{}", doctor.out);
+}
+
 /// A closed pipe is no reason to panic.
 #[test]
 fn a_reader_that_leaves() {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod bpf;
+mod kernel_test;
 mod setup;
 mod shell;
 mod test;
@@ -18,6 +19,8 @@ Usage: cargo xtask <task>
   setup             install what the integration tests need, where that is allowed
   test [--all]      setup, then every test; --all adds the long ones and the figures, kept in docs/test-runs/
   bpf [--check]     compile the kernel programs; --check only compares them with the committed objects
+  kernel-test [NAME…]
+                    other kernels, in virtual machines: what overhear hears there, or says instead
   bench [--quick]   the figures of docs/performance.md, as Markdown (as root)";
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["test", "--all"] => test::run(test::Scope::All),
         ["bpf"] => bpf::run(bpf::Mode::Write),
         ["bpf", "--check"] => bpf::run(bpf::Mode::Check),
+        ["kernel-test", names @ ..] => kernel_test::run(names),
         ["bench", options @ ..] => bench::run(options),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

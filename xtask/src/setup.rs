@@ -31,7 +31,7 @@ const PYTHON_TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "jsonschema==4
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
 pub(crate) fn run() -> Result<()> {
-    packages()?;
+    ensure(&PACKAGES)?;
     go()?;
     python_tools()?;
     node_tools()?;
@@ -40,11 +40,11 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn packages() -> Result<()> {
-    let missing =
-        missing(
-            |probe| if probe.starts_with('/') { Path::new(probe).exists() } else { find(probe).is_some() },
-        );
+/// Installs those packages of which nothing shows that they are there.
+pub(crate) fn ensure(packages: &[(&str, &'static str)]) -> Result<()> {
+    let missing = missing(packages, |probe| {
+        if probe.starts_with('/') { Path::new(probe).exists() } else { find(probe).is_some() }
+    });
     if missing.is_empty() {
         println!("setup: system packages are there");
         return Ok(());
@@ -61,8 +61,8 @@ fn packages() -> Result<()> {
 }
 
 /// The packages of what `present` does not find.
-fn missing(present: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    PACKAGES.iter().filter(|(probe, _)| !present(probe)).map(|&(_, package)| package).collect()
+fn missing(packages: &[(&str, &'static str)], present: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    packages.iter().filter(|(probe, _)| !present(probe)).map(|&(_, package)| package).collect()
 }
 
 fn go() -> Result<()> {
@@ -148,13 +148,13 @@ fn note_kernel() {
 
 #[cfg(test)]
 mod tests {
-    use super::missing;
+    use super::{PACKAGES, missing};
 
     #[test]
     fn asks_only_for_what_is_not_there() {
-        assert!(missing(|_| true).is_empty());
+        assert!(missing(&PACKAGES, |_| true).is_empty());
         assert_eq!(
-            missing(|probe| probe != "nginx" && !probe.contains("bpf_helpers")),
+            missing(&PACKAGES, |probe| probe != "nginx" && !probe.contains("bpf_helpers")),
             ["nginx-light", "libbpf-dev"]
         );
     }

@@ -29,7 +29,8 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             let mut soak = cargo(&["test", "--package", "overhear-tests", "--test", "live", "soak"]);
             soak.env("OVERHEAR_SOAK_SECONDS", SOAK_SECONDS);
             let figures = cargo(&["run", "--release", "--quiet", "--package", "overhear-benches"]);
-            recorded(&mut [cargo(&["test", "--workspace"]), soak, figures])
+            let kernels = cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"]);
+            recorded(&mut [cargo(&["test", "--workspace"]), soak, kernels, figures])
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::{Counters, Error, LONGEST_WAIT, Options, SHORTEST_WAIT};
+use super::{Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, version};
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
@@ -208,9 +208,20 @@ fn load(btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
 
 fn load_tracepoint(ebpf: &mut Ebpf, program: &str, tracepoint: &'static str, btf: &Btf) -> Result<(), Error> {
     match tracepoint_program(ebpf, program)?.load(tracepoint, btf) {
-        Err(ProgramError::Btf(_)) => Err(Error::NoTracepoint { name: tracepoint, kernel: kernel_release() }),
+        Err(ProgramError::Btf(_)) => Err(no_tracepoint(tracepoint)),
+        // The loader takes a lockdown for a kernel without bpf_probe_read_user, and asks for bpf_probe_read instead.
+        Err(_) if lockdown().as_deref() == Some("confidentiality") => Err(Error::LockedDown),
         Err(error) => Err(refused(program, &error)),
         Ok(()) => Ok(()),
+    }
+}
+
+fn no_tracepoint(name: &'static str) -> Error {
+    let kernel = kernel_release();
+    if version(&kernel).is_some_and(|version| version < OLDEST) {
+        Error::TooOld { name, kernel }
+    } else {
+        Error::NoTracepoint { name, kernel }
     }
 }
 

@@ -60,14 +60,31 @@ pub enum Error {
         "cannot attach: /sys/kernel/btf/vmlinux is missing; the kernel was built without CONFIG_DEBUG_INFO_BTF, which every major distribution sets since 2021"
     )]
     NoBtf,
-    /// The kernel is too old or lacks a tracepoint.
-    #[error("cannot attach: tracepoint {name} is missing in kernel {kernel}; 6.3 or newer is needed")]
+    /// The kernel is older than what the probes attach to.
+    #[error(
+        "cannot attach: kernel {kernel} is too old: {}.{} or newer is needed, which has the tracepoint {name}; captures can be read (`overhear read`)",
+        OLDEST.0,
+        OLDEST.1
+    )]
+    TooOld {
+        /// The first tracepoint it lacks.
+        name: &'static str,
+        /// `uname -r`.
+        kernel: String,
+    },
+    /// The kernel was built without a tracepoint.
+    #[error("cannot attach: tracepoint {name} is missing in kernel {kernel}, though it is not too old")]
     NoTracepoint {
         /// Which.
         name: &'static str,
         /// `uname -r`.
         kernel: String,
     },
+    /// The kernel reads no memory for anybody.
+    #[error(
+        "cannot attach: the kernel is locked down (confidentiality), and refuses the probes; boot it with lockdown=integrity, or read captures (`overhear read`)"
+    )]
+    LockedDown,
     /// The kernel refused a program or a map.
     #[error("cannot attach: the kernel refused {what}: {reason}")]
     Refused {
@@ -89,7 +106,36 @@ pub enum Error {
     Io(#[from] std::io::Error),
 }
 
+/// The oldest kernel that can be heard: its first two numbers.
+pub const OLDEST: (u32, u32) = (6, 3);
+
+/// The first two numbers of a release such as `6.8.0-31-generic`.
+pub fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// The level of lockdown (kernel_lockdown(7)): `none`, `integrity` or `confidentiality`; `None` where it is not told.
+pub fn lockdown() -> Option<String> {
+    let text = std::fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}
+
 /// How long an idle reader waits at most before it looks again. Nothing wakes it but a ring that fills.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// How long a busy reader lets records gather: every look takes a core from the programs that are listened to.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::{OLDEST, version};
+
+    #[test]
+    fn reads_kernel_versions() {
+        assert_eq!(version("6.8.0-31-generic"), Some((6, 8)));
+        assert_eq!(version("6.18.44"), Some((6, 18)));
+        assert!(version("5.15.0").is_some_and(|version| version < OLDEST));
+        assert_eq!(version("odd"), None);
+    }
+}

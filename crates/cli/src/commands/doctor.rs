@@ -6,7 +6,10 @@ use crate::{
     summary,
     units::{bytes, clean, plural},
 };
-use overhear_capture::process::{Heard, Survey, survey};
+use overhear_capture::{
+    live::{self, OLDEST},
+    process::{Heard, Survey, survey},
+};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
@@ -26,8 +29,6 @@ const CAPABILITIES: [(u32, &str, &str); 4] = [
 ];
 /// Has the powers of the first two.
 const CAP_SYS_ADMIN: u32 = 21;
-/// The oldest kernel with the tracepoints.
-const OLDEST: (u32, u32) = (6, 3);
 
 /// One thing that must be right, or should be known.
 struct Check {
@@ -72,7 +73,7 @@ fn checks() -> Vec<Check> {
 fn kernel() -> Check {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy().into_owned();
-    let good = version(&release).is_some_and(|version| version >= OLDEST);
+    let good = live::version(&release).is_some_and(|version| version >= OLDEST);
     let text = if good {
         format!("kernel {release}")
     } else {
@@ -82,12 +83,6 @@ fn kernel() -> Check {
         )
     };
     Check { key: "kernel", state: if good { State::Good } else { State::Bad }, text }
-}
-
-/// The first two numbers of `6.8.0-31-generic`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn btf() -> Check {
@@ -141,18 +136,20 @@ fn capabilities(effective: u64) -> Vec<Check> {
         .collect()
 }
 
-/// The probes read users' memory and typed kernel structures only, which both levels allow.
+/// The probes read users' memory and typed kernel structures only, which both levels allow; but their loader does not
+/// get them past the stricter one.
 fn lockdown() -> Check {
-    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok();
-    let mode = text.as_deref().and_then(|text| text.split_once('[')?.1.split_once(']')).map(|(mode, _)| mode);
-    let (state, text) = match mode {
+    let mode = live::lockdown();
+    let (state, text) = match mode.as_deref() {
         Some("none") => (State::Good, "the kernel is not locked down".to_owned()),
+        Some("confidentiality") => (
+            State::Bad,
+            "the kernel is locked down (confidentiality), and refuses the probes: boot it with lockdown=integrity".to_owned(),
+        ),
         Some(mode) => (State::Note, format!("the kernel is locked down ({mode}): the probes keep within that")),
         None => (
             State::Note,
-            "whether the kernel is locked down is not told: /sys/kernel/security/lockdown cannot be read; the probes \
-             work under either level"
-                .to_owned(),
+            "whether the kernel is locked down is not told: /sys/kernel/security/lockdown cannot be read".to_owned(),
         ),
     };
     Check { key: "lockdown", state, text }
@@ -287,14 +284,7 @@ fn process_json(heard: &Heard) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, capabilities, version};
-
-    #[test]
-    fn reads_kernel_versions() {
-        assert_eq!(version("6.8.0-31-generic"), Some((6, 8)));
-        assert_eq!(version("6.18.44"), Some((6, 18)));
-        assert_eq!(version("odd"), None);
-    }
+    use super::{State, capabilities};
 
     #[test]
     fn says_which_capability_is_missing() {

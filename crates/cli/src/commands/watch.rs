@@ -46,7 +46,12 @@ pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fau
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn refused(error: Error) -> Fault {
     let instead = match &error {
-        Error::NotPermitted { .. } | Error::NoBtf | Error::NoTracepoint { .. } | Error::Unsupported => {
+        Error::NotPermitted { .. }
+        | Error::NoBtf
+        | Error::TooOld { .. }
+        | Error::NoTracepoint { .. }
+        | Error::LockedDown
+        | Error::Unsupported => {
             "\noverhear: `overhear demo` shows what it does without any rights; `overhear doctor` says what is missing"
         }
         Error::Refused { .. } | Error::TooManyPorts(_) | Error::Io(_) => "",

@@ -1,0 +1,102 @@
+//! A virtual machine that boots from memory.
+
+use super::session::Session;
+use crate::shell::{Error, Result, at, command, find, run as execute};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What runs there as process 1.
+const SCRIPT: &str = include_str!("init.sh");
+/// Seconds until a machine that does not end is given up.
+const PATIENCE: &str = "300";
+
+/// What a machine is made of.
+pub(super) struct Machine<'a> {
+    /// The kernel's image.
+    pub(super) kernel: &'a Path,
+    /// What is added to its command line.
+    pub(super) options: &'a str,
+    /// The `overhear` to try.
+    pub(super) binary: &'a Path,
+}
+
+impl Machine<'_> {
+    /// Boots it, and listens to it until it powers off.
+    pub(super) fn boot(&self) -> Result<Session> {
+        let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
+        let memory = self.memory(folder.path())?;
+        let line = format!("console=ttyS0 quiet loglevel=0 panic=-1 {}", self.options);
+        // Emulated: it boots in seconds, the same everywhere; not every KVM inside a virtual machine gets that far.
+        let qemu =
+            ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-no-reboot"];
+        let quiet = ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none"];
+        let mut machine = command("timeout", &[PATIENCE]);
+        machine.args(qemu).args(quiet).arg("-kernel").arg(self.kernel).arg("-initrd").arg(memory);
+        let ran = machine.args(["-append", &line]).output();
+        let ran = ran.map_err(|source| Error::Start { command: "qemu-system-x86_64".to_owned(), source })?;
+        if ran.stdout.is_empty() {
+            let complaint = String::from_utf8_lossy(&ran.stderr).into_owned();
+            return Err(Error::Refused(format!("the machine says nothing: {complaint}")));
+        }
+        Ok(Session::new(&ran.stdout))
+    }
+
+    /// The file system it boots with, as an archive.
+    fn memory(&self, folder: &Path) -> Result<PathBuf> {
+        let tree = folder.join("tree");
+        for name in ["bin", "dev", "proc", "run", "sys", "tmp", "www"] {
+            let place = tree.join(name);
+            fs::create_dir_all(&place).map_err(at(&place))?;
+        }
+        let busybox = find("busybox").ok_or_else(|| Error::Refused("busybox is missing".to_owned()))?;
+        install(&busybox, &tree)?;
+        let stripped = folder.join("overhear");
+        execute(command("strip", &["-o"]).arg(&stripped).arg(self.binary))?;
+        install(&stripped, &tree)?;
+        let init = tree.join("init");
+        fs::write(&init, SCRIPT).map_err(at(&init))?;
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(at(&init))?;
+        let archive = folder.join("memory");
+        let pack = "find . | busybox cpio -o -H newc 2>/dev/null > \"$1\"";
+        execute(Command::new("sh").args(["-c", pack, "sh"]).arg(&archive).current_dir(&tree))?;
+        Ok(archive)
+    }
+}
+
+/// Copies a program to `/bin`, and the libraries it needs to where it looks for them.
+fn install(program: &Path, tree: &Path) -> Result<()> {
+    let place = tree.join("bin").join(program.file_name().unwrap_or_default());
+    fs::copy(program, &place).map_err(at(&place))?;
+    let listed = Command::new("ldd").arg(program).output();
+    let listed = listed.map_err(|source| Error::Start { command: "ldd".to_owned(), source })?;
+    for library in libraries(&String::from_utf8_lossy(&listed.stdout)) {
+        let place = tree.join(library.trim_start_matches('/'));
+        let folder = place.parent().unwrap_or(tree);
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        fs::copy(library, &place).map_err(at(&place))?;
+    }
+    Ok(())
+}
+
+/// The paths `ldd` lists; none for a static program.
+fn libraries(listed: &str) -> Vec<&str> {
+    let path = |line: &'_ str| line.split(' ').find(|word| word.starts_with('/')).is_some();
+    let lines = listed.lines().map(str::trim).filter(|line| path(line));
+    lines.filter_map(|line| line.split(' ').find(|word| word.starts_with('/'))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::libraries;
+
+    #[test]
+    fn reads_what_ldd_lists() {
+        let listed = "\tlinux-vdso.so.1 (0x1)\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld.so.2 (0x3)\n";
+        assert_eq!(libraries(listed), ["/lib/libc.so.6", "/lib64/ld.so.2"]);
+        assert!(libraries("\tnot a dynamic executable\n").is_empty());
+    }
+}

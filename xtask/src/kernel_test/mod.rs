@@ -1,0 +1,137 @@
+//! Other kernels, in virtual machines: Debian's, with nothing in them but `overhear`, busybox and a script.
+//!
+//! Each machine boots from memory, says on its serial line what `overhear` said and how it ended, and powers off.
+
+mod machine;
+mod packages;
+mod session;
+
+use crate::{
+    setup,
+    shell::{Error, Result, cargo, root, run as execute},
+};
+use machine::Machine;
+use serde_json::Value;
+use session::{Said, Session};
+use std::path::PathBuf;
+
+/// What the machines are made of: what shows that it is there, and the package that brings it.
+const TOOLS: [(&str, &str); 4] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("busybox", "busybox-static"),
+    ("dpkg-deb", "dpkg"),
+    ("strip", "binutils"),
+];
+
+/// A kernel, how it is booted, and what has to come of it.
+struct Case {
+    name: &'static str,
+    /// Of Debian's kernel packages, the newest whose version begins so.
+    kernel: &'static str,
+    /// What is added to the kernel's command line.
+    options: &'static str,
+    check: fn(&Session) -> Checked,
+}
+
+type Checked = std::result::Result<(), String>;
+
+const CASES: [Case; 3] = [
+    Case { name: "6.1", kernel: "6.1.", options: "", check: too_old },
+    Case { name: "6.12", kernel: "6.12.", options: "", check: hears },
+    Case {
+        name: "6.12-confidentiality",
+        kernel: "6.12.",
+        options: "lockdown=confidentiality",
+        check: locked_down,
+    },
+];
+
+/// Boots the machines of these names; all when none is named.
+pub(crate) fn run(names: &[&str]) -> Result<()> {
+    let unknown = names.iter().find(|name| CASES.iter().all(|case| case.name != **name));
+    if let Some(unknown) = unknown {
+        let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        return Err(Error::Refused(format!("no machine {unknown}: there are {}", known.join(", "))));
+    }
+    setup::ensure(&TOOLS)?;
+    let binary = overhear()?;
+    let mut failed = Vec::new();
+    for case in CASES.iter().filter(|case| names.is_empty() || names.contains(&case.name)) {
+        let kernel = packages::kernel(case.kernel)?;
+        let session = Machine { kernel: &kernel, options: case.options, binary: &binary }.boot()?;
+        match (case.check)(&session) {
+            Ok(()) => println!("kernel-test: {}: {}: as it should be", case.name, session.release()),
+            Err(error) => {
+                println!("kernel-test: {}: {error}\n{}", case.name, session.text());
+                failed.push(case.name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Refused(format!("not as it should be: {}", failed.join(", "))))
+    }
+}
+
+/// The binary of this workspace, built when it is not up to date.
+fn overhear() -> Result<PathBuf> {
+    execute(&mut cargo(&["build", "--quiet", "--package", "overhear"]))?;
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    Ok(metadata.target_directory.join("debug/overhear").into())
+}
+
+/// The oldest kernels: it says which is needed, and that it cannot run.
+fn too_old(session: &Session) -> Checked {
+    let doctor = session.said("doctor")?;
+    doctor.ends_with(1)?;
+    doctor.contains(&format!("kernel {} is too old: 6.3 or newer is needed", session.release()))?;
+    doctor.contains("tracepoint sock_send_length is missing")?;
+    let watch = session.said("watch")?;
+    watch.ends_with(2)?;
+    watch.contains(&format!("kernel {} is too old: 6.3 or newer is needed", session.release()))?;
+    one_message(&watch)
+}
+
+/// The strictest lockdown is told by its name.
+fn locked_down(session: &Session) -> Checked {
+    let doctor = session.said("doctor")?;
+    doctor.ends_with(1)?;
+    doctor.contains("the kernel is locked down (confidentiality), and refuses the probes")?;
+    let watch = session.said("watch")?;
+    watch.ends_with(2)?;
+    watch.contains("the kernel is locked down (confidentiality), and refuses the probes")?;
+    one_message(&watch)
+}
+
+/// The message, and the line that says where there is more.
+fn one_message(said: &Said<'_>) -> Checked {
+    match said.text.lines().filter(|line| !line.trim().is_empty()).count() {
+        1..=2 => Ok(()),
+        lines => Err(format!("one clear message, not {lines} lines")),
+    }
+}
+
+/// Two calls, of which one goes wrong.
+fn hears(session: &Session) -> Checked {
+    session.said("doctor")?.ends_with(0)?;
+    let watch = session.said("watch")?;
+    watch.ends_with(0)?;
+    watch.contains("overhear: listening on port 8080")?;
+    let lines = watch.text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let (exchanges, last): (Vec<_>, Vec<_>) = lines.partition(|line| line.get("statistics").is_none());
+    let told: Vec<_> = exchanges
+        .iter()
+        .map(|exchange| (exchange["url.path"].as_str(), exchange["http.response.status_code"].as_u64()))
+        .collect();
+    if told != [(Some("/hello"), Some(200)), (Some("/absent"), Some(404))] {
+        return Err(format!("the two calls are not what was heard: {told:?}"));
+    }
+    if exchanges.iter().any(|exchange| exchange["process.pid"].as_u64().is_none()) {
+        return Err("whose the calls are is not known".to_owned());
+    }
+    match last.as_slice() {
+        [statistics] if statistics["statistics"]["captured"]["exchanges"] == 2 => Ok(()),
+        other => Err(format!("the statistics are not those of two exchanges: {other:?}")),
+    }
+}
