@@ -121,16 +121,15 @@ fn without_root_watch_says_what_to_do() {
 }
 
 /// Runs in a mount namespace of its own, in which this was done before.
-fn after(prepare: &str, arguments: &[&str]) -> Said {
+fn after(prepare: &str, arguments: &[&str]) -> Result<Said> {
     let script = format!("{prepare} && exec \"$@\"");
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", &script, "sh"])
-        .arg(overhear_tests::program::overhear().unwrap())
+        .arg(overhear_tests::program::overhear()?)
         .args(arguments)
-        .output()
-        .unwrap();
+        .output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() }
+    Ok(Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() })
 }
 
 /// A `watch` that would end by itself if it could begin.
@@ -139,11 +138,11 @@ const WATCH: [&str; 6] = ["watch", "--json", "--for", "1s", "--port", "9"];
 #[test]
 fn without_the_kernels_types_it_says_what_is_missing() {
     let hide = "mount -t tmpfs none /sys/kernel/btf";
-    let said = after(hide, &WATCH);
+    let said = after(hide, &WATCH).unwrap();
     is_clear(&said);
     assert!(said.err.contains("/sys/kernel/btf/vmlinux is missing"), "{}", said.err);
     assert!(said.err.contains("CONFIG_DEBUG_INFO_BTF"), "{}", said.err);
-    let doctor = after(hide, &["doctor"]);
+    let doctor = after(hide, &["doctor"]).unwrap();
     assert_eq!(doctor.code, Some(1), "{}", doctor.err);
     assert!(doctor.out.contains("/sys/kernel/btf/vmlinux is missing"), "{}", doctor.out);
 }
@@ -159,10 +158,10 @@ fn without_a_tracepoint_it_says_which_is_missing() {
     without[at] = b'x';
     let file = write(folder.path(), "types", &without).unwrap();
     let replace = format!("mount --bind '{file}' /sys/kernel/btf/vmlinux");
-    let said = after(&replace, &WATCH);
+    let said = after(&replace, &WATCH).unwrap();
     is_clear(&said);
     assert!(said.err.contains("tracepoint sock_recv_length is missing in kernel"), "{}", said.err);
-    let doctor = after(&replace, &["doctor"]);
+    let doctor = after(&replace, &["doctor"]).unwrap();
     assert_eq!(doctor.code, Some(1), "{}", doctor.err);
     assert!(doctor.out.contains("tracepoint sock_recv_length is missing"), "{}", doctor.out);
     assert!(!doctor.out.contains("sock_send_length is missing"), "{}", doctor.out);

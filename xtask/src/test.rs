@@ -18,6 +18,9 @@ pub(crate) enum Scope {
 /// How long the soak test runs in [`Scope::All`].
 const SOAK_SECONDS: &str = "300";
 
+/// How many connections the pipeline's tests of them play in [`Scope::All`].
+const MANY_CONNECTIONS: &str = "1000000";
+
 pub(crate) fn run(scope: Scope) -> Result<()> {
     setup::run()?;
     // The whole-program tests run this binary; building it first keeps them from waiting for one another.
@@ -28,9 +31,11 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             execute(&mut cargo(&["build", "--release", "--package", "overhear"]))?;
             let mut soak = cargo(&["test", "--package", "overhear-tests", "--test", "live", "soak"]);
             soak.env("OVERHEAR_SOAK_SECONDS", SOAK_SECONDS);
+            let mut many = cargo(&["test", "--package", "overhear-pipeline", "--lib", "connections"]);
+            many.env("OVERHEAR_CONNECTIONS", MANY_CONNECTIONS);
             let figures = cargo(&["run", "--release", "--quiet", "--package", "overhear-benches"]);
             let kernels = cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"]);
-            recorded(&mut [cargo(&["test", "--workspace"]), soak, kernels, figures])
+            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, kernels, figures])
         }
     }
 }

@@ -31,14 +31,7 @@ impl Kernel {
         let live = Live::attach(options)?;
         let mut assembler = Assembler::new(socket::Limits::default(), live.clock_epoch());
         assembler.existing(live.existing());
-        let hearing = Hearing {
-            assembler,
-            table: Table::new(limits),
-            people: People::default(),
-            failed_connects: 0,
-            evicted: 0,
-        };
-        Ok(Self { live, hearing, exchanges: 0 })
+        Ok(Self { live, hearing: Hearing::new(assembler, limits), exchanges: 0 })
     }
 
     /// Hears this process and its future children, too.
@@ -101,6 +94,16 @@ impl Kernel {
 }
 
 impl Hearing {
+    fn new(assembler: Assembler, limits: Limits) -> Self {
+        Self {
+            assembler,
+            table: Table::new(limits),
+            people: People::default(),
+            failed_connects: 0,
+            evicted: 0,
+        }
+    }
+
     fn record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(Exchange)) {
         self.people.note(&record);
         let (table, failed) = (&mut self.table, &mut self.failed_connects);
@@ -150,3 +153,6 @@ fn reason(loss: Loss) -> LossReason {
         Loss::Undecided => LossReason::Undecided,
     }
 }
+
+#[cfg(test)]
+mod tests;

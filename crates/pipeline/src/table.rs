@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Table {
     limits: Limits,
-    connections: FxHashMap<ConnectionId, Followed>,
+    /// Boxed: a busy machine has many.
+    connections: FxHashMap<ConnectionId, Box<Followed>>,
     observations: Vec<Observation>,
     found: Vec<(ConnectionId, Observation)>,
     judged: Vec<(ConnectionId, Verdict)>,
@@ -18,10 +19,9 @@ pub struct Table {
     opened: u64,
 }
 
-enum Followed {
-    /// Boxed: most connections of a busy machine are idle or ignored.
-    Speaking(Box<Connection>, Verdict),
-    Ignored,
+struct Followed {
+    connection: Connection,
+    verdict: Verdict,
 }
 
 impl Table {
@@ -50,24 +50,30 @@ impl Table {
         &self.unreadable
     }
 
+    /// Connections followed now: those that are open and may say something we read.
+    pub fn followed(&self) -> usize {
+        self.connections.len()
+    }
+
     /// Connections seen.
     pub fn opened(&self) -> u64 {
         self.opened
     }
 
     fn with(&mut self, id: ConnectionId, act: impl FnOnce(&mut Connection, &mut Vec<Observation>)) {
-        let Some(Followed::Speaking(connection, before)) = self.connections.get_mut(&id) else { return };
-        act(connection, &mut self.observations);
+        let Some(followed) = self.connections.get_mut(&id) else { return };
+        act(&mut followed.connection, &mut self.observations);
         self.found.extend(self.observations.drain(..).map(|observation| (id, observation)));
-        let now = connection.verdict();
-        if now == *before {
+        let now = followed.connection.verdict();
+        if now == followed.verdict {
             return;
         }
-        *before = now;
+        followed.verdict = now;
         self.judged.push((id, now));
         if let Verdict::NotAnApi(name) = now {
             *self.unreadable.entry(name).or_default() += 1;
-            self.connections.insert(id, Followed::Ignored);
+            // What else is said of it says nothing; its close may never be told.
+            self.connections.remove(&id);
         }
     }
 }
@@ -77,9 +83,10 @@ impl EventSink for Table {
         match event {
             Event::Open { connection, opener_known, .. } => {
                 let hint = Hint { opener_known, ..Hint::default() };
-                let observer = Box::new(Connection::new(self.limits, hint));
+                let observer = Connection::new(self.limits, hint);
                 self.opened += 1;
-                self.connections.insert(connection, Followed::Speaking(observer, Verdict::Undecided));
+                let followed = Followed { connection: observer, verdict: Verdict::Undecided };
+                self.connections.insert(connection, Box::new(followed));
             }
             Event::Data { connection, from, time, bytes } => {
                 self.with(connection, |observer, out| observer.data(from, time, bytes, out));
