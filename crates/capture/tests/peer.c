@@ -12,11 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/nbd.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -360,6 +363,83 @@ static void messages_cut(void)
 	}
 }
 
+/* --- a network block device: the kernel talks over our socket, in whichever thread uses the device ------------- */
+
+static int device = -1;
+
+static void move(int fd, void *bytes, size_t n, ssize_t (*way)(int, void *, size_t))
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t moved = way(fd, (char *)bytes + at, n - at);
+		if (moved <= 0)
+			exit(0);
+		at += moved;
+	}
+}
+
+/* Answers the device's requests until it leaves. */
+static void block_server(void)
+{
+	static char block[1 << 20];
+	struct nbd_request request;
+	do {
+		move(there, &request, sizeof(request), read);
+		struct nbd_reply reply = { .magic = htonl(NBD_REPLY_MAGIC) };
+		size_t n = ntohl(request.len);
+		memcpy(reply.handle, request.handle, sizeof(reply.handle));
+		if (request.type == htonl(NBD_CMD_WRITE))
+			move(there, block, n, read);
+		move(there, &reply, sizeof(reply), (ssize_t (*)(int, void *, size_t))write);
+		if (request.type == htonl(NBD_CMD_READ))
+			move(there, block, n, (ssize_t (*)(int, void *, size_t))write);
+	} while (request.type != htonl(NBD_CMD_DISC));
+	exit(0);
+}
+
+static void *block_run(void *unused)
+{
+	ioctl(device, NBD_DO_IT);
+	return unused;
+}
+
+/* Before the probes are told of us, so that they do not follow the server. */
+static void block_open(void)
+{
+	pthread_t thread;
+	device = open("/dev/nbd0", O_RDWR);
+	if (device < 0)
+		return;
+	connect_pair("inet");
+	if (!fork()) {
+		close(here);
+		block_server();
+	}
+	close(there);
+	CHECK(!ioctl(device, NBD_SET_BLKSIZE, 4096UL) && !ioctl(device, NBD_SET_SIZE_BLOCKS, 16UL));
+	CHECK(!ioctl(device, NBD_SET_SOCK, (unsigned long)here));
+	CHECK(!pthread_create(&thread, NULL, block_run, NULL));
+	usleep(500000);
+}
+
+/* Eight reads or writes of n bytes; the flags say how soon the device is asked. */
+static void block(int flags, ssize_t n, bool writes)
+{
+	void *bytes;
+	if (device < 0) {
+		printf("unavailable network block devices\n");
+		exit(0);
+	}
+	int file = open("/dev/nbd0", O_RDWR | flags);
+	CHECK(file >= 0 && !posix_memalign(&bytes, 4096, 4096));
+	memset(bytes, SECRET, 4096);
+	for (int i = 0; i < 8; i++) {
+		CHECK(lseek(file, i * 4096, SEEK_SET) >= 0);
+		CHECK((writes ? write(file, bytes, n) : read(file, bytes, n)) == n);
+	}
+	close(file);
+	CHECK(!ioctl(device, NBD_DISCONNECT));
+}
+
 static void large(void)
 {
 	size_t n = 300000;
@@ -377,9 +457,12 @@ static void large(void)
 int main(int argc, char **argv)
 {
 	char line[16];
-	CHECK(argc == 3 && fgets(line, sizeof(line), stdin));
-	connect_pair(argv[2]);
+	CHECK(argc == 3);
 	const char *scene = argv[1];
+	bool of_device = !strncmp(scene, "block-", 6);
+	if (of_device) block_open();
+	CHECK(fgets(line, sizeof(line), stdin));
+	if (!of_device) connect_pair(argv[2]);
 	if (!strcmp(scene, "forms")) forms(5000);
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();
@@ -391,6 +474,9 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "large")) large();
 	else if (!strcmp(scene, "messages-cut")) messages_cut();
 	else if (!strcmp(scene, "messages-empty")) messages_empty();
+	else if (!strcmp(scene, "block-read")) block(O_DIRECT, 4096, false);
+	else if (!strcmp(scene, "block-write")) block(O_DIRECT, 4096, true);
+	else if (!strcmp(scene, "block-write-byte")) block(O_SYNC, 1, true);
 	else return 2;
 	printf("sent %zu received %zu\n", sent, received);
 	return 0;

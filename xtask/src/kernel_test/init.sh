@@ -17,6 +17,16 @@ say() {
 say release uname -r
 echo ">>> release $?"
 
+if [ -x /bin/live ]; then
+    for module in /modules/*; do
+        insmod "$module"
+    done
+    # Two of the tests need Python or ip-netns; the rest needs nothing but the peer.
+    export OVERHEAR_PEER=/bin/peer
+    say probes live --test-threads 1 --skip network_namespace --skip silenced_socket
+    echo ">>> probes $?"
+fi
+
 say doctor overhear doctor
 echo ">>> doctor $?"
 

@@ -1,34 +1,75 @@
 //! A virtual machine that boots from memory.
 
 use super::session::Session;
-use crate::shell::{Error, Result, at, command, find, run as execute};
+use crate::shell::{Error, Result, at, cargo, command, find, output, run as execute};
+use serde_json::Value;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
+use tempfile::TempDir;
 
 /// What runs there as process 1.
 const SCRIPT: &str = include_str!("init.sh");
 /// Seconds until a machine that does not end is given up.
 const PATIENCE: &str = "300";
 
-/// What a machine is made of.
+/// What is tried in the machines.
+pub(super) struct Programs {
+    folder: TempDir,
+}
+
+impl Programs {
+    /// Builds `overhear`, the tests of the probes (`live`), and the program they listen to (`peer`).
+    pub(super) fn build() -> Result<Self> {
+        let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
+        let programs = Self { folder };
+        programs.keep(&built(&["build", "--package", "overhear"])?, "overhear")?;
+        let tests = ["test", "--no-run", "--package", "overhear-capture", "--test", "live"];
+        programs.keep(&built(&tests)?, "live")?;
+        let mut compiler =
+            command("cc", &["-O1", "-static", "-pthread", "crates/capture/tests/peer.c", "-o"]);
+        execute(compiler.arg(programs.path("peer")))?;
+        Ok(programs)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Without what only a debugger reads: all of it is loaded into memory.
+    fn keep(&self, binary: &Path, name: &str) -> Result<()> {
+        execute(command("strip", &["-o"]).arg(self.path(name)).arg(binary))
+    }
+}
+
+/// The executable that cargo makes.
+fn built(arguments: &[&str]) -> Result<PathBuf> {
+    let messages = output(cargo(arguments).args(["--quiet", "--message-format", "json"]))?;
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    });
+    executable.ok_or_else(|| Error::Refused(format!("cargo {} made no program", arguments.join(" "))))
+}
+
+/// How a machine is booted.
 pub(super) struct Machine<'a> {
-    /// The kernel's image.
+    /// The kernel's image; its modules are in the same folders as in the package.
     pub(super) kernel: &'a Path,
     /// What is added to its command line.
     pub(super) options: &'a str,
-    /// The `overhear` to try.
-    pub(super) binary: &'a Path,
+    /// The tests of the probes run there too.
+    pub(super) probes: bool,
 }
 
 impl Machine<'_> {
     /// Boots it, and listens to it until it powers off.
-    pub(super) fn boot(&self) -> Result<Session> {
+    pub(super) fn boot(&self, programs: &Programs) -> Result<Session> {
         let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
-        let memory = self.memory(folder.path())?;
+        let memory = self.memory(programs, folder.path())?;
         let line = format!("console=ttyS0 quiet loglevel=0 panic=-1 {}", self.options);
         // Emulated: it boots in seconds, the same everywhere; not every KVM inside a virtual machine gets that far.
         let qemu =
@@ -46,17 +87,20 @@ impl Machine<'_> {
     }
 
     /// The file system it boots with, as an archive.
-    fn memory(&self, folder: &Path) -> Result<PathBuf> {
+    fn memory(&self, programs: &Programs, folder: &Path) -> Result<PathBuf> {
         let tree = folder.join("tree");
-        for name in ["bin", "dev", "proc", "run", "sys", "tmp", "www"] {
+        for name in ["bin", "dev", "modules", "proc", "run", "sys", "tmp", "www"] {
             let place = tree.join(name);
             fs::create_dir_all(&place).map_err(at(&place))?;
         }
         let busybox = find("busybox").ok_or_else(|| Error::Refused("busybox is missing".to_owned()))?;
         install(&busybox, &tree)?;
-        let stripped = folder.join("overhear");
-        execute(command("strip", &["-o"]).arg(&stripped).arg(self.binary))?;
-        install(&stripped, &tree)?;
+        install(&programs.path("overhear"), &tree)?;
+        if self.probes {
+            install(&programs.path("live"), &tree)?;
+            install(&programs.path("peer"), &tree)?;
+            self.module("drivers/block/nbd.ko", &tree)?;
+        }
         let init = tree.join("init");
         fs::write(&init, SCRIPT).map_err(at(&init))?;
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(at(&init))?;
@@ -64,6 +108,15 @@ impl Machine<'_> {
         let pack = "find . | busybox cpio -o -H newc 2>/dev/null > \"$1\"";
         execute(Command::new("sh").args(["-c", pack, "sh"]).arg(&archive).current_dir(&tree))?;
         Ok(archive)
+    }
+
+    /// Unpacks a module of the kernel, to be loaded when it has booted.
+    fn module(&self, path: &str, tree: &Path) -> Result<()> {
+        let package = self.kernel.ancestors().nth(2).unwrap_or(self.kernel);
+        let name = Path::new(path).file_name().unwrap_or_default();
+        let unpack = "xz --decompress --stdout \"$1\"/lib/modules/*/kernel/\"$2\".xz > \"$3\"";
+        let mut shell = command("sh", &["-c", unpack, "sh"]);
+        execute(shell.arg(package).arg(path).arg(tree.join("modules").join(name)))
     }
 }
 
@@ -84,9 +137,7 @@ fn install(program: &Path, tree: &Path) -> Result<()> {
 
 /// The paths `ldd` lists; none for a static program.
 fn libraries(listed: &str) -> Vec<&str> {
-    let path = |line: &'_ str| line.split(' ').find(|word| word.starts_with('/')).is_some();
-    let lines = listed.lines().map(str::trim).filter(|line| path(line));
-    lines.filter_map(|line| line.split(' ').find(|word| word.starts_with('/'))).collect()
+    listed.lines().filter_map(|line| line.trim().split(' ').find(|word| word.starts_with('/'))).collect()
 }
 
 #[cfg(test)]

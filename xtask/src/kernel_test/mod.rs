@@ -8,19 +8,19 @@ mod session;
 
 use crate::{
     setup,
-    shell::{Error, Result, cargo, root, run as execute},
+    shell::{Error, Result},
 };
-use machine::Machine;
+use machine::{Machine, Programs};
 use serde_json::Value;
 use session::{Said, Session};
-use std::path::PathBuf;
 
 /// What the machines are made of: what shows that it is there, and the package that brings it.
-const TOOLS: [(&str, &str); 4] = [
+const TOOLS: [(&str, &str); 5] = [
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("busybox", "busybox-static"),
     ("dpkg-deb", "dpkg"),
     ("strip", "binutils"),
+    ("xz", "xz-utils"),
 ];
 
 /// A kernel, how it is booted, and what has to come of it.
@@ -30,18 +30,21 @@ struct Case {
     kernel: &'static str,
     /// What is added to the kernel's command line.
     options: &'static str,
+    /// The tests of the probes run there too.
+    probes: bool,
     check: fn(&Session) -> Checked,
 }
 
 type Checked = std::result::Result<(), String>;
 
 const CASES: [Case; 3] = [
-    Case { name: "6.1", kernel: "6.1.", options: "", check: too_old },
-    Case { name: "6.12", kernel: "6.12.", options: "", check: hears },
+    Case { name: "6.1", kernel: "6.1.", options: "", probes: false, check: too_old },
+    Case { name: "6.12", kernel: "6.12.", options: "", probes: true, check: hears },
     Case {
         name: "6.12-confidentiality",
         kernel: "6.12.",
         options: "lockdown=confidentiality",
+        probes: false,
         check: locked_down,
     },
 ];
@@ -54,11 +57,12 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
         return Err(Error::Refused(format!("no machine {unknown}: there are {}", known.join(", "))));
     }
     setup::ensure(&TOOLS)?;
-    let binary = overhear()?;
+    let programs = Programs::build()?;
     let mut failed = Vec::new();
     for case in CASES.iter().filter(|case| names.is_empty() || names.contains(&case.name)) {
         let kernel = packages::kernel(case.kernel)?;
-        let session = Machine { kernel: &kernel, options: case.options, binary: &binary }.boot()?;
+        let machine = Machine { kernel: &kernel, options: case.options, probes: case.probes };
+        let session = machine.boot(&programs)?;
         match (case.check)(&session) {
             Ok(()) => println!("kernel-test: {}: {}: as it should be", case.name, session.release()),
             Err(error) => {
@@ -74,11 +78,14 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
     }
 }
 
-/// The binary of this workspace, built when it is not up to date.
-fn overhear() -> Result<PathBuf> {
-    execute(&mut cargo(&["build", "--quiet", "--package", "overhear"]))?;
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(root()).no_deps().exec()?;
-    Ok(metadata.target_directory.join("debug/overhear").into())
+/// Every test of the probes passes, and none for want of something.
+fn probes_do(session: &Session) -> Checked {
+    let probes = session.said("probes")?;
+    probes.ends_with(0)?;
+    match probes.text.lines().find(|line| line.contains("unavailable")) {
+        None => Ok(()),
+        Some(line) => Err(format!("not everything is there to be tested: {line}")),
+    }
 }
 
 /// The oldest kernels: it says which is needed, and that it cannot run.
@@ -114,6 +121,7 @@ fn one_message(said: &Said<'_>) -> Checked {
 
 /// Two calls, of which one goes wrong.
 fn hears(session: &Session) -> Checked {
+    probes_do(session)?;
     session.said("doctor")?.ends_with(0)?;
     let watch = session.said("watch")?;
     watch.ends_with(0)?;

@@ -114,6 +114,7 @@ struct sock {
 	__u16 sk_type;
 	__u16 sk_protocol;
 	int sk_err;
+	bool sk_use_task_frag; /* false where the kernel itself is the user, since 6.2 */
 	struct socket *sk_socket;
 } CORE;
 
