@@ -122,6 +122,9 @@ pub(crate) struct Show {
     pub(crate) endpoint: Vec<String>,
     #[command(flatten)]
     pub(crate) question: Question,
+    /// Say why the segments of its route are parameters or literals
+    #[arg(long, env = "OVERHEAR_WHY")]
+    pub(crate) why: bool,
     /// Write one JSON object
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,

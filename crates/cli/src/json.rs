@@ -94,6 +94,15 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         .iter()
         .map(|one| parameter(&one.name, one.place, share(one.seen, one.of), one.required, &one.schema));
     object["parameters"] = path.chain(others).collect();
+    object["why"] = detail
+        .why
+        .iter()
+        .map(|reason| {
+            let terms: Vec<_> =
+                reason.terms.iter().map(|(name, share)| json!({"term": name, "log_odds": share})).collect();
+            json!({"route": &*reason.route, "log_odds": reason.log_odds, "terms": terms})
+        })
+        .collect();
     object["request"] = shape.request.iter().map(payload).collect();
     object["responses"] = shape
         .responses

@@ -7,6 +7,7 @@
 mod bodies;
 mod bounded;
 mod callers;
+mod described;
 mod endpoint;
 mod file;
 mod hidden;
@@ -20,6 +21,7 @@ mod verb;
 
 pub use bodies::Bodies;
 pub use callers::{Callers, Calls};
+pub use described::Described;
 pub use endpoint::{Endpoint, EndpointId};
 pub use file::{LoadError, SaveError};
 pub use hidden::says_error;

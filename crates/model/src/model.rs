@@ -1,5 +1,5 @@
 use crate::{
-    Bodies, Endpoint, EndpointId, Hints, OTHER, Why,
+    Bodies, Described, Endpoint, EndpointId, Hints, OTHER,
     bounded::{Bounded, rank},
     endpoint::Outcome,
     hidden,
@@ -8,7 +8,7 @@ use crate::{
         segment::{Segment, Segments, segments},
     },
     service::{Call, Service, endpoints},
-    shape::{self, Effort, schema::Parameter},
+    shape::{self, Effort},
     tree::{BothBounds, Bounds, Part, Path, shape::Answer},
     verb::Verb,
 };
@@ -260,25 +260,37 @@ impl Model {
         all
     }
 
-    /// Why the segments of an endpoint's route are parameters or literals: those for which there was something to
-    /// weigh, with the route up to there.
-    pub fn why(&self, id: &EndpointId) -> Vec<(Arc<str>, Why)> {
-        let Some(service) = self.all_services().find(|s| s.name == id.service) else { return Vec::new() };
-        let routes = View::of(service.tree(id.direction), &self.hints).routes;
-        let route = routes.route_to(&id.route).into_iter();
-        route.filter_map(|node| Some((Arc::clone(&node.route), node.why.clone()?))).collect()
+    /// Every endpoint with how its route was decided; in the order of [`Self::endpoints`].
+    pub fn described(&self) -> Vec<Described<'_>> {
+        let mut all = Vec::new();
+        for service in self.all_services() {
+            for (direction, tree) in service.trees() {
+                let view = View::of(tree, &self.hints);
+                let found = endpoints(self.key, service, direction, &view);
+                all.extend(found.into_iter().map(|found| Described::new(found, &view)));
+            }
+        }
+        let order = |one: &Described<'_>| {
+            let id = &one.id;
+            (
+                Arc::clone(&id.service),
+                Arc::clone(&id.route),
+                Arc::clone(&id.method),
+                id.direction,
+                id.protocol,
+            )
+        };
+        all.sort_by_key(order);
+        all
     }
 
-    /// The parameters in an endpoint's path, in their order.
-    pub fn path_parameters(&self, id: &EndpointId) -> Vec<Parameter> {
-        let Some(service) = self.all_services().find(|s| s.name == id.service) else { return Vec::new() };
+    /// One endpoint with how its route was decided.
+    pub fn describe(&self, id: &EndpointId) -> Option<Described<'_>> {
+        let service = self.all_services().find(|s| s.name == id.service)?;
         let view = View::of(service.tree(id.direction), &self.hints);
-        let calls = view.places.iter().filter(|(at, place)| {
-            *place.method == *id.method && view.routes.node(*at).is_some_and(|node| node.route == id.route)
-        });
-        let calls = calls.map(|(_, place)| place.endpoint.requests).fold(0, u64::saturating_add);
-        let route = view.routes.route_to(&id.route).into_iter();
-        route.filter_map(|node| Some(node.parameter.as_ref()?.parameter(calls))).collect()
+        let found =
+            endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id)?;
+        Some(Described::new(found, &view))
     }
 
     /// Exchanges learned.

@@ -3,7 +3,7 @@
 use crate::{EndpointId, Selection};
 use overhear_exchange::{Direction, Timestamp};
 use overhear_model::{
-    Endpoint, Model, OTHER,
+    Described, Endpoint, Model, OTHER,
     shape::schema::{Operation, Schema},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -56,10 +56,8 @@ pub struct PathParameter {
 pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
     let mut found = BTreeMap::<(Direction, Arc<str>), Api>::new();
     let mut servers = BTreeMap::<(Direction, Arc<str>, String), u64>::new();
-    for (id, endpoint) in model.endpoints() {
-        if !selection.includes(&id) {
-            continue;
-        }
+    for described in model.described().into_iter().filter(|described| selection.includes(&described.id)) {
+        let Described { id, endpoint, .. } = &described;
         let key = (id.direction, Arc::clone(&id.service));
         let api = found.entry(key).or_insert_with(|| Api {
             name: Arc::clone(&id.service),
@@ -68,12 +66,12 @@ pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
             operations: Vec::new(),
             elsewhere: 0,
         });
-        if is_operation(&id, &endpoint) {
+        if is_operation(id, endpoint) {
             for (server, calls) in endpoint.servers.iter().filter(|(server, _)| *server != OTHER) {
                 *servers.entry((id.direction, Arc::clone(&id.service), server.to_owned())).or_default() +=
                     calls.requests;
             }
-            api.operations.push(operation(&id, &endpoint));
+            api.operations.push(operation(&described));
         } else {
             api.elsewhere += endpoint.requests;
         }
@@ -94,23 +92,26 @@ fn is_operation(id: &EndpointId, endpoint: &Endpoint) -> bool {
     &*id.route != OTHER && &*id.method != OTHER && !endpoint.statuses().all(|(status, _)| refused(status))
 }
 
-fn operation(id: &EndpointId, endpoint: &Endpoint) -> ApiOperation {
+fn operation(described: &Described<'_>) -> ApiOperation {
+    let Described { id, endpoint, .. } = described;
     let (first_seen, last_seen) = endpoint.seen.unwrap_or_default();
     ApiOperation {
-        id: id.clone(),
+        id: (**id).clone(),
         requests: endpoint.requests,
         first_seen,
         last_seen,
-        confidence: 1.0,
-        path: path(id),
+        confidence: described.confidence(),
+        path: path(described),
         shape: endpoint.shapes.operation(),
     }
 }
 
 /// The placeholders of an endpoint's route.
-pub(crate) fn path(id: &EndpointId) -> Vec<PathParameter> {
-    let names = placeholders(&id.route);
-    names.map(|name| PathParameter { name: name.to_owned(), schema: Schema::default() }).collect()
+pub(crate) fn path(described: &Described<'_>) -> Vec<PathParameter> {
+    let names = placeholders(&described.id.route);
+    let schemas = described.parameters.iter().map(|parameter| parameter.schema.clone());
+    let schemas = schemas.chain(std::iter::repeat_with(Schema::default));
+    names.zip(schemas).map(|(name, schema)| PathParameter { name: name.to_owned(), schema }).collect()
 }
 
 /// The names of the placeholders of a route, in its order.

@@ -2,11 +2,13 @@
 
 use crate::{
     CallerRow, EndpointDetail, EndpointFilter, EndpointId, EndpointRow, LatencyBucket, Percentiles,
+    RouteReason,
     api::{self, unnamed},
     near::nearest,
 };
 use overhear_exchange::Direction;
-use overhear_model::{Endpoint, Histogram, Model, route};
+use overhear_model::{Endpoint, Histogram, Model, Why, route};
+use std::sync::Arc;
 
 /// Which endpoints are asked for; the default is all.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +39,8 @@ pub fn endpoints(model: &Model, selection: &Selection) -> Vec<EndpointRow> {
 
 /// Everything about one endpoint.
 pub fn endpoint(model: &Model, id: &EndpointId) -> Option<EndpointDetail> {
-    let endpoint = model.endpoint(id)?;
+    let described = model.describe(id)?;
+    let endpoint = &described.endpoint;
     let mut errors: Vec<_> = endpoint.error_types().collect();
     errors.sort_by_key(|(error, count)| (std::cmp::Reverse(*count), *error));
     let buckets = endpoint.latency.buckets();
@@ -48,14 +51,21 @@ pub fn endpoint(model: &Model, id: &EndpointId) -> Option<EndpointDetail> {
         .collect();
     callers.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
     Some(EndpointDetail {
-        row: row(id, &endpoint),
+        row: row(id, endpoint),
         statuses: endpoint.statuses().collect(),
         errors,
         latency: buckets.map(|(from, to, count)| LatencyBucket { from, to, count }).collect(),
         callers,
-        path: api::path(id),
+        path: api::path(&described),
+        why: described.why.iter().map(|(route, why)| explained(route, why)).collect(),
         shape: endpoint.shapes.operation(),
     })
+}
+
+fn explained(route: &Arc<str>, why: &Why) -> RouteReason {
+    let mut terms: Vec<_> = why.terms.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect();
+    terms.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
+    RouteReason { route: Arc::clone(route), log_odds: why.log_odds, terms }
 }
 
 /// The endpoints a person means by `GET /users/{userId}`, `/users/42` or `shop GET /x`: several when it fits several.

@@ -21,5 +21,7 @@ pub use outline::{OutlineRow, outline};
 pub use overhear_exchange::Direction;
 /// Shapes of requests and responses, as they are told.
 pub use overhear_model::shape::schema as shape;
-pub use rows::{CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles};
+pub use rows::{
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles, RouteReason,
+};
 pub use source::LiveSource;

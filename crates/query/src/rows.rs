@@ -56,6 +56,19 @@ pub struct EndpointDetail {
     pub path: Vec<PathParameter>,
     /// Parameters, bodies, security.
     pub shape: Operation,
+    /// Why segments of the route are parameters or literals, where there was something to weigh.
+    pub why: Vec<RouteReason>,
+}
+
+/// Why a segment of a route is a parameter or a literal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteReason {
+    /// The route up to and with the segment.
+    pub route: Arc<str>,
+    /// Above zero for a parameter (natural logarithm of the odds).
+    pub log_odds: f64,
+    /// What spoke for a parameter (above zero) and against, most telling first.
+    pub terms: Vec<(String, f64)>,
 }
 
 /// One bucket of a latency histogram: `from < latency <= to`, seconds.

@@ -158,6 +158,7 @@ impl LiveSource for Moving {
             }],
             path: Vec::new(),
             shape: Default::default(),
+            why: Vec::new(),
             row,
         })
     }

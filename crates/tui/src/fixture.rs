@@ -115,6 +115,7 @@ fn detail(row: EndpointRow) -> EndpointDetail {
         callers,
         path: Vec::new(),
         shape: Default::default(),
+        why: Vec::new(),
         row,
     }
 }

@@ -39,6 +39,9 @@ pub(crate) fn run(arguments: &Show) -> Result<i32, Fault> {
     } else {
         let style = output::style();
         write(&mut out, &detail, style)?;
+        if arguments.why {
+            why(&mut out, &detail, style)?;
+        }
         if arguments.question.from.is_empty() {
             examples(&mut out, arguments, &id, style)?;
         }
@@ -106,6 +109,25 @@ fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Resu
     let callers =
         callers.map(|caller| counted(&clean(&caller.name), caller.requests, total, ToOwned::to_owned));
     table::write(out, &COUNTED, &callers.collect::<Vec<_>>())
+}
+
+/// The reasons behind the route: one line per piece of evidence, in log-odds.
+fn why(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Result<()> {
+    heading(out, "Why this route", style)?;
+    if detail.why.is_empty() {
+        return writeln!(out, "every segment is clear from what it looks like: there was nothing to weigh");
+    }
+    for reason in &detail.why {
+        let verdict = if reason.log_odds > 0.0 { "a parameter" } else { "a literal" };
+        let odds = format!("log-odds {:+.1}", reason.log_odds);
+        writeln!(out, "{}  {verdict}  {}", clean(&reason.route), style.dim(&odds))?;
+        let terms = reason
+            .terms
+            .iter()
+            .map(|(name, share)| vec![format!("{share:+.1}").into(), name.as_str().into()]);
+        table::write(out, &[Align::Right, Align::Left], &terms.collect::<Vec<_>>())?;
+    }
+    Ok(())
 }
 
 const COUNTED: [Align; 3] = [Align::Left, Align::Right, Align::Left];

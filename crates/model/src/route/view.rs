@@ -77,10 +77,9 @@ impl Routes {
         self.nodes.get(at)
     }
 
-    /// The nodes on the way to a route, its own last.
-    pub(crate) fn route_to(&self, route: &str) -> Vec<&RouteNode> {
+    /// The nodes on the way to one, its own last.
+    pub(crate) fn way_to(&self, mut at: usize) -> Vec<&RouteNode> {
         let mut way = Vec::new();
-        let mut at = self.nodes.iter().position(|node| &*node.route == route).unwrap_or(0);
         while let Some(node) = self.nodes.get(at).filter(|_| at > 0) {
             way.push(node);
             at = node.parent;
