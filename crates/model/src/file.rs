@@ -2,7 +2,7 @@
 
 mod paths;
 
-use crate::{Endpoint, Histogram, Hints, Model, callers::Calls, service::Service};
+use crate::{Endpoint, Hints, Histogram, Model, callers::Calls, service::Service};
 use overhear_exchange::{Direction, ErrorType, Timestamp};
 use paths::SavedTree;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,9 @@ pub enum LoadError {
     #[error("the model has format version {0}; this program reads version {VERSION}: use a newer overhear")]
     Newer(u32),
     /// It is of a version that this program no longer reads: it held routes instead of what they are decided from.
-    #[error("the model has format version {0}; this program reads version {VERSION}: learn it again from its captures")]
+    #[error(
+        "the model has format version {0}; this program reads version {VERSION}: learn it again from its captures"
+    )]
     Older(u32),
     /// It began as a model and is cut off or altered.
     #[error("the saved model is damaged: {0}")]
@@ -165,7 +167,8 @@ fn is_zero(count: &u64) -> bool {
 impl From<&Model> for SavedModel {
     fn from(model: &Model) -> Self {
         let saved = model.all_services().map(|service| SavedService::new(service, model.hints()));
-        let mut services: Vec<_> = saved.filter(|s| !(s.inbound.is_empty() && s.outbound.is_empty())).collect();
+        let mut services: Vec<_> =
+            saved.filter(|s| !(s.inbound.is_empty() && s.outbound.is_empty())).collect();
         services.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Self { overhear_model: VERSION, key: model.key(), services }
     }
@@ -248,7 +251,9 @@ impl SavedModel {
         let mut model = Model::new(self.key);
         for saved in self.services {
             model.make_service(&saved.name);
-            for (direction, tree) in [(Direction::Inbound, saved.inbound), (Direction::Outbound, saved.outbound)] {
+            for (direction, tree) in
+                [(Direction::Inbound, saved.inbound), (Direction::Outbound, saved.outbound)]
+            {
                 let tree = tree.restore(self.key)?;
                 match model.service_mut(&saved.name) {
                     Some((service, bounds)) => service.tree_mut(direction).merge(bounds, &tree),

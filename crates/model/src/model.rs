@@ -184,6 +184,19 @@ impl Model {
         self.other.fold(self.key, &other.other);
     }
 
+    /// Decides the routes anew from all that was learned, for [`Self::route_of`] and for what is learned from now on.
+    pub fn settle(&mut self) {
+        let hints = &self.hints;
+        self.services.values_mut().for_each(|service| service.settle(hints));
+    }
+
+    /// The route of an exchange by the routes that were decided last; absent when none is like it.
+    pub fn route_of(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        let Detail::Http(http) = &exchange.detail;
+        let (part, segments) = self.target(http);
+        self.services.get(shorten(&exchange.service))?.route_of(exchange.direction, part, &segments)
+    }
+
     /// What a person or a document says of routes: it holds for what was learned already as well. No part of the sum:
     /// it is neither merged nor saved.
     pub fn set_hints(&mut self, hints: Hints) {
@@ -216,7 +229,8 @@ impl Model {
     pub fn endpoint(&self, id: &EndpointId) -> Option<Cow<'_, Endpoint>> {
         let service = self.all_services().find(|s| s.name == id.service)?;
         let view = View::of(service.tree(id.direction), &self.hints);
-        let found = endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id);
+        let found =
+            endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id);
         found.map(|(.., endpoint)| endpoint)
     }
 
@@ -230,7 +244,9 @@ impl Model {
                 let view = View::of(tree, &self.hints);
                 let Some(at) = view.routes.find(&segments) else { continue };
                 let found = endpoints(self.key, service, direction, &view);
-                all.extend(found.into_iter().filter(|(_, node, _)| *node == Some(at)).map(|(id, ..)| Arc::new(id)));
+                all.extend(
+                    found.into_iter().filter(|(_, node, _)| *node == Some(at)).map(|(id, ..)| Arc::new(id)),
+                );
             }
         }
         all.sort_unstable();
@@ -351,11 +367,50 @@ fn shorten(name: &str) -> &str {
 /// any number of them.
 fn method(http: &Http) -> &str {
     const METHODS: [&str; 44] = [
-        "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "CONNECT", "COPY", "DELETE", "GET", "HEAD", "LABEL",
-        "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE",
-        "MOVE", "NOTIFY", "OPTIONS", "ORDERPATCH", "PATCH", "POST", "PRI", "PROPFIND", "PROPPATCH", "PURGE", "PUT",
-        "QUERY", "REBIND", "REPORT", "SEARCH", "SUBSCRIBE", "TRACE", "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK",
-        "UNSUBSCRIBE", "UPDATE", "VERSION-CONTROL",
+        "ACL",
+        "BASELINE-CONTROL",
+        "BIND",
+        "CHECKIN",
+        "CHECKOUT",
+        "CONNECT",
+        "COPY",
+        "DELETE",
+        "GET",
+        "HEAD",
+        "LABEL",
+        "LINK",
+        "LOCK",
+        "M-SEARCH",
+        "MERGE",
+        "MKACTIVITY",
+        "MKCALENDAR",
+        "MKCOL",
+        "MKREDIRECTREF",
+        "MKWORKSPACE",
+        "MOVE",
+        "NOTIFY",
+        "OPTIONS",
+        "ORDERPATCH",
+        "PATCH",
+        "POST",
+        "PRI",
+        "PROPFIND",
+        "PROPPATCH",
+        "PURGE",
+        "PUT",
+        "QUERY",
+        "REBIND",
+        "REPORT",
+        "SEARCH",
+        "SUBSCRIBE",
+        "TRACE",
+        "UNBIND",
+        "UNCHECKOUT",
+        "UNLINK",
+        "UNLOCK",
+        "UNSUBSCRIBE",
+        "UPDATE",
+        "VERSION-CONTROL",
     ];
     let token = http.method.as_str();
     if METHODS.binary_search(&token).is_ok() { token } else { OTHER }

@@ -244,7 +244,8 @@ impl SavedNode {
             }
         }
         let order = |folded: &Folded| (folded.class, Arc::clone(&folded.suffix));
-        let sorted = node.folded.is_sorted_by_key(order) && node.places.is_sorted_by_key(|p| Arc::clone(&p.method));
+        let sorted =
+            node.folded.is_sorted_by_key(order) && node.places.is_sorted_by_key(|p| Arc::clone(&p.method));
         sorted.then_some((self.named, self.folded, node)).ok_or_else(|| damaged("nodes are out of order"))
     }
 }

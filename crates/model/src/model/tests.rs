@@ -45,7 +45,8 @@ fn with_body(body: &'static str) -> Exchange {
 
 /// Endpoints as they are shown.
 fn rows(model: &Model) -> Vec<(String, Endpoint)> {
-    let name = |id: &EndpointId| format!("{} {} {} {}", id.service, id.direction.as_str(), id.method, id.route);
+    let name =
+        |id: &EndpointId| format!("{} {} {} {}", id.service, id.direction.as_str(), id.method, id.route);
     model.endpoints().into_iter().map(|(id, endpoint)| (name(&id), endpoint.into_owned())).collect()
 }
 
@@ -194,7 +195,10 @@ fn what_is_no_model_is_refused_with_a_reason() {
     assert_eq!(reason(b""), "this is not a saved model");
     assert_eq!(reason(b"{\"log\":{}}"), "this is not a saved model");
     assert_eq!(reason(&zstd("{\"log\":{}}")), "this is not a saved model");
-    assert!(reason(&zstd("{\"overhear_model\": 3, \"x\": []}")).contains("version 3; this program reads version 2: use a newer"));
+    assert!(
+        reason(&zstd("{\"overhear_model\": 3, \"x\": []}"))
+            .contains("version 3; this program reads version 2: use a newer")
+    );
     assert!(reason(&zstd("{\"overhear_model\": 1, \"x\": []}")).contains("learn it again"));
     assert!(reason(&zstd("{\"overhear_model\": 2")).contains("damaged"));
     assert!(reason(&zstd("{\"overhear_model\": 2, \"key\": 0, \"services\": 4}")).contains("damaged"));
@@ -210,7 +214,10 @@ fn beyond_the_bounds_everything_is_counted_and_working_endpoints_stay() {
         model.learn(&exchange("GET", &format!("/scan/{}", word(n)), Some(404)));
     }
     let endpoints = model.endpoints();
-    assert_eq!(endpoints.iter().filter(|(id, e)| !id.route.contains("scan") && e.requests == 10).count(), 100);
+    assert_eq!(
+        endpoints.iter().filter(|(id, e)| !id.route.contains("scan") && e.requests == 10).count(),
+        100
+    );
     assert_eq!(endpoints.iter().filter(|(id, _)| id.route.starts_with("/scan/")).count(), 16);
     let (other, beyond) = endpoints.iter().find(|(id, _)| &*id.route == OTHER).unwrap();
     assert_eq!(beyond.requests, 20_000 - 16);

@@ -30,7 +30,11 @@ impl<'a> View<'a> {
     /// Decides the routes of a tree.
     pub(crate) fn of(tree: &'a Tree, hints: &Hints) -> Self {
         let mut builder = Builder { tree, backdrop: Backdrop::of(&tree.served), view: View::default() };
-        builder.node(0, &Nodes { served: vec![&tree.served], unserved: vec![&tree.unserved] }, Some(hints.root()));
+        builder.node(
+            0,
+            &Nodes { served: vec![&tree.served], unserved: vec![&tree.unserved] },
+            Some(hints.root()),
+        );
         builder.odd(&tree.odd);
         builder.view
     }
@@ -131,7 +135,9 @@ impl<'a> Builder<'a> {
         }
         for (hash, text) in literals {
             let name = text.text.as_deref().unwrap_or_default();
-            let Some(next) = self.view.routes.push_literal(at, *hash, name, text.look.word()) else { continue };
+            let Some(next) = self.view.routes.push_literal(at, *hash, name, text.look.word()) else {
+                continue;
+            };
             self.view.literals.extend(text.nodes.all().map(std::ptr::from_ref));
             self.view.routes.explain(next, verdicts.words.get(hash).and_then(|(_, why)| why.clone()));
             self.node(next, &text.nodes, hint.and_then(|hint| hint.literal(name)));
@@ -139,7 +145,9 @@ impl<'a> Builder<'a> {
         for (suffix, parameter) in parameters {
             let why = parameter.why.or_else(|| verdicts.groups.get(&suffix).cloned());
             let name = hint.and_then(Hint::name);
-            let Some(next) = self.view.routes.push_parameter(at, suffix, parameter.values, name) else { continue };
+            let Some(next) = self.view.routes.push_parameter(at, suffix, parameter.values, name) else {
+                continue;
+            };
             self.view.routes.explain(next, why);
             self.node(next, &parameter.nodes, hint.and_then(Hint::parameter));
         }
@@ -155,7 +163,8 @@ impl<'a> Builder<'a> {
         let mut parameters = BTreeMap::<Arc<str>, Parameter<'a>>::new();
         let forced = hint.is_some_and(|hint| hint.name().is_some());
         for ((class, suffix), texts) in &following.classes {
-            let known = verdicts.crowd || forced || (texts.served.is_empty() && verdicts.has_group(following));
+            let known =
+                verdicts.crowd || forced || (texts.served.is_empty() && verdicts.has_group(following));
             if *class == ValueClass::Literal && !known {
                 self.view.beyond.extend(texts.nodes.all());
                 continue;
@@ -194,7 +203,8 @@ impl<'a> Builder<'a> {
         }
         if text.nodes.served.is_empty() {
             // What was turned away goes where it would have gone.
-            let there = |suffix: &str| parameters.contains_key(suffix) || verdicts.groups.contains_key(suffix);
+            let there =
+                |suffix: &str| parameters.contains_key(suffix) || verdicts.groups.contains_key(suffix);
             return match [&*text.suffix, ""].into_iter().find(|suffix| there(suffix)) {
                 Some(suffix) => Verdict::Parameter(suffix.into()),
                 None if name.is_some() => Verdict::Literal,
@@ -226,7 +236,8 @@ impl<'a> Builder<'a> {
         for suffix in suffixes {
             let (hashes, siblings) = self.siblings(following, &suffix);
             let decision = decide(&siblings, before);
-            let found = siblings.iter().zip(&decision.parameter).any(|(s, is)| *is && s.look.word().is_some());
+            let found =
+                siblings.iter().zip(&decision.parameter).any(|(s, is)| *is && s.look.word().is_some());
             for (at, (hash, sibling)) in hashes.iter().zip(&siblings).enumerate() {
                 let is_parameter = decision.parameter.get(at).copied().unwrap_or(false);
                 verdicts.crowd |= sibling.crowd && is_parameter;
@@ -243,14 +254,17 @@ impl<'a> Builder<'a> {
     }
 
     fn siblings(&self, following: &Following<'a>, suffix: &str) -> (Vec<u64>, Vec<Sibling>) {
-        let texts = following.texts.iter().filter(|(_, t)| *t.suffix == *suffix && !t.nodes.served.is_empty());
+        let texts =
+            following.texts.iter().filter(|(_, t)| *t.suffix == *suffix && !t.nodes.served.is_empty());
         let words = texts.clone().any(|(_, t)| t.look.word().is_some_and(|word| !word.is_fixed()));
-        let crowd = following.classes.keys().any(|(class, s)| *class == ValueClass::Literal && **s == *suffix);
+        let crowd =
+            following.classes.keys().any(|(class, s)| *class == ValueClass::Literal && **s == *suffix);
         if !words && !crowd {
             return (Vec::new(), Vec::new());
         }
         let texts = texts.map(|(hash, text)| (*hash, self.sibling(*hash, text)));
-        let classes = following.classes.iter().filter(|((_, s), class)| **s == *suffix && !class.served.is_empty());
+        let classes =
+            following.classes.iter().filter(|((_, s), class)| **s == *suffix && !class.served.is_empty());
         texts.chain(classes.map(|((class, _), texts)| (0, self.class_sibling(*class, texts)))).unzip()
     }
 
@@ -296,7 +310,8 @@ impl<'a> Builder<'a> {
 impl Verdicts {
     /// Whether there is a parameter without a suffix.
     fn has_group(&self, following: &Following<'_>) -> bool {
-        self.groups.contains_key("") || following.classes.keys().any(|(class, s)| *class != ValueClass::Literal && s.is_empty())
+        self.groups.contains_key("")
+            || following.classes.keys().any(|(class, s)| *class != ValueClass::Literal && s.is_empty())
     }
 }
 

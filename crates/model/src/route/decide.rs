@@ -89,10 +89,14 @@ pub(crate) fn decide(siblings: &[Sibling], before: Before) -> Decision {
                 usual_calls: group.calls / group.texts.max(1.0),
                 echoed: sibling.echoed,
                 id: sibling.id,
-                odd: sibling.look.word().is_some_and(|word| group.words.get(word as usize).is_none_or(|s| *s < 0.15)),
+                odd: sibling
+                    .look
+                    .word()
+                    .is_some_and(|word| group.words.get(word as usize).is_none_or(|s| *s < 0.15)),
             };
             let weighed = Why::sum(MEMBER, &member);
-            if let (Some(parameter), Some(slot)) = (decision.parameter.get_mut(at), decision.why.get_mut(at)) {
+            if let (Some(parameter), Some(slot)) = (decision.parameter.get_mut(at), decision.why.get_mut(at))
+            {
                 *parameter = sibling.crowd || weighed.log_odds > 0.0;
                 *slot = Some(weighed);
             }

@@ -84,7 +84,9 @@ impl Crowd {
         }
         for id in &self.common {
             let Some((feature, ..)) = self.features.get(id) else { continue };
-            let Some(rest) = self.rest(one, feature, is_member).filter(|_| one.get(*id).is_none()) else { continue };
+            let Some(rest) = self.rest(one, feature, is_member).filter(|_| one.get(*id).is_none()) else {
+                continue;
+            };
             if rest.rate() <= 0.05 {
                 continue;
             }

@@ -111,7 +111,10 @@ mod tests {
         let below = users.parameter().unwrap();
         assert!(below.literal("orders").is_some());
         assert_eq!(below.literal("files").unwrap().name(), Some("file"));
-        assert!(hints.root().literal("a").unwrap().name().is_none(), "what is forbidden forces nothing before it");
+        assert!(
+            hints.root().literal("a").unwrap().name().is_none(),
+            "what is forbidden forces nothing before it"
+        );
         assert!(hints.root().literal("api").unwrap().forbids_parameter());
         assert!(hints.root().literal("no").is_none());
     }

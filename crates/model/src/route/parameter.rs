@@ -27,7 +27,8 @@ impl Values {
             return Schema { seen: calls, number: Some(number), ..Schema::default() };
         }
         // Where numbers are among the values, their measure says nothing of how long they are.
-        let numbers = self.classes.contains_key(&ValueClass::Integer) || self.classes.contains_key(&ValueClass::Number);
+        let numbers =
+            self.classes.contains_key(&ValueClass::Integer) || self.classes.contains_key(&ValueClass::Number);
         let (shortest, longest) = if numbers { (1.0, LONGEST) } else { (least.max(0.0), most.min(LONGEST)) };
         let text = Text {
             seen: calls,
@@ -44,7 +45,11 @@ impl Values {
 /// Longest path there may be, in characters.
 const LONGEST: f64 = 65_536.0;
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast from floating point saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from floating point saturates"
+)]
 fn whole(number: f64) -> u64 {
     number.round() as u64
 }

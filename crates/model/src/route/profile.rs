@@ -46,7 +46,8 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn of(nodes: &[&Node], distinct: f64, backdrop: &Backdrop) -> Self {
-        let mut collector = Collector { backdrop, features: FxHashMap::default(), answers: FxHashMap::default() };
+        let mut collector =
+            Collector { backdrop, features: FxHashMap::default(), answers: FxHashMap::default() };
         let mut requests = 0;
         for node in nodes {
             requests += node.requests;

@@ -45,8 +45,10 @@ impl<'a> Segment<'a> {
         let part = memchr::memchr(b';', part.as_bytes()).and_then(|at| part.get(..at)).unwrap_or(part);
         let (class, suffix) = classify_with_suffix(part);
         let text = decode(part);
-        let look = if class == ValueClass::Literal { Look::Word(Word::of(&text)) } else { Look::Value(class) };
-        let suffix = if suffix.is_empty() && class == ValueClass::Literal { file_ending(part) } else { suffix };
+        let look =
+            if class == ValueClass::Literal { Look::Word(Word::of(&text)) } else { Look::Value(class) };
+        let suffix =
+            if suffix.is_empty() && class == ValueClass::Literal { file_ending(part) } else { suffix };
         let hash = rank(key, &text);
         let text = if text.len() > MAX_TEXT { Cow::Borrowed("") } else { text };
         Self { hash, look, text, suffix }
@@ -151,9 +153,9 @@ fn split_suffix(segment: &str) -> Option<(&str, &str)> {
 /// dots are part of a name (`chat.postMessage`).
 fn file_ending(segment: &str) -> &str {
     const FILES: [&str; 27] = [
-        ".atom", ".avi", ".bin", ".bmp", ".css", ".csv", ".gif", ".gz", ".htm", ".html", ".ico", ".jpeg", ".jpg",
-        ".js", ".json", ".md", ".mp3", ".mp4", ".pdf", ".png", ".rss", ".svg", ".txt", ".wasm", ".webp", ".xml",
-        ".zip",
+        ".atom", ".avi", ".bin", ".bmp", ".css", ".csv", ".gif", ".gz", ".htm", ".html", ".ico", ".jpeg",
+        ".jpg", ".js", ".json", ".md", ".mp3", ".mp4", ".pdf", ".png", ".rss", ".svg", ".txt", ".wasm",
+        ".webp", ".xml", ".zip",
     ];
     match split_suffix(segment) {
         Some((stem, suffix))
@@ -187,7 +189,10 @@ mod tests {
         let word = |text: &str, word, suffix| (text.to_owned(), Look::Word(word), suffix);
         let value = |text: &str, class, suffix| (text.to_owned(), Look::Value(class), suffix);
         assert_eq!(looks("/"), [word("", Word::Odd, "")]);
-        assert_eq!(looks("/users/42"), [word("users", Word::Plain, ""), value("42", ValueClass::Integer, "")]);
+        assert_eq!(
+            looks("/users/42"),
+            [word("users", Word::Plain, ""), value("42", ValueClass::Integer, "")]
+        );
         assert_eq!(looks("/42.json"), [value("42.json", ValueClass::Integer, ".json")]);
         assert_eq!(looks("/42:cancel"), [value("42:cancel", ValueClass::Integer, ":cancel")]);
         assert_eq!(looks("/report.pdf"), [word("report.pdf", Word::Odd, ".pdf")]);

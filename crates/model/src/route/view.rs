@@ -108,7 +108,8 @@ impl Routes {
         let mut at = 0;
         for (index, segment) in segments.iter().enumerate() {
             let node = self.nodes.get(at)?;
-            let known = node.literals.get(&segment.hash).copied().or_else(|| node.parameter_for(segment.suffix));
+            let known =
+                node.literals.get(&segment.hash).copied().or_else(|| node.parameter_for(segment.suffix));
             at = match known {
                 Some(next) => next,
                 None => self.add(at, segment, segments.get(index + 1))?,
@@ -132,11 +133,12 @@ impl Routes {
     }
 
     /// The node of a target that is no path.
-    pub(crate) fn find_or_add_odd(&mut self, segment: &Segment<'_>) -> usize {
-        match self.odd.get(&segment.hash) {
-            Some(at) => *at,
-            None => self.push_odd(segment.hash, &segment.text),
-        }
+    pub(crate) fn find_odd(&self, form: &Segment<'_>) -> Option<usize> {
+        self.odd.get(&form.hash).copied()
+    }
+
+    pub(crate) fn find_or_add_odd(&mut self, form: &Segment<'_>) -> usize {
+        self.find_odd(form).unwrap_or_else(|| self.push_odd(form.hash, &form.text))
     }
 
     fn add(&mut self, at: usize, segment: &Segment<'_>, next: Option<&Segment<'_>>) -> Option<usize> {
@@ -156,7 +158,13 @@ impl Routes {
         self.push_parameter(at, segment.suffix.into(), values, None)
     }
 
-    pub(super) fn push_literal(&mut self, at: usize, hash: u64, text: &str, word: Option<Word>) -> Option<usize> {
+    pub(super) fn push_literal(
+        &mut self,
+        at: usize,
+        hash: u64,
+        text: &str,
+        word: Option<Word>,
+    ) -> Option<usize> {
         let number = self.nodes.len();
         let parent = self.nodes.get_mut(at)?;
         parent.literals.insert(hash, number);
@@ -197,7 +205,15 @@ impl Routes {
         let (noun, before, depth) = (OwnNoun::None, Before::Parameter, parent.depth + 1);
         let parameter = Some(values);
         let route = route.into();
-        self.nodes.push(RouteNode { route, noun, before, parent: at, depth, parameter, ..RouteNode::default() });
+        self.nodes.push(RouteNode {
+            route,
+            noun,
+            before,
+            parent: at,
+            depth,
+            parameter,
+            ..RouteNode::default()
+        });
         Some(number)
     }
 }

@@ -109,9 +109,9 @@ fn is_locale(bytes: &[u8]) -> bool {
 
 fn is_slug(bytes: &[u8]) -> bool {
     memchr::memchr(b'-', bytes).is_some()
-        && bytes.split(|b| *b == b'-').all(|part| {
-            !part.is_empty() && part.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+        && bytes
+            .split(|b| *b == b'-')
+            .all(|part| !part.is_empty() && part.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }
 
 /// `cus_avppwItuJgPURS`: what stands behind the prefix has capitals inside or digits before its end.
@@ -144,11 +144,56 @@ fn compare(word: &str, text: &str) -> std::cmp::Ordering {
 
 /// Ascending. What stands here is never an id; a word that is often one (`default`, `root`) does not belong here.
 const USUAL: &[&str] = &[
-    "admin", "api", "auth", "auto-complete", "autocomplete", "batch", "bulk", "config", "count", "create",
-    "current", "delete", "edit", "export", "health", "healthz", "import", "info", "internal", "latest",
-    "list", "livez", "login", "logout", "me", "metadata", "metrics", "new", "oauth", "oauth2", "ping",
-    "preview", "private", "public", "query", "readyz", "search", "self", "settings", "stats", "status",
-    "suggest", "summary", "token", "update", "upload", "validate", "verify", "version", "whoami",
+    "admin",
+    "api",
+    "auth",
+    "auto-complete",
+    "autocomplete",
+    "batch",
+    "bulk",
+    "config",
+    "count",
+    "create",
+    "current",
+    "delete",
+    "edit",
+    "export",
+    "health",
+    "healthz",
+    "import",
+    "info",
+    "internal",
+    "latest",
+    "list",
+    "livez",
+    "login",
+    "logout",
+    "me",
+    "metadata",
+    "metrics",
+    "new",
+    "oauth",
+    "oauth2",
+    "ping",
+    "preview",
+    "private",
+    "public",
+    "query",
+    "readyz",
+    "search",
+    "self",
+    "settings",
+    "stats",
+    "status",
+    "suggest",
+    "summary",
+    "token",
+    "update",
+    "upload",
+    "validate",
+    "verify",
+    "version",
+    "whoami",
 ];
 
 #[cfg(test)]

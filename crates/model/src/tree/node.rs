@@ -323,7 +323,8 @@ impl Node {
         for child in self.named.values_mut() {
             child.suffix = "".into();
         }
-        let (plain, suffixed) = std::mem::take(&mut self.folded).into_iter().partition(|f| f.suffix.is_empty());
+        let (plain, suffixed) =
+            std::mem::take(&mut self.folded).into_iter().partition(|f| f.suffix.is_empty());
         self.folded = plain;
         for folded in suffixed {
             bounds.room += 1 + folded.node.size();

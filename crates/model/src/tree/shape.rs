@@ -111,7 +111,8 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Some(above);
         };
-        let path = text.iter().fold(mix(above, 0x2f), |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
+        let path =
+            text.iter().fold(mix(above, 0x2f), |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
         let path = mix(path, text.len() as u64);
         self.rest = value.trim_ascii_start();
         if self.above.len() <= MAX_DEPTH && self.answer.members.len() < MAX_MEMBERS {
@@ -134,7 +135,8 @@ impl<'a> Reader<'a> {
             }
             _ => None,
         };
-        let text = value.filter(|v| (1..=MAX_ID).contains(&v.len())).and_then(|v| std::str::from_utf8(v).ok());
+        let text =
+            value.filter(|v| (1..=MAX_ID).contains(&v.len())).and_then(|v| std::str::from_utf8(v).ok());
         if let Some(text) = text
             && self.answer.ids.len() < MAX_IDS
         {
@@ -200,7 +202,9 @@ mod tests {
 
     #[test]
     fn ids_are_the_values_of_members_that_name_things() {
-        let answer = read(r#"{"id":42,"name":"ann","text":"no","user":{"orderId":"o-1","key":null,"code":{"id":"x"}}}"#);
+        let answer = read(
+            r#"{"id":42,"name":"ann","text":"no","user":{"orderId":"o-1","key":null,"code":{"id":"x"}}}"#,
+        );
         let expected = ["42", "ann", "o-1", "x"].map(|text| rank(7, text));
         assert_eq!(answer.ids.as_slice(), expected);
     }
