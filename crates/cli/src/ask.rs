@@ -4,7 +4,7 @@
 
 use crate::{
     arguments::{Period, Scope, Socket},
-    choice::{self, Choice},
+    choice::{self, Choice, Routes},
     fault::Fault,
     json,
     output::tell,
@@ -182,9 +182,11 @@ fn chosen(question: &Value) -> Result<Choice, Fault> {
 
 fn list(picture: &Picture, choice: &Choice, out: &mut dyn Write) -> io::Result<()> {
     let mut line = Vec::new();
-    for exchange in picture.recent(None, MOST).iter().rev().filter(|exchange| choice.includes(exchange)) {
+    let routes: Routes<'_> = &|exchange| picture.route_of(exchange);
+    let recent = picture.recent(None, MOST);
+    for exchange in recent.iter().rev().filter(|exchange| choice.includes(exchange, routes)) {
         line.clear();
-        json::write_exchange(&mut line, exchange, Some(&choice::of(exchange)))?;
+        json::write_exchange(&mut line, exchange, Some(&choice::of(exchange, routes)))?;
         line.push(b'\n');
         out.write_all(&line)?;
     }

@@ -24,13 +24,13 @@ impl Choice {
     }
 
     /// Whether this exchange is meant.
-    pub(crate) fn includes(&self, exchange: &Exchange) -> bool {
+    pub(crate) fn includes(&self, exchange: &Exchange, routes: Routes<'_>) -> bool {
         let in_time = self.period.since.is_none_or(|since| exchange.time >= since.0)
             && self.period.until.is_none_or(|until| exchange.time < until.0);
         let of_service = self.service.as_deref().is_none_or(|service| *exchange.service == *service);
         in_time
             && of_service
-            && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, Some(&of(exchange))))
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, Some(&of(exchange, routes))))
     }
 
     /// The same for endpoints of which single exchanges are not known.
@@ -44,6 +44,11 @@ impl Choice {
         Ok(Selection { service: self.service.clone(), filter, ..Selection::default() })
     }
 
+    /// True when exchanges may be chosen by their route.
+    pub(crate) const fn asks_for_routes(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// True when everything is meant.
     pub(crate) const fn is_all(&self) -> bool {
         self.filter.is_none()
@@ -53,10 +58,16 @@ impl Choice {
     }
 }
 
-/// The route of an exchange.
-pub(crate) fn of(exchange: &Exchange) -> String {
+/// Where routes are looked up.
+pub(crate) type Routes<'a> = &'a dyn Fn(&Exchange) -> Option<Arc<str>>;
+
+/// While nothing is learned yet.
+pub(crate) const NO_ROUTES: Routes<'static> = &|_| None;
+
+/// The route of an exchange; where none is known, by what its path looks like.
+pub(crate) fn of(exchange: &Exchange, routes: Routes<'_>) -> Arc<str> {
     let Detail::Http(http) = &exchange.detail;
-    route::template(&http.path).as_str().to_owned()
+    routes(exchange).unwrap_or_else(|| route::template(&http.path).as_str().into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -1,6 +1,11 @@
 //! Reading what `--from` names.
 
-use crate::{choice::Choice, fault::Fault, knowledge::Knowledge, output, units};
+use crate::{
+    choice::{self, Choice, Routes},
+    fault::Fault,
+    knowledge::Knowledge,
+    output, units,
+};
 use overhear_exchange::{Detail, Exchange, Statistics};
 use overhear_model::{Model, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
@@ -37,7 +42,23 @@ impl Answer {
 
 /// Learns from the files. What was whole counts even where a file is damaged.
 pub(crate) fn learn(files: &[PathBuf], choice: &Choice) -> Answer {
-    let mut learning = Learning { choice, model: Model::new(0), selection: None, refused: None };
+    let known = choice.asks_for_routes().then(|| routes_of(files)).flatten();
+    learn_knowing(files, choice, known.as_ref())
+}
+
+/// What the routes of the files' exchanges are, which only shows at the end of them. Absent where they can be read but
+/// once; then routes are what single paths look like.
+fn routes_of(files: &[PathBuf]) -> Option<Model> {
+    if !files.iter().all(|file| file.is_file()) {
+        return None;
+    }
+    let mut model = learn_knowing(files, &Choice::default(), None).model;
+    model.settle();
+    Some(model)
+}
+
+fn learn_knowing(files: &[PathBuf], choice: &Choice, known: Option<&Model>) -> Answer {
+    let mut learning = Learning { choice, known, model: Model::new(0), selection: None, refused: None };
     let (statistics, faults) = read_all(files, &mut learning);
     let Learning { model, selection, refused, .. } = learning;
     let fault = refused.or_else(|| together(faults));
@@ -50,13 +71,13 @@ pub(crate) fn learn(files: &[PathBuf], choice: &Choice) -> Answer {
     }
 }
 
+/// Takes an exchange and its route.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Exchange, &str) -> Result<(), Fault>;
+
 /// Hands every exchange that is meant to `sink`, in the order of the files. A fault of `sink` ends it.
-pub(crate) fn each(
-    files: &[PathBuf],
-    choice: &Choice,
-    sink: &mut dyn FnMut(Exchange) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut listing = Listing { choice, sink, ended: None };
+pub(crate) fn each(files: &[PathBuf], choice: &Choice, sink: Sink<'_>) -> Result<(), Fault> {
+    let known = routes_of(files);
+    let mut listing = Listing { choice, known: known.as_ref(), sink, ended: None };
     let (_, faults) = read_all(files, &mut listing);
     listing.ended.or_else(|| together(faults)).map_or(Ok(()), Err)
 }
@@ -93,6 +114,8 @@ trait Stoppable: Consumer {
 
 struct Learning<'a> {
     choice: &'a Choice,
+    /// Where routes are looked up.
+    known: Option<&'a Model>,
     model: Model,
     selection: Option<Selection>,
     refused: Option<Fault>,
@@ -100,7 +123,7 @@ struct Learning<'a> {
 
 impl Consumer for Learning<'_> {
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
-        if self.choice.includes(&exchange) {
+        if self.choice.includes(&exchange, &|exchange| self.known?.route_of(exchange)) {
             let Detail::Http(http) = &exchange.detail;
             let bodies = DecodedBodies::of(&exchange);
             self.model.learn_decoded(&exchange, bodies.with(http), Effort::Whole);
@@ -131,16 +154,20 @@ impl Stoppable for Learning<'_> {
 
 struct Listing<'a> {
     choice: &'a Choice,
-    sink: &'a mut dyn FnMut(Exchange) -> Result<(), Fault>,
+    /// Where routes are looked up.
+    known: Option<&'a Model>,
+    sink: Sink<'a>,
     ended: Option<Fault>,
 }
 
 impl Consumer for Listing<'_> {
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
-        if !self.choice.includes(&exchange) {
+        let routes: Routes<'_> = &|exchange| self.known?.route_of(exchange);
+        if !self.choice.includes(&exchange, routes) {
             return ControlFlow::Continue(());
         }
-        match (self.sink)(exchange) {
+        let route = choice::of(&exchange, routes);
+        match (self.sink)(exchange, &route) {
             Ok(()) => ControlFlow::Continue(()),
             Err(fault) => {
                 self.ended = Some(fault);

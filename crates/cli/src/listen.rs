@@ -1,7 +1,13 @@
 //! What `watch`, `run` and `demo` have in common: a listener, shown live, and the summary at its end.
 
 use crate::{
-    arguments::Socket, ask, choice::Choice, commands::requests, fault::Fault, json, output, stop::Stop,
+    arguments::Socket,
+    ask,
+    choice::{Choice, NO_ROUTES},
+    commands::requests,
+    fault::Fault,
+    json, output,
+    stop::Stop,
     summary,
 };
 use overhear_model::Model;
@@ -58,8 +64,9 @@ pub(crate) fn listen(source: Box<dyn Source>, plan: &Plan<'_>, stop: &Stop) -> R
     let choice = plan.choice.clone();
     let (wish, heard) = subscription(LAG);
     let wish = (plan.view != View::Table).then_some(wish);
-    let listener = Listener::start(source, Box::new(move |exchange| choice.includes(exchange)), wish)
-        .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+    let listener =
+        Listener::start(source, Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)), wish)
+            .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let picture = listener.picture().clone();
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {

@@ -30,6 +30,10 @@ impl<V> Bounded<V> {
         Self { capacity, entries: HashMap::default(), ranks: BinaryHeap::new() }
     }
 
+    pub(crate) fn get(&self, name: &str) -> Option<&V> {
+        self.entries.get(name)
+    }
+
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         self.entries.get_mut(name)
     }

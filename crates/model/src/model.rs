@@ -204,6 +204,19 @@ impl Model {
         self.other.fold(self.key, &other.other);
     }
 
+    /// Decides the routes anew from all that was learned, for [`Self::route_of`] and for what is learned from now on.
+    pub fn settle(&mut self) {
+        let hints = &self.hints;
+        self.services.values_mut().for_each(|service| service.settle(hints));
+    }
+
+    /// The route of an exchange by the routes that were decided last; absent when none is like it.
+    pub fn route_of(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        let Detail::Http(http) = &exchange.detail;
+        let (part, segments) = self.target(http);
+        self.services.get(shorten(&exchange.service))?.route_of(exchange.direction, part, &segments)
+    }
+
     /// What a person or a document says of routes: it holds for what was learned already as well. No part of the sum:
     /// it is neither merged nor saved.
     pub fn set_hints(&mut self, hints: Hints) {

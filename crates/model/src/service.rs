@@ -62,9 +62,7 @@ impl Service {
         let Way { tree, live } = self.way(call.direction);
         live.learned += 1;
         if live.learned > live.next {
-            live.next = live.learned + live.learned / 4;
-            live.routes = View::of(tree, hints).routes;
-            live.ids.clear();
+            live.settle(tree, hints);
         }
         let found = match (call.part, call.segments) {
             _ if call.lost => None,
@@ -84,6 +82,32 @@ impl Service {
                 new
             }
         }
+    }
+
+    /// Decides the routes anew.
+    pub(crate) fn settle(&mut self, hints: &Hints) {
+        for way in [&mut self.inbound, &mut self.outbound] {
+            way.live.settle(&way.tree, hints);
+        }
+    }
+
+    /// By the routes that were decided last.
+    pub(crate) fn route_of(
+        &self,
+        direction: Direction,
+        part: Part,
+        segments: &[Segment<'_>],
+    ) -> Option<Arc<str>> {
+        let way = match direction {
+            Direction::Inbound => &self.inbound,
+            Direction::Outbound => &self.outbound,
+        };
+        let routes = &way.live.routes;
+        let at = match (part, segments) {
+            (Part::Odd, [form, ..]) => routes.find_odd(form),
+            (_, segments) => routes.find(segments),
+        };
+        routes.node(at?).map(|node| Arc::clone(&node.route))
     }
 
     /// The routes are to be decided anew.
@@ -109,6 +133,14 @@ impl Service {
             Direction::Inbound => &mut self.inbound,
             Direction::Outbound => &mut self.outbound,
         }
+    }
+}
+
+impl Live {
+    fn settle(&mut self, tree: &Tree, hints: &Hints) {
+        self.next = self.learned + self.learned / 4;
+        self.routes = View::of(tree, hints).routes;
+        self.ids.clear();
     }
 }
 

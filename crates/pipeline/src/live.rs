@@ -95,6 +95,11 @@ impl Picture {
         self.session().model().clone()
     }
 
+    /// The route of an exchange, by the routes as they are known now.
+    pub fn route_of(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        self.session().model().route_of(exchange)
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         // A front end that panicked while it read leaves the session whole.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,7 +1,7 @@
 use crate::{
     arguments::Requests,
     ask,
-    choice::{self, Choice},
+    choice::Choice,
     fault::Fault,
     from, json,
     output::{self, Style},
@@ -21,11 +21,10 @@ pub(crate) fn run(arguments: &Requests) -> Result<i32, Fault> {
     let mut out = output::stdout();
     let mut line = Vec::new();
     let style = output::style();
-    let read = from::each(&question.from, &choice, &mut |exchange| {
+    let read = from::each(&question.from, &choice, &mut |exchange, route| {
         line.clear();
         if arguments.json {
-            json::write_exchange(&mut line, &exchange, Some(&choice::of(&exchange)))
-                .map_err(io::Error::from)?;
+            json::write_exchange(&mut line, &exchange, Some(route)).map_err(io::Error::from)?;
             line.push(b'\n');
         } else {
             write_line(&mut line, &exchange, style)?;

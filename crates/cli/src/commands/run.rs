@@ -1,6 +1,6 @@
 use crate::{
     arguments::{Launch, Period, Run},
-    choice::Choice,
+    choice::{Choice, NO_ROUTES},
     commands::watch,
     fault::Fault,
     listen, output, summary,
@@ -38,9 +38,12 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
         .map_err(|error| Fault::new(format_args!("cannot listen for signals: {error}")))?;
     let (mut child, gate) = prepare(&arguments.command)?;
     kernel.target(child.id()).map_err(Fault::new)?;
-    let listener =
-        Listener::start(Box::new(kernel), Box::new(move |exchange| choice.includes(exchange)), None)
-            .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+    let listener = Listener::start(
+        Box::new(kernel),
+        Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
+        None,
+    )
+    .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     // Both ends stay open until the child has ended: it may not have come to the gate yet.
     let (_reader, mut writer) = gate;
     writer.write_all(&[1]).map_err(|error| Fault::new(format_args!("cannot start the command: {error}")))?;

@@ -132,11 +132,12 @@ impl Routes {
     }
 
     /// The node of a target that is no path.
-    pub(crate) fn find_or_add_odd(&mut self, segment: &Segment<'_>) -> usize {
-        match self.odd.get(&segment.hash) {
-            Some(at) => *at,
-            None => self.push_odd(segment.hash, &segment.text),
-        }
+    pub(crate) fn find_odd(&self, form: &Segment<'_>) -> Option<usize> {
+        self.odd.get(&form.hash).copied()
+    }
+
+    pub(crate) fn find_or_add_odd(&mut self, form: &Segment<'_>) -> usize {
+        self.find_odd(form).unwrap_or_else(|| self.push_odd(form.hash, &form.text))
     }
 
     fn add(&mut self, at: usize, segment: &Segment<'_>, next: Option<&Segment<'_>>) -> Option<usize> {
