@@ -22,6 +22,9 @@ pub(crate) mod view;
 mod weights;
 pub(crate) mod word;
 
+#[cfg(test)]
+mod tests;
+
 pub use class::{ValueClass, classify};
 pub use decide::Why;
 pub use hints::Hints;
