@@ -23,12 +23,15 @@ struct Way {
     live: Live,
 }
 
+/// The text of a verb, and the endpoint it makes at a node.
+type Named = (Box<str>, Arc<EndpointId>);
+
 /// The routes as they were last decided, so that each exchange gets its name at once.
 #[derive(Clone, Debug, Default)]
 struct Live {
     routes: Routes,
     /// By node, with the text of the verb.
-    ids: FxHashMap<usize, Vec<(Box<str>, Arc<EndpointId>)>>,
+    ids: FxHashMap<usize, Vec<Named>>,
     other: Option<Arc<EndpointId>>,
     /// Exchanges learned…
     learned: u64,

@@ -185,13 +185,16 @@ fn save(
     }
 }
 
+/// A node with what leads to it.
+type Waiting = (Option<SavedText>, Option<SavedClass>, Node);
+
 /// Puts the nodes together again, from the last to the first: those below a node stand behind it.
 fn restore(nodes: Vec<SavedNode>, key: u64) -> Result<Node, LoadError> {
     if nodes.is_empty() {
         return Ok(Node::default());
     }
     // Nodes whose parent is yet to come, by depth.
-    let mut waiting: Vec<Vec<(Option<SavedText>, Option<SavedClass>, Node)>> = Vec::new();
+    let mut waiting: Vec<Vec<Waiting>> = Vec::new();
     for saved in nodes.into_iter().rev() {
         if saved.depth > MAX_DEPTH {
             return Err(damaged("a path is longer than bounds allow"));

@@ -127,7 +127,7 @@ impl<'a> Builder<'a> {
         let mut parameters = self.parameters(&following, &verdicts, hint);
         let mut literals = Vec::new();
         for (hash, text) in &following.texts {
-            match self.verdict(at, *hash, text, &verdicts, &parameters, hint) {
+            match self.verdict(at, (*hash, text), &verdicts, &parameters, hint) {
                 Verdict::Parameter(suffix) => parameters.entry(suffix).or_default().take(text),
                 Verdict::Literal => literals.push((hash, text)),
                 Verdict::Beyond => self.view.beyond.extend(text.nodes.all()),
@@ -181,8 +181,7 @@ impl<'a> Builder<'a> {
     fn verdict(
         &self,
         at: usize,
-        hash: u64,
-        text: &Text<'a>,
+        (hash, text): (u64, &Text<'a>),
         verdicts: &Verdicts,
         parameters: &BTreeMap<Arc<str>, Parameter<'a>>,
         hint: Option<&Hint>,

@@ -3,7 +3,7 @@
 use super::{
     fit::Crowd,
     profile::Profile,
-    weights::{Before, GROUP, Group, MEMBER, Member},
+    weights::{Before, GROUP, Group, MEMBER, Member, Term},
     word::{Look, Word},
 };
 
@@ -17,7 +17,7 @@ pub struct Why {
 }
 
 impl Why {
-    fn sum<T>(table: &[(&'static str, f64, fn(&T) -> f64)], measured: &T) -> Self {
+    fn sum<T>(table: &[Term<T>], measured: &T) -> Self {
         let terms = table.iter().map(|(name, weight, measure)| (*name, weight * measure(measured)));
         let terms: Vec<_> = terms.filter(|(_, value)| value.abs() > 0.004).collect();
         Self { log_odds: terms.iter().map(|(_, value)| value).sum(), terms }

@@ -25,6 +25,7 @@ fn exchange(method: &str, path: &str, status: u16, answer: &str) -> Exchange {
         response_headers: Headers::default(),
         request_body: Body::default(),
         response_body,
+        call: None,
         anomalies: Default::default(),
     };
     Exchange {
@@ -296,7 +297,7 @@ fn a_route_changes_when_more_is_known_and_the_past_with_it() {
     let learned = model.learn(&exchange("GET", "/users/zoe", 200, &USER.replace("{}", "zoe")));
     assert_eq!(&*learned.id.route, "/users/{userId}");
     assert_eq!(model.endpoints_of("/users/nobody?x=1")[0], learned.id);
-    let why = model.why(&learned.id);
+    let why = model.describe(&learned.id).unwrap().why;
     assert_eq!(&*why[0].0, "/users/{userId}");
     assert!(
         why[0].1.log_odds > 0.0
@@ -336,7 +337,7 @@ fn parameters_say_what_their_values_are() {
     }
     let model = traffic.model();
     let id: EndpointId = (*model.endpoints()[0].0).clone();
-    let parameters = model.path_parameters(&id);
+    let parameters = model.describe(&id).unwrap().parameters;
     let names: Vec<_> = parameters.iter().map(|p| (p.name.as_str(), p.seen, p.required)).collect();
     assert_eq!(names, [("userId", 37, true), ("date", 37, true)]);
     let number = parameters[0].schema.number.clone().unwrap();

@@ -56,7 +56,8 @@ pub(crate) struct Member {
     pub(crate) odd: bool,
 }
 
-type Term<T> = (&'static str, f64, fn(&T) -> f64);
+/// Name, weight and measure of a piece of evidence.
+pub(super) type Term<T> = (&'static str, f64, fn(&T) -> f64);
 
 /// Are these siblings values of one parameter?
 pub(super) const GROUP: &[Term<Group>] = &[

@@ -116,7 +116,6 @@ impl<'a> Reader<'a> {
         let path = mix(path, text.len() as u64);
         self.rest = value.trim_ascii_start();
         if self.above.len() <= MAX_DEPTH && self.answer.members.len() < MAX_MEMBERS {
-            #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
             self.answer.members.push((path >> 32) as u32);
             if names_a_thing(text) {
                 self.id();
