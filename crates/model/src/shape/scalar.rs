@@ -6,18 +6,15 @@ use super::{
     words,
 };
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A value's or key's place in the order of all. Keyed, so that nobody can choose values that rank low, nor read
 /// values back from a saved model.
 pub(super) fn hash(key: u64, bytes: &[u8]) -> u64 {
     /// What is the same so far and as long is taken for the same.
     const LONGEST: usize = 1024;
-    let mut hasher = SipHasher13::new_with_keys(key, 1);
-    hasher.write(bytes.get(..LONGEST).unwrap_or(bytes));
-    hasher.write_usize(bytes.len());
-    hasher.finish()
+    let hash = xxh3_64_with_seed(bytes.get(..LONGEST).unwrap_or(bytes), key);
+    hash ^ (bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Numbers. `examined` is how many of them the range is of; the others were only counted.

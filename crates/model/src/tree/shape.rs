@@ -73,6 +73,9 @@ impl<'a> Reader<'a> {
     fn read(&mut self) {
         let mut path = self.key | 1;
         while let Some((first, rest)) = self.rest.split_first() {
+            if self.answer.members.len() >= MAX_MEMBERS {
+                return; // nothing that follows would count
+            }
             match first {
                 b'{' | b'[' => {
                     self.rest = rest;
