@@ -310,6 +310,31 @@ fn a_route_changes_when_more_is_known_and_the_past_with_it() {
 }
 
 #[test]
+fn beyond_the_bounds_a_sample_of_the_words_decides() {
+    let name = |n: u64| {
+        [n / 400, n / 20 % 20, n % 20].map(|n| char::from(b'b' + n as u8)).iter().collect::<String>()
+    };
+    let mut traffic = Traffic::default();
+    for n in 0..3000 {
+        traffic.each("/users/{}", &name(n), USER);
+        traffic.call("GET", "/users/me", r#"{"login":"x","email":"x","plan":"x"}"#);
+    }
+    let model = traffic.model();
+    let rows: Vec<_> = model.endpoints().iter().map(|(id, e)| (id.route.to_string(), e.requests)).collect();
+    assert_eq!(rows, [("/users/me".to_owned(), 3000), ("/users/{userId}".to_owned(), 3000)]);
+
+    let mut traffic = Traffic::default();
+    for n in 0..3000 {
+        let n = n % 600;
+        traffic.call("GET", &format!("/v1/{}", name(n)), &format!(r#"{{"a{n}":1,"b{n}":2,"c{n}":3}}"#));
+    }
+    let model = traffic.model();
+    assert_eq!(routes(&model).len(), 64 + 1, "what is no value is not made one by there being much of it");
+    assert!(routes(&model).contains(&OTHER.to_owned()));
+    assert_eq!(model.requests(), 3000);
+}
+
+#[test]
 fn hints_decide_and_apply_to_the_past() {
     let mut hints = Hints::default();
     hints.force("/pages/{page}");
