@@ -101,7 +101,13 @@ impl SavedTree {
         let nodes = |part| {
             let mut out = Vec::new();
             if *tree.part(part) != Node::default() {
-                save(tree.part(part), Keep { literals: &literals, part }, 0, (None, None), &mut out);
+                save(
+                    tree.part(part),
+                    Keep { literals: &literals, literals_count: true, part },
+                    0,
+                    (None, None),
+                    &mut out,
+                );
             }
             out
         };
@@ -134,14 +140,19 @@ impl SavedTree {
 #[derive(Clone, Copy)]
 struct Keep<'a> {
     literals: &'a FxHashSet<*const Node>,
+    literals_count: bool,
     part: Part,
 }
 
 impl Keep<'_> {
+    fn below_untold(self) -> Self {
+        Self { literals_count: self.literals_count && self.part != Part::Unserved, ..self }
+    }
+
     fn text(self, child: &Child) -> Option<Arc<str>> {
         let empty = child.text.as_ref().is_some_and(|text| text.is_empty());
         let wordlike = empty || child.look.word().is_some_and(|word| word.gives_nobody_away());
-        let literal = self.literals.contains(&std::ptr::from_ref(&child.node));
+        let literal = self.literals_count && self.literals.contains(&std::ptr::from_ref(&child.node));
         let keep = match self.part {
             Part::Odd => true,
             Part::Served => literal || (wordlike && child.node.requests >= OFTEN),
@@ -181,6 +192,8 @@ fn save(
             suffix: Arc::clone(&child.suffix),
             measure: child.measure,
         };
+        // What a path went on with that is not told is no part of a route either.
+        let keep = if text.text.is_none() { keep.below_untold() } else { keep };
         save(&child.node, keep, depth + 1, (Some(text), None), out);
     }
 }

@@ -97,9 +97,18 @@ pub(crate) fn decide(siblings: &[Sibling], before: Before) -> Decision {
             let weighed = Why::sum(MEMBER, &member);
             if let (Some(parameter), Some(slot)) = (decision.parameter.get_mut(at), decision.why.get_mut(at))
             {
-                *parameter = sibling.crowd || weighed.log_odds > 0.0;
+                *parameter = weighed.log_odds > 0.0;
                 *slot = Some(weighed);
             }
+        }
+        let words = siblings
+            .iter()
+            .zip(&decision.parameter)
+            .filter(|(s, _)| s.is_word() && !s.is_fixed() && !s.crowd);
+        let (values, all) = words.fold((0, 0), |(values, all), (_, is)| (values + usize::from(*is), all + 1));
+        for (sibling, parameter) in siblings.iter().zip(&mut decision.parameter) {
+            // What most of a sample is, the others are.
+            *parameter = if sibling.crowd { values * 2 >= all } else { *parameter };
         }
     }
     decision.group = Some(why);
@@ -130,6 +139,11 @@ fn alike(siblings: &[Sibling]) -> (Vec<bool>, Vec<f64>) {
 fn measure(siblings: &[Sibling], alike: &[bool], fits: &[f64], before: Before) -> Option<Group> {
     let mut group = Group { before, ..Group::default() };
     let (mut named, mut fit) = (0.0, 0.0);
+    // As much of the words that were not kept apart is alike as of those that were.
+    let words = siblings.iter().zip(alike).filter(|(s, _)| s.look.word().is_some() && !s.is_fixed());
+    let (like, all) =
+        words.fold((0.0, 0.0), |(like, all), (_, is)| (like + f64::from(u8::from(*is)), all + 1.0));
+    let sampled = if all > 0.0 { like / all } else { 1.0 };
     for ((sibling, is), sibling_fit) in siblings.iter().zip(alike).zip(fits) {
         if !sibling.is_word() {
             group.values = true;
@@ -138,9 +152,10 @@ fn measure(siblings: &[Sibling], alike: &[bool], fits: &[f64], before: Before) -
         if !is {
             continue;
         }
-        group.texts += sibling.profile.distinct;
-        group.calls += sibling.profile.requests as f64;
-        group.once += sibling.once * sibling.profile.distinct;
+        let share = if sibling.crowd { sampled } else { 1.0 };
+        group.texts += share * sibling.profile.distinct;
+        group.calls += share * sibling.profile.requests as f64;
+        group.once += share * sibling.once * sibling.profile.distinct;
         if let Some(share) = sibling.look.word().and_then(|word| group.words.get_mut(word as usize)) {
             named += 1.0;
             fit += sibling_fit.clamp(-1.0, 3.0);

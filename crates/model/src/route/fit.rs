@@ -19,6 +19,8 @@ pub(super) struct Crowd {
 /// `None` for requests, else a group of members.
 type Base = Option<u64>;
 
+/// How often members that only one text's answers have are keys of a map, and not what tells programs' answers apart.
+const KEYS_ARE_DATA: f64 = 0.3;
 /// A text with many calls weighs no more than four.
 const MOST_CALLS: f64 = 4.0;
 
@@ -75,7 +77,8 @@ impl Crowd {
             let ratio = if rest.count <= 0.001 && feature.kind != Kind::Method {
                 // Nobody else has it. Where others have such things too, that says little.
                 let (all, single) = variety.get(&feature.group).copied().unwrap_or_default();
-                ((f64::from(single) + 0.3) / (f64::from(all) + 1.0) / 0.9).ln()
+                let usual = if feature.kind == Kind::Member { KEYS_ARE_DATA } else { 1.0 };
+                (usual * (f64::from(single) + 0.3) / (f64::from(all) + 1.0) / 0.9).ln()
             } else {
                 let likely = 1.0 - (1.0 - rest.rate()).powf(rest.calls);
                 (likely / feature.background).ln()

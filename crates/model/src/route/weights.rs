@@ -63,9 +63,9 @@ pub(super) type Term<T> = (&'static str, f64, fn(&T) -> f64);
 pub(super) const GROUP: &[Term<Group>] = &[
     ("prior", -6.0, |_| 1.0),
     ("many texts", 2.5, |g| (1.0 + g.texts).log2().min(6.0)),
-    ("few texts", -2.5, |g| flag(g.texts < 2.5 && !g.values)),
-    ("texts seen once", 2.2, |g| g.once / g.texts.max(1.0)),
-    ("growth", 1.5, |g| g.once / g.calls.max(1.0)),
+    ("few texts", -3.5, |g| if g.values { 0.0 } else { ((6.0 - g.texts) / 3.0).clamp(0.0, 1.0) }),
+    ("texts seen once", 2.2, |g| g.once / (g.texts + 1.0)),
+    ("growth", 1.5, |g| g.once / (g.calls + 1.0)),
     ("texts repeat", -2.0, |g| (g.calls / g.texts.max(1.0)).log2().clamp(0.0, 3.0)),
     ("alike below", 1.0, |g| g.fit),
     ("single words", -0.2, |g| g.share(Word::Plain)),
