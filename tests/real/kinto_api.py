@@ -122,7 +122,7 @@ def order(owner, shop, item):
 def look(api, shop):
     articles = "/buckets/%s/collections/articles/records" % shop
     for query in ({"_sort": "-price", "_limit": 5}, {"_fields": "name,price"}, {"min_price": 8, "max_stock": 12}, {"_since": 1},
-                  {"_before": 9999999999999}, {"in_stock": "1,2,3"}, {"has_note": "true"}, {"like_name": "article 1"}, {"name": "article 2"}):
+                  {"in_stock": "1,2,3"}, {"has_note": "true"}, {"like_name": "article 1"}, {"name": "article 2"}):
         api.get(articles, params=query)
     page = api.get(articles, params={"_limit": 7, "_sort": "name"})
     while "Next-Page" in page.headers:
@@ -173,7 +173,7 @@ def fail(base):
         api.get("/buckets/books/collections/articles/records/none-%d" % number, 404)
         api.post("/buckets/books/collections/articles/records", 400, data="{", headers={"Content-Type": "application/json"})
         api.put("/buckets/books/groups/wrong", 400, json={"data": {"members": "nobody"}})
-        harness.Api(base, auth=("ada", "wrong")).get("/buckets", 401)
+        harness.Api(base, auth=("ada", "wrong")).post("/buckets", 401, json={})
         api.post("/batch", 400, json={"requests": "none"})
 
 
