@@ -223,7 +223,7 @@ def fail(base, admin):
         public.post("/api/v1/payments", 401, json={"out": False, "amount": 1})
         public.get("/api/v1/payments/" + uuid.uuid4().hex * 2, 404)
         admin.get("/users/api/v1/user/" + uuid.uuid4().hex, 404)
-        public.post("/api/v1/payments/decode", 422, json={})
+        public.post("/api/v1/payments/decode", 400, json={})
 
 
 if __name__ == "__main__":
