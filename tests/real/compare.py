@@ -16,11 +16,13 @@ types        of the fields inferred: right where exactly those types were seen; 
 
 import collections
 import json
+import re
 import sys
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from published import Document, alternatives, json_type, step, types
 
+PLACEHOLDER = r"\{([^{}]*)\}"
 REFUSED = {401, 403, 404, 405, 501}
 
 
@@ -28,7 +30,9 @@ class Comparison:
     def __init__(self, published, inferred, entries):
         self.published, self.inferred = Document(published), Document(inferred)
         self.calls = collections.defaultdict(list)
-        self.entries = collections.defaultdict(list)
+        self.entries, self.values = collections.defaultdict(list), collections.defaultdict(set)
+        #: Of each published operation the inferred one that is the same.
+        self.same = {}
         self.counts, self.details = collections.Counter(), collections.defaultdict(list)
         for entry in entries:
             path = unquote(urlsplit(entry["request"]["url"]).path)
@@ -36,8 +40,9 @@ class Comparison:
 
     def run(self):
         exercised, guessed = self.route()
+        self.pair()
         self.operations(exercised, guessed)
-        for key in sorted(exercised & set(self.inferred.operations)):
+        for key in sorted(set(self.same) & exercised):
             self.placeholders(key)
             self.query(key)
             self.bodies(key)
@@ -49,11 +54,33 @@ class Comparison:
         for (method, path), entries in self.calls.items():
             key, guess = self.published.route(method, path), self.inferred.route(method, path)
             self.entries[key] += entries
+            if key:
+                for prefix, value in filled(key[1], path):
+                    self.values[prefix].add(value)
             if guess:
                 guessed[guess].add(key)
             if key and any(entry["response"]["status"] not in REFUSED for entry in entries):
                 exercised.add(key)
         return exercised, guessed
+
+    def pair(self):
+        """Operations are the same where their templates are; where a placeholder only ever had one value, no traffic can
+        tell it from a word of the path."""
+        known = {(key[0], self.constant(key[1])): key for key in reversed(sorted(self.published.operations))}
+        for key in self.inferred.operations:
+            if key in self.published.operations:
+                self.same[key] = key
+            elif key in known and known[key] not in self.inferred.operations:
+                self.same[known[key]] = key
+
+    def constant(self, template):
+        """A published template with every placeholder filled that only ever had one value."""
+        prefix, told = "", ""
+        for part in template.split("/")[1:]:
+            values = self.values.get(prefix + "/" + part, set())
+            told += "/" + (min(values) if part == "{}" and len(values) == 1 else part)
+            prefix += "/" + part
+        return told or "/"
 
     def tell(self, kind, *said):
         self.counts[kind] += 1
@@ -64,11 +91,13 @@ class Comparison:
         self.counts["operations published"] = len(self.published.operations)
         self.counts["operations exercised"] = len(exercised)
         for key in sorted(exercised):
-            if key in self.inferred.operations:
+            if key not in self.same:
+                self.tell("operations missed", *key)
+            elif self.same[key] == key:
                 self.counts["operations found"] += 1
             else:
-                self.tell("operations missed", *key)
-        for key in sorted(set(self.inferred.operations) - exercised):
+                self.tell("operations found but for a constant", *self.same[key], "is", key[1])
+        for key in sorted(set(self.inferred.operations) - set(self.same.values())):
             belongs = guessed.get(key, set()) - {None}
             if belongs:
                 self.tell("operations wrong", *key, "is", ", ".join(sorted(name for _, name in belongs)))
@@ -76,8 +105,8 @@ class Comparison:
                 self.tell("operations undocumented", *key)
 
     def placeholders(self, key):
-        ours, theirs = self.inferred.operations[key], self.published.operations[key]
-        for mine, name in zip(ours.placeholders(), theirs.placeholders()):
+        ours, theirs = self.inferred.operations[self.same[key]], self.published.operations[key]
+        for mine, name in zip(ours.placeholders(), varied_names(ours.template, theirs.template)):
             self.counts["path parameters"] += 1
             if plain(mine) == plain(name):
                 self.counts["path parameter names"] += 1
@@ -90,7 +119,7 @@ class Comparison:
                 self.details["path parameter types"].append("%s %s: %s, published %s" % (key[1], name, words(got), words(want)))
 
     def query(self, key):
-        ours, theirs = self.inferred.operations[key], self.published.operations[key]
+        ours, theirs = self.inferred.operations[self.same[key]], self.published.operations[key]
         sent = {name for entry in self.entries[key] for name, _ in parse_qsl(urlsplit(entry["request"]["url"]).query, True)}
         mine, published = bare(ours.names("query")), bare(theirs.names("query"))
         for name in bare(sent) & published:
@@ -104,7 +133,7 @@ class Comparison:
             self.tell("query parameters missed, not published", *key, name)
 
     def bodies(self, key):
-        ours, theirs = self.inferred.operations[key], self.published.operations[key]
+        ours, theirs = self.inferred.operations[self.same[key]], self.published.operations[key]
         seen = collections.defaultdict(list)
         for entry in self.entries[key]:
             post, content = entry["request"].get("postData") or {}, entry["response"]["content"]
@@ -153,6 +182,25 @@ class Comparison:
             self.tell("types not as published", *where, place.pointer or "/", "published", words(want), "seen", words(kinds))
 
 
+def filled(template, path):
+    """(the template up to a placeholder, its value) for each that is a whole segment."""
+    parts, values, found = template.split("/"), path.rstrip("/").split("/"), []
+    if len(parts) == len(values):
+        found = [("/".join(parts[: at + 1]), value) for at, value in enumerate(values) if parts[at] == "{}"]
+    return found
+
+
+def varied_names(mine, theirs):
+    """The published names of those placeholders that are placeholders in the inferred template too."""
+    if len(mine.rstrip("/").split("/")) != len(theirs.rstrip("/").split("/")):
+        return re.findall(PLACEHOLDER, theirs)
+    names = []
+    for my_part, their_part in zip(mine.rstrip("/").split("/"), theirs.rstrip("/").split("/")):
+        if re.search(PLACEHOLDER, my_part):
+            names += re.findall(PLACEHOLDER, their_part)
+    return names
+
+
 class Place:
     """Where a value stands: as the published document names it, as the inferred one does, and the schemas that both have
     for it; None where there is no such place, empty where it is left open."""
@@ -173,7 +221,8 @@ class Walk:
         self.reached.add(place.name)
         for key, child in children(value):
             theirs, mine = advance(self.published, place.theirs, key), advance(self.inferred, place.mine, key)
-            shown = theirs[0] if theirs[1] else mine[0]
+            # A name says more than a map does, whichever of the two has it.
+            shown = theirs[0] if theirs[1] and (theirs[0] != "{}" or not mine[1]) else mine[0]
             self.value(child, Place("%s/%s" % (place.pointer, shown), "%s/%s" % (place.name, mine[0]), theirs[1], mine[1]))
 
 
