@@ -6,7 +6,8 @@
 Prints one JSON object: under `counts` the figures, under `details` every single difference, by kind.
 
 operations   published; exercised: some call of it did more than refuse (401, 403, 404, 405, 501); of those found or missed.
-             inferred beyond that: undocumented where its calls fit nothing published, wrong where they do
+             inferred beyond that: undocumented where its calls fit nothing published, wrong where they do. Beyond OpenAPI
+             is what was called with slashes in one placeholder
 parameters   of the operations found: placeholders with the published name and type; query parameters that were sent
 fields       every place in a JSON body, as the client saw it, in an operation found: published and inferred (found); published and
              not inferred (missed); inferred, and left open or not told of by what is published (undocumented); inferred but
@@ -33,6 +34,8 @@ class Comparison:
         self.entries, self.values = collections.defaultdict(list), collections.defaultdict(set)
         #: Of each published operation the inferred one that is the same.
         self.same = {}
+        #: Published operations of which a placeholder was filled with several segments, which no OpenAPI template means.
+        self.several = set()
         self.counts, self.details = collections.Counter(), collections.defaultdict(list)
         for entry in entries:
             path = unquote(urlsplit(entry["request"]["url"]).path)
@@ -54,7 +57,9 @@ class Comparison:
         for (method, path), entries in self.calls.items():
             key, guess = self.published.route(method, path), self.inferred.route(method, path)
             self.entries[key] += entries
-            if key:
+            if key and self.published.operations[key].greedy(path):
+                self.several.add(key)
+            elif key:
                 for prefix, value in filled(key[1], path):
                     self.values[prefix].add(value)
             if guess:
@@ -92,14 +97,16 @@ class Comparison:
         self.counts["operations exercised"] = len(exercised)
         for key in sorted(exercised):
             if key not in self.same:
-                self.tell("operations missed", *key)
+                self.tell("operations beyond OpenAPI" if key in self.several else "operations missed", *key)
             elif self.same[key] == key:
                 self.counts["operations found"] += 1
             else:
                 self.tell("operations found but for a constant", *self.same[key], "is", key[1])
         for key in sorted(set(self.inferred.operations) - set(self.same.values())):
             belongs = guessed.get(key, set()) - {None}
-            if belongs:
+            if belongs and belongs <= self.several:
+                self.details["operations of several segments"].append("%s %s" % key)
+            elif belongs:
                 self.tell("operations wrong", *key, "is", ", ".join(sorted(name for _, name in belongs)))
             else:
                 self.tell("operations undocumented", *key)

@@ -82,12 +82,12 @@ def fill(owner, shop, number):
     owner.get_bucket(id=shop)
     owner.update_bucket(id=shop, data={"town": "Bergen", "open": True})
     owner.patch_bucket(id=shop, data={"floor": number})
-    for group in ("staff", "drivers"):
+    for group in ("staff", "drivers", "cleaners", "night-shift", "accounting", "press", "board", "guests"):
         owner.create_group(id=group, bucket=shop, data={"members": ["account:" + person for person in PEOPLE[3:6]]})
         owner.get_group(id=group, bucket=shop)
     owner.update_group(id="staff", bucket=shop, data={"members": ["account:grace"], "shift": "early"})
     owner.patch_group(id="staff", bucket=shop, data={"shift": "late"})
-    for collection in ("articles", "orders", "drafts"):
+    for collection in ("articles", "orders", "drafts", "returns", "suppliers", "reviews", "leaflets"):
         owner.create_collection(id=collection, bucket=shop, data={"sort": "name"}, permissions={"write": ["account:ken"]})
         owner.get_collection(id=collection, bucket=shop)
         owner.patch_collection(id=collection, bucket=shop, data={"displayFields": ["name", "price"]})

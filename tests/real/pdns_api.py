@@ -7,6 +7,11 @@ import harness
 
 KEY = "b3f1c2a9d8e74650"
 SCHEMA = "/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql"
+#: What may be said of a zone, of which the server knows a fixed set.
+KINDS = {
+    "ALSO-NOTIFY": ["127.0.0.2:5399"], "ALLOW-AXFR-FROM": ["AUTO-NS", "192.0.2.0/24"], "ALLOW-DNSUPDATE-FROM": ["192.0.2.7"],
+    "NOTIFY-DNSUPDATE": ["1"], "IXFR": ["1"], "PUBLISH-CDS": ["2"], "TSIG-ALLOW-DNSUPDATE": ["elm"], "X-CUSTOMER": ["gold"],
+}
 SERVER = "/api/v1/servers/localhost"
 NAMES = "alder birch cedar dogwood elm fir ginkgo hazel ironwood juniper larch maple oak pine rowan spruce".split()
 
@@ -38,6 +43,7 @@ def exercise(base):
         change(api, zone, number)
         sign(api, zone, number)
         describe(api, zone, number)
+    follow(api)
     share(api)
     ask(api)
     fail(base, api)
@@ -107,11 +113,21 @@ def sign(api, zone, number):
 def describe(api, zone, number):
     metadata = "/zones/%s/metadata" % zone
     api.post(metadata, 201, json={"kind": "ALLOW-AXFR-FROM", "metadata": ["AUTO-NS", "2001:db8::/48"]})
-    api.put(metadata + "/ALSO-NOTIFY", json={"metadata": ["127.0.0.%d:5399" % (number + 1)]})
+    for kind, values in KINDS.items():
+        api.put("%s/%s" % (metadata, kind), json={"metadata": values})
+        api.get("%s/%s" % (metadata, kind))
+        if number % 2:
+            api.delete("%s/%s" % (metadata, kind), 200)
     api.get(metadata)
-    api.get(metadata + "/ALSO-NOTIFY")
-    api.get(metadata + "/ALLOW-AXFR-FROM")
-    api.delete(metadata + "/ALLOW-AXFR-FROM", 200)
+
+
+def follow(api):
+    """Zones of which another server is the primary: one that is not there."""
+    for name in ("yew", "willow", "walnut", "teak"):
+        zone = {"name": name + ".example.", "kind": "Slave", "masters": ["127.0.0.9"], "nameservers": []}
+        api.post("/zones", json=zone)
+        api.put("/zones/%s/axfr-retrieve" % zone["name"])
+        api.get("/zones/" + zone["name"])
 
 
 def share(api):

@@ -97,10 +97,9 @@ class Operation:
 
 
 def json_schema(content):
-    for media, body in (content or {}).items():
-        if "json" in media or media == "*/*":
-            return body.get("schema")
-    return None
+    """One schema for all JSON media types; None where there is no JSON."""
+    schemas = [body.get("schema", {}) for media, body in (content or {}).items() if "json" in media or media == "*/*"]
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas} if schemas else None
 
 
 def types(document, schema):
@@ -109,6 +108,8 @@ def types(document, schema):
     for part in alternatives(document, schema):
         kind = part.get("type")
         found |= {kind} if isinstance(kind, str) else set(kind or [])
+        if "int" in found:  # no type of the specification, but a type to some
+            found = found - {"int"} | {"integer"}
         if part.get("nullable") or part.get("x-nullable"):
             found.add("null")
         if not kind:
