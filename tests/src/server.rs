@@ -242,7 +242,8 @@ pub fn program(name: &str) -> Result<PathBuf> {
         .ok_or_else(|| format!("{name} is missing: run `cargo xtask setup`").into())
 }
 
-pub(crate) fn cache() -> PathBuf {
+/// Where `cargo xtask setup` keeps what no system package provides.
+pub fn cache() -> PathBuf {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
     base.unwrap_or_else(std::env::temp_dir).join("overhear")

@@ -16,7 +16,7 @@ const USAGE: &str = "\
 Usage: cargo xtask <task>
 
   tidy              the rules of this repository that no compiler checks
-  setup             install what the integration tests need, where that is allowed
+  setup [--all]     install what the integration tests need, where that is allowed; --all: what the long ones need
   test [--all]      setup, then every test; --all adds the long ones and the figures, kept in docs/test-runs/
   bpf [--check]     compile the kernel programs; --check only compares them with the committed objects
   kernel-test [NAME…]
@@ -39,6 +39,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["tidy"] => tidy::run(),
         ["setup"] => setup::run(),
+        ["setup", "--all"] => setup::run().and_then(|()| setup::programs()),
         ["test"] => test::run(test::Scope::Usual),
         ["test", "--all"] => test::run(test::Scope::All),
         ["bpf"] => bpf::run(bpf::Mode::Write),

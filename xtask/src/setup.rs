@@ -30,11 +30,42 @@ const PYTHON_TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "jsonschema==4
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
+/// PowerDNS, which publishes its own description.
+const PROGRAM_PACKAGES: [(&str, &str); 2] = [
+    ("pdns_server", "pdns-server"),
+    ("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql", "pdns-backend-sqlite3"),
+];
+/// Programs that publish their own description, and clients of them.
+const PYTHON_PROGRAMS: [&str; 7] = [
+    "httpbin==0.10.4",
+    "flasgger==0.9.7.1",
+    "jupyter_server==2.21.1",
+    "ipykernel==7.4.0",
+    "kinto==26.5.0",
+    "kinto-http==11.11.0",
+    "setuptools==80.9.0",
+];
+/// It wants older libraries than the others.
+const LNBITS: [&str; 3] = ["lnbits==1.6.2", "bitstring==4.3.1", "requests==2.32.5"];
+const NODE_PROGRAMS: [&str; 1] = ["@loopback/example-todo@6.0.0"];
+
+/// What only the long tests need: the real programs of `tests/real`.
+pub(crate) fn programs() -> Result<()> {
+    // Debian starts what it installs; nobody asked for a name server here.
+    if find("pdns_server").is_none() && find("systemctl").is_some() {
+        let _ = command("systemctl", &["mask", "pdns.service"]).output();
+    }
+    ensure(&PROGRAM_PACKAGES)?;
+    python("programs", &PYTHON_PROGRAMS)?;
+    python("lnbits", &LNBITS)?;
+    node("programs-node", &NODE_PROGRAMS)
+}
+
 pub(crate) fn run() -> Result<()> {
     ensure(&PACKAGES)?;
     go()?;
-    python_tools()?;
-    node_tools()?;
+    python("python", &PYTHON_TOOLS)?;
+    node("node", &NODE_TOOLS)?;
     cargo_deny()?;
     note_kernel();
     Ok(())
@@ -89,30 +120,29 @@ fn go() -> Result<()> {
 }
 
 /// Kept apart from what the machine's Python has, in a folder for `PYTHONPATH`.
-fn python_tools() -> Result<()> {
-    let folder = cache().join("python");
-    if fs::read_to_string(folder.join("installed")).is_ok_and(|is| is == PYTHON_TOOLS.join(" ")) {
-        println!("setup: Python tools are there");
-        return Ok(());
-    }
-    println!("setup: installing {} into {}", PYTHON_TOOLS.join(", "), folder.display());
+/// Python packages in a folder of their own below the cache, for `PYTHONPATH`.
+fn python(name: &str, wanted: &[&str]) -> Result<()> {
     let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--no-cache-dir", "--target"];
-    execute(command("python3", &install).arg(&folder).args(PYTHON_TOOLS))?;
-    let mark = folder.join("installed");
-    fs::write(&mark, PYTHON_TOOLS.join(" ")).map_err(at(&mark))
+    brought(name, wanted, |folder| execute(command("python3", &install).arg(folder).args(wanted)))
 }
 
-fn node_tools() -> Result<()> {
-    let folder = cache().join("node");
-    if fs::read_to_string(folder.join("installed")).is_ok_and(|is| is == NODE_TOOLS.join(" ")) {
-        println!("setup: Node tools are there");
+/// The same for Node.
+fn node(name: &str, wanted: &[&str]) -> Result<()> {
+    let install = ["install", "--no-fund", "--no-audit", "--loglevel", "error", "--prefix"];
+    brought(name, wanted, |folder| execute(command("npm", &install).arg(folder).args(wanted)))
+}
+
+/// Installs into a folder of the cache, unless just this is there already.
+fn brought(name: &str, wanted: &[&str], install: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = cache().join(name);
+    let mark = folder.join("installed");
+    if fs::read_to_string(&mark).is_ok_and(|is| is == wanted.join(" ")) {
+        println!("setup: {name} is there");
         return Ok(());
     }
-    println!("setup: installing {} into {}", NODE_TOOLS.join(", "), folder.display());
-    let install = ["install", "--no-fund", "--no-audit", "--loglevel", "error", "--prefix"];
-    execute(command("npm", &install).arg(&folder).args(NODE_TOOLS))?;
-    let mark = folder.join("installed");
-    fs::write(&mark, NODE_TOOLS.join(" ")).map_err(at(&mark))
+    println!("setup: installing {} into {}", wanted.join(", "), folder.display());
+    install(&folder)?;
+    fs::write(&mark, wanted.join(" ")).map_err(at(&mark))
 }
 
 fn cargo_deny() -> Result<()> {

@@ -28,6 +28,7 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
     match scope {
         Scope::Usual => execute(&mut cargo(&["test", "--workspace"])),
         Scope::All => {
+            setup::programs()?;
             execute(&mut cargo(&["build", "--release", "--package", "overhear"]))?;
             let mut soak = cargo(&["test", "--package", "overhear-tests", "--test", "live", "soak"]);
             soak.env("OVERHEAR_SOAK_SECONDS", SOAK_SECONDS);
@@ -35,7 +36,10 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             many.env("OVERHEAR_CONNECTIONS", MANY_CONNECTIONS);
             let figures = cargo(&["run", "--release", "--quiet", "--package", "overhear-benches"]);
             let kernels = cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"]);
-            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, kernels, figures])
+            let mut real =
+                cargo(&["test", "--package", "overhear-tests", "--test", "real", "--", "--nocapture"]);
+            real.env("OVERHEAR_REAL_PROGRAMS", "all");
+            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, real, kernels, figures])
         }
     }
 }
