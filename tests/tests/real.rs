@@ -3,7 +3,6 @@
 //!
 //! `cargo xtask test --all` installs the programs and runs this; by itself it does nothing unless `OVERHEAR_REAL_PROGRAMS` is
 //! `all` or names some of them (`pdns,kinto`). `OVERHEAR_REAL_KEEP` names a folder for the documents and all differences.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test only wants to know what went wrong")]
 
 use overhear_tests::{
     Result, judge,
