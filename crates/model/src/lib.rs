@@ -1,8 +1,9 @@
 //! What is learned from exchanges: routes, counts, latencies, callers; everything merges.
 //!
 //! A [`Model`] is a commutative, associative sum: the same exchanges in any order and any partition give the same
-//! model, and the same bytes when saved. Beyond its bounds what is not kept apart is counted under [`OTHER`].
-//! Which exchanges stay apart depends on names alone (see `bounded.rs`), never on who came first.
+//! model, and the same bytes when saved. Beyond its bounds what is not kept apart is counted by the class of its texts,
+//! or under [`OTHER`]. Which exchanges stay apart depends on names alone (see `bounded.rs` and `tree/node.rs`), never on
+//! who came first; only once the room that all paths share is used up, what is there stays and nothing new is kept apart.
 
 mod bodies;
 mod bounded;
