@@ -126,7 +126,10 @@ impl<'a> Builder<'a> {
         let verdicts = self.verdicts(at, &following);
         let mut parameters = self.parameters(&following, &verdicts, hint);
         let mut literals = Vec::new();
-        for (hash, text) in &following.texts {
+        // First what was served: it says where the rest would have gone.
+        let (served, unserved): (Vec<_>, Vec<_>) =
+            following.texts.iter().partition(|(_, text)| !text.nodes.served.is_empty());
+        for (hash, text) in served.into_iter().chain(unserved) {
             match self.verdict(at, (*hash, text), &verdicts, &parameters, hint) {
                 Verdict::Parameter(suffix) => parameters.entry(suffix).or_default().take(text),
                 Verdict::Literal => literals.push((hash, text)),
@@ -201,9 +204,7 @@ impl<'a> Builder<'a> {
             return Verdict::Literal;
         }
         if text.nodes.served.is_empty() {
-            // What was turned away goes where it would have gone.
-            let there =
-                |suffix: &str| parameters.contains_key(suffix) || verdicts.groups.contains_key(suffix);
+            let there = |suffix: &str| parameters.get(suffix).is_some_and(|p| !p.nodes.served.is_empty());
             return match [&*text.suffix, ""].into_iter().find(|suffix| there(suffix)) {
                 Some(suffix) => Verdict::Parameter(suffix.into()),
                 None if name.is_some() => Verdict::Literal,
@@ -307,10 +308,13 @@ impl<'a> Builder<'a> {
 }
 
 impl Verdicts {
-    /// Whether there is a parameter without a suffix.
+    /// Whether there is a parameter without a suffix that takes what was served.
     fn has_group(&self, following: &Following<'_>) -> bool {
+        let mut classes = following.classes.iter().filter(|(_, class)| !class.nodes.served.is_empty());
+        let mut texts = following.texts.values().filter(|text| !text.nodes.served.is_empty());
         self.groups.contains_key("")
-            || following.classes.keys().any(|(class, s)| *class != ValueClass::Literal && s.is_empty())
+            || classes.any(|((class, suffix), _)| *class != ValueClass::Literal && suffix.is_empty())
+            || texts.any(|text| text.look.word().is_none() && text.suffix.is_empty())
     }
 }
 

@@ -278,6 +278,9 @@ fn noise_shapes_no_route() {
     let before = traffic.routes();
     traffic.turned_away(404, "/users/admin /users/x.php /users/99 /orders").turned_away(401, "/users/root");
     assert_eq!(traffic.routes(), before, "what was turned away goes where it would have gone");
+    let mut few = Traffic::default();
+    few.each("/users/{}", "7", "{}").turned_away(404, "/users/root /users/zoe /nothing /42");
+    assert_eq!(few.routes(), ["/nothing", "/users/{userId}", "/{id}"]);
     let words: String = (0..300).map(|n| format!("/wp-{n}a/{n}b.php ")).collect();
     traffic.turned_away(404, &words);
     let after = traffic.routes();
