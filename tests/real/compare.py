@@ -56,10 +56,10 @@ class Comparison:
         exercised, guessed = set(), collections.defaultdict(set)
         for (method, path), entries in self.calls.items():
             key, guess = self.published.route(method, path), self.inferred.route(method, path)
-            self.entries[key] += entries
             if key and self.published.operations[key].greedy(path):
                 self.several.add(key)
             elif key:
+                self.entries[key, guess] += entries
                 for prefix, value in filled(key[1], path):
                     self.values[prefix].add(value)
             if guess:
@@ -86,6 +86,10 @@ class Comparison:
             told += "/" + (min(values) if part == "{}" and len(values) == 1 else part)
             prefix += "/" + part
         return told or "/"
+
+    def of(self, key):
+        """The calls of a published operation, but for those that have another inferred one: that is told once, there."""
+        return self.entries[key, self.same[key]] + self.entries[key, None]
 
     def tell(self, kind, *said):
         self.counts[kind] += 1
@@ -127,7 +131,7 @@ class Comparison:
 
     def query(self, key):
         ours, theirs = self.inferred.operations[self.same[key]], self.published.operations[key]
-        sent = {name for entry in self.entries[key] for name, _ in parse_qsl(urlsplit(entry["request"]["url"]).query, True)}
+        sent = {name for entry in self.of(key) for name, _ in parse_qsl(urlsplit(entry["request"]["url"]).query, True)}
         mine, published = bare(ours.names("query")), bare(theirs.names("query"))
         for name in bare(sent) & published:
             if name in mine:
@@ -142,7 +146,7 @@ class Comparison:
     def bodies(self, key):
         ours, theirs = self.inferred.operations[self.same[key]], self.published.operations[key]
         seen = collections.defaultdict(list)
-        for entry in self.entries[key]:
+        for entry in self.of(key):
             post, content = entry["request"].get("postData") or {}, entry["response"]["content"]
             seen["request"] += parse(post.get("mimeType"), post.get("text"))
             seen[str(entry["response"]["status"])] += parse(content.get("mimeType"), content.get("text"))

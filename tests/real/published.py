@@ -56,11 +56,17 @@ class Operation:
         self.document, self.template, self.node = document, template, node
         parts = [re.escape(part) for part in re.split(r"\{[^{}]*\}", template.rstrip("/"))]
         self.strict = re.compile("[^/]+".join(parts) + "/?")
-        # Some publish a placeholder for several segments, though the specification has no such thing.
-        self.loose = re.compile(".+".join(parts) + "/?")
+        # Some publish a placeholder for a path, though the specification has none for several segments.
+        self.loose = re.compile("".join(self.pieces(template.rstrip("/"))) + "/?")
         shared = {(p.get("in"), p.get("name")): p for p in map(document.resolve, item.get("parameters") or [])}
         own = {(p.get("in"), p.get("name")): p for p in map(document.resolve, node.get("parameters") or [])}
         self.parameters = {**shared, **own}
+
+    @staticmethod
+    def pieces(template):
+        for piece in re.split(r"(\{[^{}]*\})", template):
+            is_placeholder = piece.startswith("{")
+            yield (".+" if piece.endswith("path}") else "[^/]+") if is_placeholder else re.escape(piece)
 
     def matches(self, path):
         return bool(self.loose.fullmatch(path))

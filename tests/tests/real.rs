@@ -1,4 +1,4 @@
-//! Programs that publish their own `OpenAPI` document, used by real clients, heard by the real probes: is the document made
+//! Programs that publish their own OpenAPI document, used by real clients, heard by the real probes: is the document made
 //! of the traffic the one their makers wrote?
 //!
 //! `cargo xtask test --all` installs the programs and runs this; by itself it does nothing unless `OVERHEAR_REAL_PROGRAMS` is
@@ -19,29 +19,36 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Each with the folder of its libraries and what has to be reached, a little below what is.
+/// In the order of the table.
 const PROGRAMS: [Program; 6] = [
-    Program { name: "pdns", libraries: "programs" },
-    Program { name: "kinto", libraries: "programs" },
-    Program { name: "httpbin", libraries: "programs" },
-    Program { name: "jupyter", libraries: "programs" },
-    Program { name: "todo", libraries: "programs" },
-    Program { name: "lnbits", libraries: "lnbits" },
+    Program { name: "pdns", libraries: "programs", missed: 3, wrong: 24 },
+    Program { name: "kinto", libraries: "programs", missed: 0, wrong: 4 },
+    Program { name: "httpbin", libraries: "programs", missed: 12, wrong: 20 },
+    Program { name: "jupyter", libraries: "programs", missed: 0, wrong: 2 },
+    Program { name: "todo", libraries: "programs", missed: 0, wrong: 0 },
+    // Its short links are made up anew each time, and some look like words.
+    Program { name: "lnbits", libraries: "lnbits", missed: 0, wrong: 8 },
 ];
 
 struct Program {
     /// Of its script in `tests/real`, without `_api.py`.
     name: &'static str,
-    /// A folder in the cache of `cargo xtask setup`.
+    /// A folder in the cache of `cargo xtask setup --all`.
     libraries: &'static str,
+    /// Most operations that may be missed. The reasons are in `docs/accuracy.md`, here and below.
+    missed: u64,
+    /// Most operations that may be there and are none.
+    wrong: u64,
 }
 
 /// Shown of each program, in this order (see `compare.py`).
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 24] = [
     "calls",
     "operations published",
     "operations exercised",
     "operations found",
+    "operations found but for a constant",
+    "operations beyond OpenAPI",
     "operations missed",
     "operations wrong",
     "operations undocumented",
@@ -51,6 +58,8 @@ const COLUMNS: [&str; 20] = [
     "query parameters found",
     "query parameters missed",
     "query parameters extra",
+    "query parameters invented",
+    "bodies missed",
     "fields found",
     "fields missed",
     "fields invented",
@@ -109,6 +118,7 @@ fn compare(program: &Program) -> Result<(Value, String)> {
     fs::write(file("satisfies.txt"), satisfied.as_ref().map_or_else(ToString::to_string, Clone::clone))?;
     complain("the traffic does not satisfy the document", satisfied.map(drop));
     complain("what was heard", whole(&counts, &statistics));
+    complain("what was found", as_good_as_ever(program, &counts));
     keep(program, folder.path())?;
     Ok((counts, complaints))
 }
@@ -116,10 +126,31 @@ fn compare(program: &Program) -> Result<(Value, String)> {
 /// Nothing is lost at this pace, so every call of the client is heard.
 fn whole(counts: &Value, statistics: &Value) -> Result<()> {
     let lost = statistics["lost"].as_object().is_some_and(|lost| !lost.is_empty());
-    match statistics["captured"]["exchanges"] == counts["calls"] && !lost {
-        true => Ok(()),
-        false => Err(format!("{} calls, {statistics}", counts["calls"]).into()),
+    if statistics["captured"]["exchanges"] == counts["calls"] && !lost {
+        return Ok(());
     }
+    Err(format!("{} calls, {statistics}", counts["calls"]).into())
+}
+
+/// Shapes are found whole; of routes no more are wrong than are known to be.
+fn as_good_as_ever(program: &Program, counts: &Value) -> Result<()> {
+    let most = [
+        ("operations missed", program.missed),
+        ("operations wrong", program.wrong),
+        ("query parameters missed", 1), // what says that it is a token may be a page
+        ("query parameters invented", 0),
+        ("bodies missed", 0),
+        ("fields missed", 0),
+        ("fields missed, not published", 0),
+        ("fields invented", 0),
+        ("types wrong", 1), // a list that answers to an empty name is heard with the things it lists
+    ];
+    let worse = most.iter().filter_map(|(name, most)| {
+        let count = counts[name].as_u64().unwrap_or_default();
+        (count > *most).then(|| format!("{name}: {count}, at most {most}"))
+    });
+    let worse: Vec<String> = worse.collect();
+    if worse.is_empty() { Ok(()) } else { Err(worse.join(", ").into()) }
 }
 
 /// Starts the program, listens to its port, uses it, and stops it.
@@ -157,10 +188,10 @@ fn task(program: &Program, task: &str, folder: &Path, port: &str) -> Command {
 
 fn finished(mut command: Command) -> Result<()> {
     let output = command.stderr(Stdio::piped()).output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    if output.status.success() {
+        return Ok(());
     }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
 }
 
 /// A server and all it started; they end together.
