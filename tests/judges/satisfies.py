@@ -4,8 +4,8 @@
     satisfies.py TRAFFIC.har SPEC.json
 
 Validates every JSON body of the archive (RFC 9110 content type with `json` in it) against the schema of its operation in
-an OpenAPI 3.1 document, with JSON Schema 2020-12 (`jsonschema`), formats included, and every parameter that is required. Prints
-each kind of violation once and a last line with the counts; exit code 1 if there is a violation or a body without schema.
+an OpenAPI 3.1 document, with JSON Schema 2020-12 (`jsonschema`), formats included, and every parameter that is required. Calls
+that were turned away may be elsewhere, as many as the document says. Prints each kind of violation once and a last line with the counts; exit code 1 if there is a violation or a body without schema.
 """
 import collections
 import json
@@ -18,6 +18,8 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 DOCUMENT = "urn:document"
+# What was only ever turned away is in no operation; the document counts it.
+REFUSED = {401, 403, 404, 405, 501}
 
 
 class Document:
@@ -26,6 +28,7 @@ class Document:
     def __init__(self, document):
         resource = Resource(contents=document, specification=DRAFT202012)
         self.registry = Registry().with_resource(DOCUMENT, resource)
+        self.elsewhere = document["info"].get("x-overhear", {}).get("callsElsewhere", 0)
         self.validators, self.routes = {}, collections.defaultdict(list)
         bases = [urlsplit(server.get("url", "")).path.rstrip("/") for server in document.get("servers", [])] or [""]
         for path, item in document.get("paths", {}).items():
@@ -74,13 +77,16 @@ def body(media, text):
 def main():
     entries = json.load(open(sys.argv[1]))["log"]["entries"]
     document = Document(json.load(open(sys.argv[2])))
-    violations, checked, unrouted = collections.Counter(), 0, 0
+    violations, checked, unrouted, elsewhere = collections.Counter(), 0, 0, 0
     for entry in entries:
         request, response = entry["request"], entry["response"]
         url = urlsplit(request["url"])
         operations = document.operations(request["method"], unquote(url.path))
         if not operations:
             unrouted += 1
+            continue
+        if response["status"] in REFUSED and not any(str(response["status"]) in o["responses"] for _, o in operations):
+            elsewhere += 1
             continue
         results = []
         for where, operation in operations:
@@ -91,8 +97,9 @@ def main():
             violations[failure] += 1
     for (kind, where), count in violations.most_common(40):
         print("%6d  %s  %s" % (count, where, kind))
-    print("%d exchanges checked, %d without an operation, %d violations" % (checked, unrouted, sum(violations.values())))
-    sys.exit(1 if violations else 0)
+    told = document.elsewhere
+    print("%d exchanges checked, %d elsewhere (%d told), %d violations" % (checked, unrouted + elsewhere, told, sum(violations.values())))
+    sys.exit(1 if violations or unrouted + elsewhere > told else 0)
 
 
 def violates(document, where, operation, request, response, url):
