@@ -22,12 +22,12 @@ use tempfile::TempDir;
 /// In the order of the table.
 const PROGRAMS: [Program; 6] = [
     Program { name: "pdns", libraries: "programs", missed: 3, wrong: 24 },
-    Program { name: "kinto", libraries: "programs", missed: 0, wrong: 4 },
+    Program { name: "kinto", libraries: "programs", missed: 27, wrong: 79 },
     Program { name: "httpbin", libraries: "programs", missed: 12, wrong: 20 },
-    Program { name: "jupyter", libraries: "programs", missed: 0, wrong: 2 },
+    Program { name: "jupyter", libraries: "programs", missed: 2, wrong: 10 },
     Program { name: "todo", libraries: "programs", missed: 0, wrong: 0 },
     // Its short links are made up anew each time, and some look like words.
-    Program { name: "lnbits", libraries: "lnbits", missed: 0, wrong: 8 },
+    Program { name: "lnbits", libraries: "lnbits", missed: 1, wrong: 8 },
 ];
 
 struct Program {
