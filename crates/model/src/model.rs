@@ -133,7 +133,7 @@ impl Model {
         };
         let succeeded = matches!(http.status, Some(200..=299));
         let body = response_body.filter(|_| succeeded).unwrap_or_default();
-        let answered = scratch.answer.read(self.key, body);
+        let answered = scratch.answer.read(self.key, body.get(..ANSWER).unwrap_or(body));
         let (part, segments) = self.target(http);
         let path = Path::new(&segments, &scratch.answer.ids);
         let verb = Verb::of(http);
@@ -394,6 +394,9 @@ impl Scratch {
         }
     }
 }
+
+/// Bytes of an answer that are read for what routes are decided from; shapes read all of it.
+const ANSWER: usize = 2048;
 
 /// Longest name of a service or caller, in bytes.
 const MAX_NAME: usize = 128;
