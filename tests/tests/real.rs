@@ -21,13 +21,13 @@ use tempfile::TempDir;
 
 /// In the order of the table.
 const PROGRAMS: [Program; 6] = [
-    Program { name: "pdns", libraries: "programs", missed: 3, wrong: 24 },
-    Program { name: "kinto", libraries: "programs", missed: 27, wrong: 79 },
-    Program { name: "httpbin", libraries: "programs", missed: 12, wrong: 20 },
-    Program { name: "jupyter", libraries: "programs", missed: 2, wrong: 10 },
-    Program { name: "todo", libraries: "programs", missed: 0, wrong: 0 },
+    Program { name: "pdns", libraries: "programs", missed: 3, wrong: 24, unplaced: 0 },
+    Program { name: "kinto", libraries: "programs", missed: 27, wrong: 79, unplaced: 0 },
+    Program { name: "httpbin", libraries: "programs", missed: 12, wrong: 20, unplaced: 0 },
+    Program { name: "jupyter", libraries: "programs", missed: 2, wrong: 10, unplaced: 2 },
+    Program { name: "todo", libraries: "programs", missed: 0, wrong: 0, unplaced: 0 },
     // Its short links are made up anew each time, and some look like words.
-    Program { name: "lnbits", libraries: "lnbits", missed: 1, wrong: 8 },
+    Program { name: "lnbits", libraries: "lnbits", missed: 1, wrong: 8, unplaced: 0 },
 ];
 
 struct Program {
@@ -39,6 +39,8 @@ struct Program {
     missed: u64,
     /// Most operations that may be there and are none.
     wrong: u64,
+    /// Most calls that no operation of the document is meant for, beyond those it says are elsewhere.
+    unplaced: u64,
 }
 
 /// Shown of each program, in this order (see `compare.py`).
@@ -116,7 +118,7 @@ fn compare(program: &Program) -> Result<(Value, String)> {
     let satisfies = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/satisfies.py");
     let satisfied = judge::python_script(&satisfies, [file("traffic.har"), document]);
     fs::write(file("satisfies.txt"), satisfied.as_ref().map_or_else(ToString::to_string, Clone::clone))?;
-    complain("the traffic does not satisfy the document", satisfied.map(drop));
+    complain("the traffic does not satisfy the document", satisfies_but_for(program, satisfied));
     complain("what was heard", whole(&counts, &statistics));
     complain("what was found", as_good_as_ever(program, &counts));
     keep(program, folder.path())?;
@@ -130,6 +132,21 @@ fn whole(counts: &Value, statistics: &Value) -> Result<()> {
         return Ok(());
     }
     Err(format!("{} calls, {statistics}", counts["calls"]).into())
+}
+
+/// What the judge of schemas says, but for the calls that are known to have no place.
+fn satisfies_but_for(program: &Program, judged: Result<String>) -> Result<()> {
+    let Err(error) = judged else { return Ok(()) };
+    let text = error.to_string();
+    let last = text.lines().rfind(|line| line.contains("exchanges checked")).unwrap_or_default();
+    let number = |before: &str| {
+        let word = last.split(before).next()?.rsplit([' ', '(']).next()?;
+        word.parse::<u64>().ok()
+    };
+    match (number(" violations"), number(" elsewhere"), number(" told")) {
+        (Some(0), Some(elsewhere), Some(told)) if elsewhere <= told + program.unplaced => Ok(()),
+        _ => Err(text.into()),
+    }
 }
 
 /// Shapes are found whole; of routes no more are wrong than are known to be.
