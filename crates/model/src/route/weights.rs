@@ -63,7 +63,7 @@ pub(super) type Term<T> = (&'static str, f64, fn(&T) -> f64);
 pub(super) const GROUP: &[Term<Group>] = &[
     ("prior", -6.0, |_| 1.0),
     ("many texts", 2.5, |g| (1.0 + g.texts).log2().min(6.0)),
-    ("few texts", -3.5, |g| if g.values { 0.0 } else { ((6.0 - g.texts) / 3.0).clamp(0.0, 1.0) }),
+    ("few texts", -3.5, |g| few(g)),
     ("texts seen once", 2.2, |g| g.once / (g.texts + 1.0)),
     ("growth", 1.5, |g| g.once / (g.calls + 1.0)),
     ("texts repeat", -2.0, |g| (g.calls / g.texts.max(1.0)).log2().clamp(0.0, 3.0)),
@@ -107,6 +107,12 @@ impl Group {
         let at = Word::ALL.iter().position(|kind| *kind == word);
         at.and_then(|at| self.words.get(at)).copied().unwrap_or(0.0)
     }
+}
+
+/// From three texts or fewer on, fully; less where they stand beside values, or where their own answers name them.
+fn few(group: &Group) -> f64 {
+    let few = ((6.0 - group.texts) / 3.0).clamp(0.0, 1.0);
+    if group.values { 0.0 } else { few * (1.0 - 0.8 * group.echoed) }
 }
 
 fn flag(holds: bool) -> f64 {

@@ -74,7 +74,8 @@ impl Part {
     /// Whether an answer shows that the path exists.
     pub(crate) fn of(status: Option<u16>) -> Self {
         match status {
-            Some(100..=299 | 500 | 502..=599) => Self::Served,
+            // Conflicts, preconditions and contents that were looked at: somebody was there to look.
+            Some(100..=299 | 409 | 412 | 415 | 422 | 428 | 500 | 502..=599) => Self::Served,
             _ => Self::Unserved,
         }
     }
