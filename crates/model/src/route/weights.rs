@@ -66,7 +66,7 @@ pub(super) const GROUP: &[Term<Group>] = &[
     ("few texts", -3.5, |g| few(g)),
     ("texts seen once", 2.2, |g| g.once / (g.texts + 1.0)),
     ("growth", 1.5, |g| g.once / (g.calls + 1.0)),
-    ("texts repeat", -2.0, |g| (g.calls / g.texts.max(1.0)).log2().clamp(0.0, 3.0)),
+    ("texts repeat", -2.0, |g| (g.calls / g.texts.max(1.0)).log2().clamp(0.0, 3.0) * (1.0 - 0.5 * g.echoed)),
     ("alike below", 1.0, |g| g.fit),
     ("single words", -0.2, |g| g.share(Word::Plain)),
     ("slugs", 1.2, |g| g.share(Word::Slug)),
