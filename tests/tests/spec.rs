@@ -371,3 +371,31 @@ fn init_proposes_and_changes_nothing_that_is_there() {
     assert_eq!(init().code, Some(2));
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
 }
+
+#[test]
+fn show_is_a_reference_and_says_why() {
+    let archive = Archive::new(&shop()).unwrap();
+    let har = archive.path().to_string_lossy().into_owned();
+    let said = run(&["show", "GET /v1/orders", "--why", "--from", &har]).unwrap();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let has = |words: &[&str]| said.out.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    for words in [
+        &["page", "integer", "100 %", "0 … 39"][..],
+        &["x-tenant", "string", "100 %"],
+        &["Response 200", "application/json", "100 %"],
+        &["note", "string or null", "100 %"],
+        &["state", "open | paid | shipped"],
+        &["email", "string email"],
+        &["bearer token, JWT"],
+        &["Why this route"],
+    ] {
+        assert!(has(words), "{words:?} in no line of\n{}", said.out);
+    }
+    let pages = Archive::new(&pages()).unwrap();
+    let har = pages.path().to_string_lossy().into_owned();
+    let json = run(&["show", "/pages/faq", "--json", "--from", &har]).unwrap().document().unwrap();
+    let why = &json["why"].as_array().unwrap();
+    let literal = why.iter().find(|why| why["route"] == "/pages/faq").unwrap();
+    assert!(literal["log_odds"].as_f64().unwrap() < 0.0, "{literal}");
+    assert!(literal["terms"].as_array().unwrap().iter().any(|term| term["term"] == "prior"), "{literal}");
+}

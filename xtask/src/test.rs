@@ -39,7 +39,10 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             let mut real =
                 cargo(&["test", "--package", "overhear-tests", "--test", "real", "--", "--nocapture"]);
             real.env("OVERHEAR_REAL_PROGRAMS", "all");
-            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, real, kernels, figures])
+            let mut accuracy =
+                cargo(&["test", "--package", "overhear-tests", "--test", "specbench", "--", "--nocapture"]);
+            accuracy.env("OVERHEAR_ACCURACY", "all");
+            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, accuracy, real, kernels, figures])
         }
     }
 }
