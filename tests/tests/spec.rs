@@ -321,6 +321,33 @@ fn the_overlay_changes_the_past() {
     let routes: Vec<Value> =
         told.document().unwrap().as_array().unwrap().iter().map(|row| row["route"].clone()).collect();
     assert_eq!(routes, ["/pages/{page}"]);
+    // So do single requests.
+    let told = run(&["requests", "--json", "--from", &har, "--overlay", &file("o.yaml")]).unwrap();
+    let forced = told.lines().unwrap().iter().filter(|one| one["http.route"] == "/pages/{page}").count();
+    assert_eq!(forced, 30);
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_there() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    let archive = Archive::new(&pages()).unwrap();
+    let har = archive.path().to_string_lossy().into_owned();
+    for arguments in
+        [["spec", "--output", "/dev/full", "--from", &har], ["read", "--save", "/dev/full", &har, &har]]
+    {
+        let said = run(&arguments).unwrap();
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("/dev/full: cannot be written"), "{}", said.err);
+        assert!(said.err.contains("No space left"), "{}", said.err);
+    }
+    assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device(), "a device is not replaced");
+    let folder = archive.folder().join("kept");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("api.yaml");
+    let output = file.to_string_lossy().into_owned();
+    assert_eq!(run(&["spec", "--output", &output, "--from", &har]).unwrap().code, Some(0));
+    let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode & 0o600, fs::read_dir(&folder).unwrap().count()), (0o600, 1), "nothing else is left");
 }
 
 #[test]

@@ -7,11 +7,12 @@ use crate::{
     choice::{self, Choice, Routes},
     fault::Fault,
     json,
+    knowledge::{self, Knowledge},
     output::tell,
     time::Moment,
 };
 use overhear_exchange::Timestamp;
-use overhear_model::Model;
+use overhear_model::{Hints, Model};
 use overhear_pipeline::{
     Picture,
     control::{self, Control, ServeError},
@@ -66,6 +67,7 @@ pub(crate) fn requests(
     socket: &Socket,
     scope: &Scope,
     period: Period,
+    knowledge: &Knowledge,
 ) -> Result<impl BufRead + use<>, Fault> {
     let nanos = |moment: Option<Moment>| moment.map(|moment| moment.0.as_nanos());
     let question = json!({
@@ -74,6 +76,8 @@ pub(crate) fn requests(
         "service": scope.service,
         "since": nanos(period.since),
         "until": nanos(period.until),
+        "force": knowledge.forced().collect::<Vec<_>>(),
+        "forbid": knowledge.forbidden().collect::<Vec<_>>(),
     });
     ask(socket, &question)
 }
@@ -159,7 +163,7 @@ fn respond(question: &str, picture: &Picture, out: &mut dyn Write) -> io::Result
         Some("requests") => match chosen(&question) {
             Ok(choice) => {
                 writeln!(out, "{}", json!({"ok": true}))?;
-                list(picture, &choice, out)
+                list(picture, &choice, told(&question), out)
             }
             Err(fault) => writeln!(out, "{}", json!({"error": fault.to_string()})),
         },
@@ -180,9 +184,25 @@ fn chosen(question: &Value) -> Result<Choice, Fault> {
     Choice::new(&scope, Period { since: moment("since"), until: moment("until") })
 }
 
-fn list(picture: &Picture, choice: &Choice, out: &mut dyn Write) -> io::Result<()> {
+/// What whoever asks knows of routes.
+fn told(question: &Value) -> Hints {
+    let templates = |key: &str| question[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+    knowledge::hints(templates("force"), templates("forbid"))
+}
+
+fn list(picture: &Picture, choice: &Choice, hints: Hints, out: &mut dyn Write) -> io::Result<()> {
     let mut line = Vec::new();
-    let routes: Routes<'_> = &|exchange| picture.route_of(exchange);
+    // Routes are decided anew only for somebody who knows more of them than the traffic says.
+    let decided = (!hints.is_empty()).then(|| {
+        let mut model = picture.model();
+        model.set_hints(hints);
+        model.settle();
+        model
+    });
+    let routes: Routes<'_> = &|exchange| match &decided {
+        Some(model) => model.route_of(exchange),
+        None => picture.route_of(exchange),
+    };
     let recent = picture.recent(None, MOST);
     for exchange in recent.iter().rev().filter(|exchange| choice.includes(exchange, routes)) {
         line.clear();

@@ -7,7 +7,7 @@ use crate::{
     output, units,
 };
 use overhear_exchange::{Detail, Exchange, Statistics};
-use overhear_model::{Model, shape::Effort};
+use overhear_model::{Hints, Model, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
 use std::{
@@ -41,18 +41,19 @@ impl Answer {
 }
 
 /// Learns from the files. What was whole counts even where a file is damaged.
-pub(crate) fn learn(files: &[PathBuf], choice: &Choice) -> Answer {
-    let known = choice.asks_for_routes().then(|| routes_of(files)).flatten();
+pub(crate) fn learn(files: &[PathBuf], choice: &Choice, hints: &Hints) -> Answer {
+    let known = choice.asks_for_routes().then(|| routes_of(files, hints)).flatten();
     learn_knowing(files, choice, known.as_ref())
 }
 
 /// What the routes of the files' exchanges are, which only shows at the end of them. Absent where they can be read but
 /// once; then routes are what single paths look like.
-fn routes_of(files: &[PathBuf]) -> Option<Model> {
+fn routes_of(files: &[PathBuf], hints: &Hints) -> Option<Model> {
     if !files.iter().all(|file| file.is_file()) {
         return None;
     }
     let mut model = learn_knowing(files, &Choice::default(), None).model;
+    model.set_hints(hints.clone());
     model.settle();
     Some(model)
 }
@@ -75,8 +76,8 @@ fn learn_knowing(files: &[PathBuf], choice: &Choice, known: Option<&Model>) -> A
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Exchange, &str) -> Result<(), Fault>;
 
 /// Hands every exchange that is meant to `sink`, in the order of the files. A fault of `sink` ends it.
-pub(crate) fn each(files: &[PathBuf], choice: &Choice, sink: Sink<'_>) -> Result<(), Fault> {
-    let known = routes_of(files);
+pub(crate) fn each(files: &[PathBuf], choice: &Choice, hints: &Hints, sink: Sink<'_>) -> Result<(), Fault> {
+    let known = routes_of(files, hints);
     let mut listing = Listing { choice, known: known.as_ref(), sink, ended: None };
     let (_, faults) = read_all(files, &mut listing);
     listing.ended.or_else(|| together(faults)).map_or(Ok(()), Err)

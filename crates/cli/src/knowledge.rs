@@ -48,15 +48,32 @@ impl Knowledge {
 
     /// What is said of routes; what is in the overlay counts more than an existing description.
     pub(crate) fn hints(&self) -> Hints {
-        let mut hints = Hints::default();
-        let overlay = self.overlay.as_ref().map(|overlay| &overlay.routes);
-        let known = overlay.into_iter().flat_map(|routes| &routes.force);
-        let prior = self.prior.iter().flat_map(|prior| &prior.templates);
-        known.chain(prior).for_each(|template| hints.force(&template.route));
-        let not = overlay.into_iter().flat_map(|routes| &routes.forbid);
-        not.for_each(|template| hints.forbid(&template.route));
-        hints
+        hints(self.forced(), self.forbidden())
     }
+
+    /// Templates of routes that there are.
+    pub(crate) fn forced(&self) -> impl Iterator<Item = &str> {
+        let overlay = self.overlay.iter().flat_map(|overlay| &overlay.routes.force);
+        let prior = self.prior.iter().flat_map(|prior| &prior.templates);
+        overlay.chain(prior).map(|template| &*template.route)
+    }
+
+    /// Templates of routes that there are not.
+    pub(crate) fn forbidden(&self) -> impl Iterator<Item = &str> {
+        let overlay = self.overlay.iter().flat_map(|overlay| &overlay.routes.forbid);
+        overlay.map(|template| &*template.route)
+    }
+}
+
+/// Hints out of templates.
+pub(crate) fn hints<'a>(
+    forced: impl Iterator<Item = &'a str>,
+    forbidden: impl Iterator<Item = &'a str>,
+) -> Hints {
+    let mut hints = Hints::default();
+    forced.for_each(|template| hints.force(template));
+    forbidden.for_each(|template| hints.forbid(template));
+    hints
 }
 
 /// The name of a file and what is in it.

@@ -15,8 +15,7 @@ use overhear_pipeline::{Heard, Listener, Picture, Receiver, Source, subscription
 use overhear_query::{LiveSource, Selection, endpoints};
 use serde_json::json;
 use std::{
-    fs::File,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -87,16 +86,7 @@ pub(crate) fn listen(source: Box<dyn Source>, plan: &Plan<'_>, stop: &Stop) -> R
 
 /// Writes a model so that the file is either whole or not there.
 pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Fault> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Fault::new(format_args!("cannot save to {}: {error}", path.display()))
-    };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = Path::new(&name);
-    let mut file = BufWriter::new(File::create(new).map_err(|error| failed(&error))?);
-    model.save(&mut file).map_err(|error| failed(&error))?;
-    file.into_inner().map_err(|error| failed(&error))?.sync_all().map_err(|error| failed(&error))?;
-    std::fs::rename(new, path).map_err(|error| failed(&error))
+    output::write_file(path, |out| Ok(model.save(out)?))
 }
 
 type Exchanges = Receiver<Arc<Heard>>;

@@ -1,6 +1,11 @@
 //! Standard output and standard error: where, how wide, in colour or not.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use crate::fault::Fault;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, IsTerminal, StdoutLock, Write},
+    path::Path,
+};
 
 /// Standard output, buffered. Whoever writes flushes where somebody waits.
 pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
@@ -56,6 +61,37 @@ fn colour_wanted() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
     !refused && !dumb
+}
+
+/// Writes a file so that it is either whole or as it was before. What is no regular file, such as a pipe or a device, is
+/// written to as it is: it must not be replaced.
+pub(crate) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Box<dyn std::error::Error>>,
+) -> Result<(), Fault> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Fault::new(format_args!("{}: cannot be written: {error}", path.display()))
+    };
+    let special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    let mut name = path.as_os_str().to_owned();
+    name.push(if special { "" } else { ".new" });
+    let target = Path::new(&name);
+    let file = if special { OpenOptions::new().write(true).open(target) } else { File::create(target) };
+    let mut file = BufWriter::new(file.map_err(|error| failed(&error))?);
+    let written = write(&mut file).and_then(|()| Ok(file.flush()?));
+    let written = match (written, special) {
+        (Ok(()), false) => {
+            file.get_ref().sync_all().and_then(|()| fs::rename(target, path)).map_err(Into::into)
+        }
+        (written, _) => written,
+    };
+    written.map_err(|error| {
+        if !special {
+            // Half a file is of no use; when even that fails there is nothing to add.
+            let _ = fs::remove_file(target);
+        }
+        failed(&error)
+    })
 }
 
 /// Replaces the line that was shown before on a terminal.

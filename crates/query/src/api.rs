@@ -115,7 +115,7 @@ pub(crate) fn path(described: &Described<'_>) -> Vec<PathParameter> {
 }
 
 /// The names of the placeholders of a route, in its order.
-fn placeholders(route: &str) -> impl Iterator<Item = &str> {
+pub fn placeholders(route: &str) -> impl Iterator<Item = &str> {
     route.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
 }
 

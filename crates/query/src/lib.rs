@@ -13,7 +13,7 @@ mod rows;
 mod sample;
 mod source;
 
-pub use api::{Api, ApiOperation, PathParameter, apis, unnamed};
+pub use api::{Api, ApiOperation, PathParameter, apis, placeholders, unnamed};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};

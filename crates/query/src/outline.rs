@@ -63,36 +63,6 @@ fn notes(schema: &Schema) -> String {
     notes.join(", ")
 }
 
-/// The usual name of a format.
-const fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Date => "date",
-        Format::DateTime => "date-time",
-        Format::Time => "time",
-        Format::Duration => "duration",
-        Format::Uuid => "uuid",
-        Format::Email => "email",
-        Format::Uri => "uri",
-        Format::Ipv4 => "ipv4",
-        Format::Ipv6 => "ipv6",
-        Format::Hostname => "hostname",
-        Format::Jwt => "jwt",
-        Format::Base64 => "base64",
-        Format::HexDigest => "hex",
-        Format::Phone => "phone",
-        Format::Currency => "currency code",
-        Format::Country => "country code",
-        Format::Language => "language tag",
-        Format::SemVer => "semver",
-        Format::EpochSeconds => "epoch seconds",
-        Format::EpochMilliseconds => "epoch milliseconds",
-        Format::Decimal => "decimal",
-        Format::CardNumber => "card number",
-        Format::IntegerString => "of digits",
-        _ => "",
-    }
-}
-
 /// Where a line stands.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -159,7 +129,7 @@ fn number(number: &Number) -> String {
 }
 
 fn with_format(kind: &str, format: Option<Format>) -> String {
-    format.map_or_else(|| kind.to_owned(), |format| format!("{kind} {}", format_name(format)))
+    format.map_or_else(|| kind.to_owned(), |format| format!("{kind} {}", format.as_str()))
 }
 
 fn object(object: &Object) -> String {

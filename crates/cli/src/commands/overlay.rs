@@ -101,11 +101,7 @@ fn tell(file: &str, idle: &[Idle], entries: usize, as_json: bool) -> Result<(), 
             writeln!(out, "{file}:{}: {}", idle.line, idle.what)?;
         }
         if idle.is_empty() {
-            writeln!(
-                out,
-                "{file}: all of {} match",
-                plural(entries as u64, "entry").replace("entrys", "entries")
-            )?;
+            writeln!(out, "{file}: {} checked: all of them match", plural(entries as u64, "statement"))?;
         }
     }
     Ok(out.flush()?)

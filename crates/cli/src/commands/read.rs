@@ -1,12 +1,13 @@
 use crate::{
     arguments::Read, choice::Choice, commands::endpoints, fault::Fault, from, listen, output, summary,
 };
+use overhear_model::Hints;
 use overhear_query::endpoints as rows_of;
 use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Read) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, arguments.period)?;
-    let answer = from::learn(&arguments.files, &choice);
+    let answer = from::learn(&arguments.files, &choice, &Hints::default());
     let rows = rows_of(&answer.model, &answer.selection);
     if arguments.json {
         endpoints::write(&rows, true)?;

@@ -1,3 +1,4 @@
+use crate::knowledge::Knowledge;
 use crate::{
     arguments::Requests,
     ask,
@@ -15,13 +16,14 @@ use std::io::{self, BufRead, Write};
 pub(crate) fn run(arguments: &Requests) -> Result<i32, Fault> {
     let question = &arguments.question;
     let choice = Choice::new(&question.scope, question.period)?;
+    let knowledge = Knowledge::read(&question.known)?;
     if question.from.is_empty() {
-        return of_the_running_watch(arguments);
+        return of_the_running_watch(arguments, &knowledge);
     }
     let mut out = output::stdout();
     let mut line = Vec::new();
     let style = output::style();
-    let read = from::each(&question.from, &choice, &mut |exchange, route| {
+    let read = from::each(&question.from, &choice, &knowledge.hints(), &mut |exchange, route| {
         line.clear();
         if arguments.json {
             json::write_exchange(&mut line, &exchange, Some(route)).map_err(io::Error::from)?;
@@ -57,9 +59,9 @@ pub(crate) fn write_line(out: &mut Vec<u8>, exchange: &Exchange, style: Style) -
     )
 }
 
-fn of_the_running_watch(arguments: &Requests) -> Result<i32, Fault> {
+fn of_the_running_watch(arguments: &Requests, knowledge: &Knowledge) -> Result<i32, Fault> {
     let question = &arguments.question;
-    let answer = ask::requests(&question.socket, &question.scope, question.period)?;
+    let answer = ask::requests(&question.socket, &question.scope, question.period, knowledge)?;
     let mut out = output::stdout();
     for line in answer.lines() {
         let line = line.map_err(|error| Fault::new(format_args!("the running watch broke off: {error}")))?;

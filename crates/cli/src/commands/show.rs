@@ -3,7 +3,9 @@ use crate::{
     ask,
     commands::endpoints,
     fault::Fault,
-    json, output,
+    json,
+    knowledge::Knowledge,
+    output,
     output::Style,
     reference, summary,
     table::{self, Align, Cell},
@@ -43,7 +45,7 @@ pub(crate) fn run(arguments: &Show) -> Result<i32, Fault> {
             why(&mut out, &detail, style)?;
         }
         if arguments.question.from.is_empty() {
-            examples(&mut out, arguments, &id, style)?;
+            examples(&mut out, arguments, (&id, &answer.knowledge), style)?;
         }
     }
     out.flush()?;
@@ -187,13 +189,25 @@ fn lines_of(buckets: &[LatencyBucket]) -> Vec<LatencyBucket> {
 }
 
 /// The last calls, when a `watch` is running that remembers them.
-fn examples(out: &mut dyn Write, arguments: &Show, id: &EndpointId, style: Style) -> Result<(), Fault> {
+fn examples(
+    out: &mut dyn Write,
+    arguments: &Show,
+    (id, knowledge): (&EndpointId, &Knowledge),
+    style: Style,
+) -> Result<(), Fault> {
     let question = &arguments.question;
-    let answer = ask::requests(&question.socket, &question.scope, question.period)?;
+    let answer = ask::requests(&question.socket, &question.scope, question.period, knowledge)?;
+    // What is called at a path stands behind it in the name of its endpoint, and apart in an exchange.
+    let (route, called) =
+        id.route.split_once('#').map_or((&*id.route, None), |(path, name)| (path, Some(name)));
+    let calls = |exchange: &Value| {
+        exchange["graphql.operation.name"].as_str().or(exchange["rpc.method"].as_str()) == called
+    };
     let of_this = |exchange: &Value| {
         exchange["service.name"] == *id.service
             && exchange["http.request.method"] == *id.method
-            && exchange["http.route"] == *id.route
+            && exchange["http.route"] == *route
+            && calls(exchange)
     };
     let lines = answer.lines().map_while(Result::ok);
     let all: Vec<Value> = lines.filter_map(|line| serde_json::from_str(&line).ok()).filter(of_this).collect();

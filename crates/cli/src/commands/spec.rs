@@ -10,10 +10,7 @@ use crate::{
 use overhear_export::openapi::{self, Version};
 use overhear_query::{Api, Direction, apis};
 use serde_json::Value;
-use std::{
-    fs,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
     let answer = endpoints::learn(&arguments.question)?;
@@ -29,8 +26,7 @@ pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
         (Syntax::Yaml, false) => openapi::to_yaml(&document).map_err(Fault::new)?,
     };
     match &arguments.output {
-        Some(path) => fs::write(path, text)
-            .map_err(|error| Fault::new(format_args!("{}: cannot be written: {error}", path.display())))?,
+        Some(path) => output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))?,
         None => {
             let mut out = output::stdout();
             out.write_all(text.as_bytes())?;

@@ -2,7 +2,7 @@
 
 use super::{Version, components::Components, paths::Placed, rfc3339, security::Schemes};
 use overhear_model::shape::schema::{Parameter, Payload, Place, Response, Style};
-use overhear_query::{ApiOperation, PathParameter};
+use overhear_query::{ApiOperation, PathParameter, placeholders};
 use serde_json::{Map, Value, json};
 
 pub(super) fn describe(
@@ -50,11 +50,6 @@ fn parameters(placed: &Placed<'_>, components: &mut Components) -> Vec<Value> {
     let mut all: Vec<Value> = path.collect();
     all.extend(placed.operation.shape.parameters.iter().map(|parameter| beside(parameter, components)));
     all
-}
-
-/// The names of the placeholders of a template, in its order.
-fn placeholders(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
 }
 
 /// A query parameter, header or cookie.

@@ -224,7 +224,7 @@ impl Branch {
         if format == Format::Base64 && version > Version::V3_0 {
             self.set("contentEncoding", "base64");
         } else {
-            self.set("format", name(format));
+            self.set("format", format.as_str());
         }
     }
 }
@@ -245,39 +245,9 @@ fn reference(name: &str) -> Branch {
 fn number(number: &Number) -> Branch {
     let mut said = branch(if number.integer { "integer" } else { "number" });
     if let Some(format) = number.format {
-        said.set("format", name(format));
+        said.set("format", format.as_str());
     } else if number.integer && (number.maximum > INT32 || number.minimum < -INT32 - 1.0) {
         said.set("format", "int64");
     }
     said
-}
-
-/// JSON Schema 2020-12 §7.3 where it has the format, then the OpenAPI format registry, then what is usual.
-const fn name(format: Format) -> &'static str {
-    match format {
-        Format::Date => "date",
-        Format::DateTime => "date-time",
-        Format::Time => "time",
-        Format::Duration => "duration",
-        Format::Uuid => "uuid",
-        Format::Email => "email",
-        Format::Uri => "uri",
-        Format::Ipv4 => "ipv4",
-        Format::Ipv6 => "ipv6",
-        Format::Hostname => "hostname",
-        Format::Jwt => "jwt",
-        Format::Base64 => "byte",
-        Format::HexDigest => "hex",
-        Format::Phone => "phone",
-        Format::Currency => "currency-code",
-        Format::Country => "country-code",
-        Format::Language => "language-tag",
-        Format::SemVer => "semver",
-        Format::EpochSeconds => "unixtime",
-        Format::EpochMilliseconds => "unixtime-ms",
-        Format::Decimal => "decimal",
-        Format::CardNumber => "card-number",
-        Format::IntegerString => "int64",
-        _ => "unknown",
-    }
 }

@@ -284,6 +284,37 @@ pub enum Format {
     IntegerString,
 }
 
+impl Format {
+    /// JSON Schema 2020-12 §7.3 where it has the format, then the OpenAPI format registry, then what is usual.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Date => "date",
+            Self::DateTime => "date-time",
+            Self::Time => "time",
+            Self::Duration => "duration",
+            Self::Uuid => "uuid",
+            Self::Email => "email",
+            Self::Uri => "uri",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Hostname => "hostname",
+            Self::Jwt => "jwt",
+            Self::Base64 => "byte",
+            Self::HexDigest => "hex",
+            Self::Phone => "phone",
+            Self::Currency => "currency-code",
+            Self::Country => "country-code",
+            Self::Language => "language-tag",
+            Self::SemVer => "semver",
+            Self::EpochSeconds => "unixtime",
+            Self::EpochMilliseconds => "unixtime-ms",
+            Self::Decimal => "decimal",
+            Self::CardNumber => "card-number",
+            Self::IntegerString => "int64",
+        }
+    }
+}
+
 /// What an endpoint asks for, from what succeeded and failed with and without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Security {
