@@ -7,6 +7,7 @@
 
 mod bodies;
 mod bounded;
+mod bytes;
 mod callers;
 mod described;
 mod endpoint;

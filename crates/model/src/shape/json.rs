@@ -4,6 +4,7 @@
 //! wants to know what both ends made of it, not whether it was proper.
 
 use super::tape::{Kind, Tape};
+use crate::bytes::quote;
 
 /// How the reading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,24 +272,19 @@ impl Reader<'_> {
 }
 
 /// Where the string ends whose first character is at `start`, and whether it holds escapes.
+#[inline]
 fn string_end(text: &[u8], start: usize) -> Option<(usize, bool)> {
-    // Most keys and values are short: setting up a vector search for them takes longer than looking.
-    const SHORT: usize = 16;
-    let near = text.get(start..)?.iter().take(SHORT).position(|b| matches!(b, b'"' | b'\\'));
-    let mut at = match near {
-        Some(offset) => start + offset,
-        None => far_quote(text, start + SHORT)?,
-    };
-    let mut escaped = false;
-    while text.get(at) == Some(&b'\\') {
-        escaped = true;
-        at = far_quote(text, at + 2)?;
-    }
-    Some((at, escaped))
+    let at = quote(text, start)?;
+    if text.get(at) == Some(&b'"') { Some((at, false)) } else { escaped_end(text, at) }
 }
 
-fn far_quote(text: &[u8], from: usize) -> Option<usize> {
-    memchr::memchr2(b'"', b'\\', text.get(from..)?).map(|offset| from + offset)
+/// Goes on at an escape.
+#[cold]
+fn escaped_end(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    while text.get(at) == Some(&b'\\') {
+        at = quote(text, at + 2)?;
+    }
+    Some((at, true))
 }
 
 /// RFC 8259 §7. A surrogate without its other half becomes U+FFFD.

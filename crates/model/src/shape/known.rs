@@ -9,10 +9,11 @@ use super::{
     node::{Node, STRING, Types},
     objects::Objects,
     scalar::hash,
-    tags::Member,
+    tags::{Member, Text},
     tape::{Kind, Tape, Token},
     words,
 };
+use crate::bytes::{mix, quick_hash};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -200,7 +201,7 @@ fn replay_object(objects: &mut Objects, count: usize, steps: &mut impl Iterator<
         members.push((hash, types));
         tags.push(tag);
     }
-    objects.tags.learn(&members, seen, |at| tags.get(at).copied().flatten().map(|tag| (tag, None)));
+    objects.tags.learn(0, &members, seen, |at| tags.get(at).copied().flatten().map(Text::Known));
 }
 
 /// Makes of a segment what is stored of it.
@@ -315,7 +316,7 @@ impl Fingerprints<'_> {
                 let mut sum = own;
                 for (at, name) in self.tape.within(at) {
                     let name = self.tape.text(self.source, name);
-                    let place = fast_hash(place, name);
+                    let place = quick_hash(place, name);
                     sum = sum.wrapping_add(self.value(at + 1, place, words::is_tag_name(name)));
                 }
                 sum
@@ -326,7 +327,7 @@ impl Fingerprints<'_> {
             }
             Kind::Text => mix(own, (1 + Reading::of(self.tape.text(self.source, token)) as u64) << 8),
             Kind::String if is_tag => match self.tape.text(self.source, token) {
-                text if is_tag_value(text) => fast_hash(own, text),
+                text if is_tag_value(text) => quick_hash(own, text),
                 _ => own,
             },
             Kind::Null
@@ -364,21 +365,4 @@ fn is_tag_value(text: &[u8]) -> bool {
     text.len() <= 40
         && text.iter().all(|b| b.is_ascii_alphanumeric() || b"_-. /:".contains(b))
         && text.iter().filter(|b| b.is_ascii_digit()).count() <= 1
-}
-
-/// Of 64 bits, keyed by where it starts from; for structures, whose forgery gains nothing but a miscount.
-fn fast_hash(seed: u64, bytes: &[u8]) -> u64 {
-    let mut state = seed ^ (bytes.len() as u64).wrapping_mul(0xa076_1d64_78bd_642f);
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let word = chunk.try_into().map_or(0, u64::from_le_bytes);
-        state = mix(state ^ word, 0xe703_7ed1_a0b4_28db);
-    }
-    let tail = chunks.remainder().iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    mix(state ^ tail, 0x8ebc_6af0_9c88_c6e3)
-}
-
-fn mix(a: u64, b: u64) -> u64 {
-    let product = u128::from(a ^ 0x2d35_8dcc_aa6c_78a5) * u128::from(b | 1);
-    (product as u64) ^ (product >> 64) as u64
 }

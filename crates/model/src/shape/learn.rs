@@ -4,7 +4,7 @@ use super::{
     node::{ARRAY, Arrays, BOOLEAN, INTEGER, NULL, NUMBER, Node, OBJECT, STRING, Texts, Types},
     objects::{Objects, Slot},
     scalar::hash,
-    tags::{Member, Tags},
+    tags::{Member, Tags, Text},
     tape::{Kind, Tape, Token},
     words,
 };
@@ -79,8 +79,19 @@ pub(super) struct Learner<'a> {
     pub(super) added: usize,
 }
 
+/// The object that a member is in.
+#[derive(Clone, Copy)]
+struct Within {
+    depth: usize,
+    stamp: u64,
+    /// It was not read to its end.
+    cut: bool,
+    secret: bool,
+}
+
 impl Learner<'_> {
     /// Learns the value at `at`. The depth is that of the tape, and so bounded.
+    #[inline]
     pub(super) fn value(&mut self, node: &mut Node, at: usize, depth: usize, secret: bool) {
         let Some(token) = self.tape.get(at) else { return };
         let text = self.tape.text(self.source, token);
@@ -109,6 +120,7 @@ impl Learner<'_> {
         node.strings.get_or_insert_default().learn(|| hash(self.key, text), text, 1, secret);
     }
 
+    #[inline(never)]
     fn text(&self, node: &mut Node, text: &[u8], secret: bool) {
         self.string(node, text, secret);
         let texts = node.texts.get_or_insert_default();
@@ -129,6 +141,7 @@ impl Learner<'_> {
         }
     }
 
+    #[inline(never)]
     fn array(&mut self, node: &mut Node, at: usize, token: Token, depth: usize, secret: bool) {
         let arrays = node.arrays.get_or_insert_default();
         arrays.seen = arrays.seen.saturating_add(1);
@@ -148,21 +161,32 @@ impl Learner<'_> {
         arrays.items.get_or_insert_default()
     }
 
+    #[inline(never)]
     fn object(&mut self, objects: &mut Objects, at: usize, token: Token, depth: usize, secret: bool) {
         objects.seen = objects.seen.saturating_add(1);
         objects.cut = objects.cut.saturating_add(u64::from(token.cut));
         self.stamp += 1;
-        let stamp = self.stamp;
-        let mut members: SmallVec<[(Member, u32); 16]> = SmallVec::new();
+        let within = Within { depth, stamp: self.stamp, cut: token.cut, secret };
+        let mut members = Members::default();
+        let mut before = None;
         for (place, name) in self.tape.within(at) {
             let Some(value) = self.tape.get(place + 1) else { continue };
             let name = self.tape.text(self.source, name);
-            let hash = hash(self.key, name);
-            let repeated = self.member(objects, (hash, name), place + 1, (depth, stamp, token.cut, secret));
+            let (hash, slot) = self.slot(objects, before, name, depth);
+            let repeated = match slot {
+                Slot::Child(at) => {
+                    before = Some(at);
+                    self.member(objects, (at, name), place + 1, within)
+                }
+                Slot::Rest => {
+                    self.in_rest(objects, (hash, name), place + 1, within);
+                    false
+                }
+            };
             if repeated {
-                repeat(&mut members, hash, types(value.kind));
-            } else if members.len() <= Tags::MEMBERS {
-                members.push(((hash, types(value.kind)), u32::try_from(place + 1).unwrap_or(u32::MAX)));
+                members.repeat(hash, types(value.kind));
+            } else {
+                members.push((hash, types(value.kind)), place + 1);
             }
         }
         if !token.cut && objects.tags.is_active() {
@@ -170,55 +194,90 @@ impl Learner<'_> {
         }
     }
 
-    /// Learns one member; true where its key was in the same object before.
+    /// Where a key is counted, and its hash. `before`: the child before it in the same object.
+    #[inline]
+    fn slot(
+        &mut self,
+        objects: &mut Objects,
+        before: Option<usize>,
+        name: &[u8],
+        depth: usize,
+    ) -> (u64, Slot) {
+        if let Some(at) = objects.guess(before, name)
+            && let Some(child) = objects.children.get(at)
+        {
+            return (child.hash, Slot::Child(at));
+        }
+        let hash = hash(self.key, name);
+        let (slot, added) = objects.slot(hash, name, depth);
+        self.added += usize::from(added);
+        if let Slot::Child(at) = slot {
+            objects.follows(before, at);
+        }
+        (hash, slot)
+    }
+
+    /// Learns a member that is kept apart; true where its key was in the same object before.
     fn member(
         &mut self,
         objects: &mut Objects,
-        (hash, name): (u64, &[u8]),
+        (at, name): (usize, &[u8]),
         value: usize,
-        (depth, stamp, cut, secret): (usize, u64, bool, bool),
+        within: Within,
     ) -> bool {
-        let (slot, added) = objects.slot(hash, name, depth);
-        self.added += usize::from(added);
-        match slot {
-            Slot::Child(at) => {
-                let is_string = self.tape.get(value).is_some_and(|value| value.kind == Kind::String);
-                let Some(child) = objects.children.get_mut(at) else { return false };
-                if is_string && child.node.strings.is_none() && !child.secret && !secret {
-                    objects.tags.consider(hash, || u8::from(!words::is_tag_name(name)));
-                }
-                let repeated = child.stamp == stamp;
-                child.stamp = stamp;
-                child.present = child.present.saturating_add(u64::from(!repeated));
-                child.cut = child.cut.saturating_add(u64::from(!repeated && cut));
-                let secret = secret || child.secret;
-                self.value(&mut child.node, value, depth + 1, secret);
-                repeated
-            }
-            Slot::Rest => {
-                let rest = objects.rest.get_or_insert_default();
-                rest.keys.learn(|| hash, name, 1, true);
-                rest.keys.sketch.insert(hash);
-                self.value(&mut rest.values, value, depth + 1, secret || words::is_secret(name));
-                false
-            }
+        let Within { depth, stamp, cut, secret } = within;
+        let is_string = self.tape.get(value).is_some_and(|value| value.kind == Kind::String);
+        let Some(child) = objects.children.get_mut(at) else { return false };
+        if is_string && child.node.strings.is_none() && !child.secret && !secret {
+            objects.tags.consider(child.hash, || u8::from(!words::is_tag_name(name)));
         }
+        let repeated = child.stamp == stamp;
+        child.stamp = stamp;
+        child.present = child.present.saturating_add(u64::from(!repeated));
+        child.cut = child.cut.saturating_add(u64::from(!repeated && cut));
+        let secret = secret || child.secret;
+        self.value(&mut child.node, value, depth + 1, secret);
+        repeated
     }
 
-    fn tags(&self, tags: &mut Tags, members: &[(Member, u32)]) {
-        let plain: SmallVec<[Member; 16]> = members.iter().map(|(member, _)| *member).collect();
-        tags.learn(&plain, 1, |at| {
-            let (_, value) = members.get(at)?;
-            let text = self.tape.text(self.source, self.tape.get(*value as usize)?);
-            Some((hash(self.key, text), Some(text)))
+    fn in_rest(&mut self, objects: &mut Objects, (hash, name): (u64, &[u8]), value: usize, within: Within) {
+        let rest = objects.rest.get_or_insert_default();
+        rest.keys.learn(|| hash, name, 1, true);
+        rest.keys.sketch.insert(hash);
+        let secret = within.secret || words::is_secret(name);
+        self.value(&mut rest.values, value, within.depth + 1, secret);
+    }
+
+    fn tags(&self, tags: &mut Tags, members: &Members) {
+        tags.learn(self.key, &members.all, 1, |at| {
+            let value = members.values.get(at)?;
+            Some(Text::Read(self.tape.text(self.source, self.tape.get(*value as usize)?)))
         });
     }
 }
 
-/// A key that comes again has the types of all its values.
-fn repeat(members: &mut [(Member, u32)], hash: u64, types: Types) {
-    if let Some(((_, all), _)) = members.iter_mut().find(|((other, _), _)| *other == hash) {
-        *all |= types;
+/// The members of an object, as far as they tell its kind.
+#[derive(Default)]
+struct Members {
+    all: SmallVec<[Member; 16]>,
+    /// Where on the tape their values are.
+    values: SmallVec<[u32; 16]>,
+}
+
+impl Members {
+    #[inline]
+    fn push(&mut self, member: Member, value: usize) {
+        if self.all.len() <= Tags::MEMBERS {
+            self.all.push(member);
+            self.values.push(u32::try_from(value).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// A key that comes again has the types of all its values.
+    fn repeat(&mut self, hash: u64, types: Types) {
+        if let Some((_, all)) = self.all.iter_mut().find(|(other, _)| *other == hash) {
+            *all |= types;
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! A message is read into a [`tape`] of tokens, whatever it is written in. The tape is learned into a [`tree`] of
 //! [`node`]s, one per place; or, where its structure is [`known`], only counted.
 
+mod aside;
 mod call;
 mod derive;
 mod fields;

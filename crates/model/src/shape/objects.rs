@@ -3,7 +3,8 @@
 //! Only so many keys are kept apart: those whose keyed hash is smallest, which is a fair sample of all of them
 //! whatever their order. The others are folded whole into one [`Rest`].
 
-use super::{node::Node, scalar::Strings, tags::Tags, words};
+use super::{aside::Aside, node::Node, scalar::Strings, tags::Tags, words};
+use crate::bytes::same;
 
 /// Objects.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub(super) struct Objects {
     pub(super) limit: u64,
     pub(super) rest: Option<Box<Rest>>,
     pub(super) tags: Tags,
+    /// The key that came first the last time.
+    pub(super) first: Aside<u32>,
     /// When shown: these are like the objects so many objects above. 0 in evidence.
     pub(super) above: usize,
 }
@@ -35,6 +38,8 @@ pub(super) struct Child {
     pub(super) cut: u64,
     /// The object in which it was seen last: a second time in the same one is no second presence.
     pub(super) stamp: u64,
+    /// The key that came next the last time.
+    pub(super) next: Aside<u32>,
     pub(super) node: Node,
 }
 
@@ -67,6 +72,7 @@ impl Default for Objects {
             limit: u64::MAX,
             rest: None,
             tags: Tags::default(),
+            first: Aside(0),
             above: 0,
         }
     }
@@ -99,7 +105,8 @@ impl Objects {
             }
             Err(at) => at,
         };
-        if hash >= self.limit || at >= capacity(depth) || words::is_data(name) || name.len() > 128 {
+        let is_field = name.len() <= 128 && std::str::from_utf8(name).is_ok() && !words::is_data(name);
+        if hash >= self.limit || at >= capacity(depth) || !is_field {
             let new = self.rest.is_none();
             self.rest.get_or_insert_default();
             return (Slot::Rest, new);
@@ -107,6 +114,30 @@ impl Objects {
         self.children.insert(at, Child::new(hash).named(name));
         self.evict(depth);
         (Slot::Child(at), true)
+    }
+
+    /// The child of this name, if it is the one that came next the last time. Programs write the keys of a record in
+    /// the same order every time, so that hardly a key has to be hashed and searched for.
+    #[inline]
+    pub(super) fn guess(&self, before: Option<usize>, name: &[u8]) -> Option<usize> {
+        let Aside(at) = match before {
+            Some(before) => self.children.get(before)?.next,
+            None => self.first,
+        };
+        let at = at as usize;
+        let known = self.children.get(at)?.name.as_deref()?;
+        same(known.as_bytes(), name).then_some(at)
+    }
+
+    /// Remembers what [`Self::guess`] is to say.
+    pub(super) fn follows(&mut self, before: Option<usize>, at: usize) {
+        let hint = match before {
+            Some(before) => self.children.get_mut(before).map(|child| &mut child.next),
+            None => Some(&mut self.first),
+        };
+        if let (Some(hint), Ok(at)) = (hint, u32::try_from(at)) {
+            *hint = Aside(at);
+        }
     }
 
     /// Where a key that was learned before is counted now.
@@ -190,7 +221,16 @@ impl Objects {
 
 impl Child {
     pub(super) fn new(hash: u64) -> Self {
-        Self { hash, name: None, secret: true, present: 0, cut: 0, stamp: 0, node: Node::default() }
+        Self {
+            hash,
+            name: None,
+            secret: true,
+            present: 0,
+            cut: 0,
+            stamp: 0,
+            next: Aside(0),
+            node: Node::default(),
+        }
     }
 
     /// All but the node.

@@ -366,7 +366,7 @@ fn attach(holder: &mut Node, edge: Edge, node: Node) -> Option<()> {
         Edge::Rest(keys) => holder.objects.as_mut()?.rest = Some(Box::new(Rest { keys, values: node })),
         Edge::Key(hash, name, present, cut) => {
             let secret = name.as_ref().is_none_or(|name| words::is_secret(name.as_bytes()));
-            let child = Child { hash, name, secret, present, cut, stamp: 0, node };
+            let child = Child { name, secret, present, cut, node, ..Child::new(hash) };
             holder.objects.as_mut()?.children.push(child);
         }
     }

@@ -56,8 +56,13 @@ impl Numbers {
             !integer && matches!(text, [.., b'.', d1, d2] if d1.is_ascii_digit() && d2.is_ascii_digit()),
         ));
         let value = number(text);
-        self.minimum = self.minimum.min(value);
-        self.maximum = self.maximum.max(value);
+        // Finite, so that plain comparison does.
+        if value < self.minimum {
+            self.minimum = value;
+        }
+        if value > self.maximum {
+            self.maximum = value;
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -87,8 +92,44 @@ mod bits {
 
 /// The value; what is too large for a double becomes the largest one, and there is no negative zero.
 fn number(text: &[u8]) -> f64 {
-    let value = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-    value.clamp(f64::MIN, f64::MAX) + 0.0
+    let value = short_number(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok());
+    value.unwrap_or_default().clamp(f64::MIN, f64::MAX) + 0.0
+}
+
+/// The value of the usual number, few digits and perhaps a point. Digits and power of ten are exact doubles, and so
+/// their quotient is the nearest one, as a full parser would find it (Clinger 1990, the fast path).
+fn short_number(text: &[u8]) -> Option<f64> {
+    /// More digits may be no exact double.
+    const MOST: usize = 15;
+    const TENS: [f64; MOST + 1] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, text) = match text {
+        [b'-', text @ ..] => (true, text),
+        text => (false, text),
+    };
+    if text.len() > MOST {
+        return None;
+    }
+    let value = match text.iter().position(|byte| *byte == b'.') {
+        None => digits(0, text)? as f64,
+        Some(point) => {
+            let (whole, fraction) = (text.get(..point)?, text.get(point + 1..)?);
+            digits(digits(0, whole)?, fraction)? as f64 / TENS.get(fraction.len())?
+        }
+    };
+    Some(if negative { -value } else { value })
+}
+
+/// The number that goes on with these digits; nothing where something else is among them.
+#[inline]
+fn digits(before: u64, text: &[u8]) -> Option<u64> {
+    let (mut all, mut others) = (before, 0);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        all = all * 10 + u64::from(digit);
+        others |= u8::from(digit > 9);
+    }
+    (others == 0).then_some(all)
 }
 
 /// Strings. `examined` is how many of them the rest is of; the others were only counted.
@@ -141,6 +182,9 @@ impl Strings {
     pub(super) fn learn(&mut self, hash: impl FnOnce() -> u64, value: &[u8], seen: u64, secret: bool) {
         self.count(seen);
         self.examined = self.examined.saturating_add(seen);
+        if !secret && self.tally.again(value, seen) {
+            return; // all else was learned when it came first
+        }
         let length = characters(value);
         self.shortest = self.shortest.min(length);
         self.longest = self.longest.max(length);

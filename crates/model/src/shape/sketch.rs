@@ -1,5 +1,6 @@
 //! Bounded memories of values that merge: how many distinct ones, and which where they are few.
 
+use crate::bytes::same;
 use serde::{Deserialize, Serialize};
 
 /// The smallest keyed hashes of what was seen: exact up to its bound, an estimate beyond.
@@ -65,6 +66,16 @@ impl Tally {
     const CAPACITY: usize = 16;
     /// A text seen less often may be somebody's.
     pub(super) const PUBLIC: u64 = 3;
+
+    /// Counts a value that is here with its text; false when it is not.
+    #[inline]
+    pub(super) fn again(&mut self, text: &[u8], seen: u64) -> bool {
+        let is_it =
+            |value: &&mut Counted| value.text.as_ref().is_some_and(|known| same(known.as_bytes(), text));
+        let Some(value) = self.values.iter_mut().find(is_it) else { return false };
+        value.seen = value.seen.saturating_add(seen);
+        true
+    }
 
     /// Counts a value. `text` is asked for once per value, and gives nothing for a value that is no plain word.
     pub(super) fn add<'a>(&mut self, hash: u64, seen: u64, text: impl FnOnce() -> Option<&'a str>) {

@@ -1,9 +1,12 @@
 //! Evidence for tagged unions: which keys objects had, by the value of a field that may tell their kind.
 
 use super::{
+    aside::Aside,
     node::{STRING, Types},
+    scalar::hash,
     words,
 };
+use crate::bytes::same;
 use serde::{Deserialize, Serialize};
 
 /// Fields that may tell the kind of an object: the first few by what they are called, then by hash.
@@ -37,6 +40,17 @@ pub(super) struct TagValue {
     /// Keys of those objects, ascending by hash: how many had it, and the types of its values.
     #[serde(rename = "k")]
     pub(super) fields: Vec<(u64, u64, Types)>,
+    /// Where in the fields the members of the last object were.
+    #[serde(skip)]
+    order: Aside<Vec<u8>>,
+}
+
+/// The string of a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text<'a> {
+    Read(&'a [u8]),
+    /// It was read before, and has this hash.
+    Known(u64),
 }
 
 /// A member of an object: the hash of its key and the type of its value.
@@ -66,19 +80,19 @@ impl Tags {
         self.0.iter().any(|tag| tag.values.is_some())
     }
 
-    /// Counts objects of these members. `value` gives the hash of a member's string, and the string itself unless that was
-    /// seen before; nothing where it is not known.
+    /// Counts objects of these members. `value` gives the string of a member; nothing where it is not known.
     pub(super) fn learn<'a>(
         &mut self,
+        key: u64,
         members: &[Member],
         seen: u64,
-        value: impl Fn(usize) -> Option<(u64, Option<&'a [u8]>)>,
+        value: impl Fn(usize) -> Option<Text<'a>>,
     ) {
         for tag in &mut self.0 {
             let place = members.iter().position(|(hash, types)| *hash == tag.hash && *types == STRING);
             if let (Some(place), Some(values)) = (place, &mut tag.values) {
                 let counted = value(place)
-                    .and_then(|(hash, text)| entry(values, hash, text))
+                    .and_then(|text| entry(key, values, text))
                     .is_some_and(|value| value.count(members, seen));
                 if !counted {
                     tag.values = None;
@@ -130,8 +144,17 @@ impl Tag {
     }
 }
 
-/// The value with this hash; a new one only where it is a plain word.
-fn entry<'a>(values: &'a mut Vec<TagValue>, hash: u64, text: Option<&[u8]>) -> Option<&'a mut TagValue> {
+/// The value of this text; a new one only where it is a plain word.
+fn entry<'a>(key: u64, values: &'a mut Vec<TagValue>, text: Text<'_>) -> Option<&'a mut TagValue> {
+    let is_it =
+        |value: &TagValue, text| value.text.as_ref().is_some_and(|known| same(known.as_bytes(), text));
+    let (hash, text) = match text {
+        Text::Known(hash) => (hash, None),
+        Text::Read(text) => match values.iter().position(|value| is_it(value, text)) {
+            Some(at) => return values.get_mut(at),
+            None => (hash(key, text), Some(text)),
+        },
+    };
     match values.binary_search_by_key(&hash, |value| value.hash) {
         Ok(at) => values.get_mut(at),
         Err(at) => text.and_then(words::enum_word).and_then(|text| new(values, at, hash, Some(text))),
@@ -147,7 +170,10 @@ fn new<'a>(
     if values.len() >= Tags::VALUES {
         return None;
     }
-    values.insert(at, TagValue { hash, text: text.map(Into::into), seen: 0, fields: Vec::new() });
+    values.insert(
+        at,
+        TagValue { hash, text: text.map(Into::into), seen: 0, fields: Vec::new(), order: Aside(Vec::new()) },
+    );
     values.get_mut(at)
 }
 
@@ -155,7 +181,11 @@ impl TagValue {
     /// False where there are too many keys.
     fn count(&mut self, members: &[Member], seen: u64) -> bool {
         self.seen = self.seen.saturating_add(seen);
-        members.len() <= Tags::MEMBERS && members.iter().all(|(hash, types)| self.add(*hash, seen, *types))
+        members.len() <= Tags::MEMBERS
+            && members
+                .iter()
+                .enumerate()
+                .all(|(at, member)| self.again(at, *member, seen) || self.add_member(at, *member, seen))
     }
 
     fn merge(&mut self, other: &Self) -> bool {
@@ -163,22 +193,44 @@ impl TagValue {
         if self.text.is_none() {
             self.text.clone_from(&other.text);
         }
-        other.fields.iter().all(|(hash, seen, types)| self.add(*hash, *seen, *types))
+        other.fields.iter().all(|(hash, seen, types)| self.add(*hash, *seen, *types).is_some())
     }
 
-    fn add(&mut self, hash: u64, seen: u64, types: Types) -> bool {
+    /// Counts a member where the last object had the same one in the same place; else false.
+    #[inline]
+    fn again(&mut self, at: usize, (hash, types): Member, seen: u64) -> bool {
+        let field = self.order.0.get(at).and_then(|field| self.fields.get_mut(usize::from(*field)));
+        let Some((_, count, all)) = field.filter(|(known, ..)| *known == hash) else { return false };
+        *count = count.saturating_add(seen);
+        *all |= types;
+        true
+    }
+
+    fn add_member(&mut self, at: usize, (hash, types): Member, seen: u64) -> bool {
+        let Some(field) = self.add(hash, seen, types).and_then(|field| u8::try_from(field).ok()) else {
+            return false;
+        };
+        self.order.0.resize(self.order.0.len().max(at + 1), u8::MAX);
+        if let Some(slot) = self.order.0.get_mut(at) {
+            *slot = field;
+        }
+        true
+    }
+
+    /// Where the field is; nothing when there are too many.
+    fn add(&mut self, hash: u64, seen: u64, types: Types) -> Option<usize> {
         match self.fields.binary_search_by_key(&hash, |(hash, ..)| *hash) {
             Ok(at) => {
                 if let Some((_, count, all)) = self.fields.get_mut(at) {
                     *count = count.saturating_add(seen);
                     *all |= types;
                 }
-                true
+                Some(at)
             }
-            Err(_) if self.fields.len() >= Tags::MEMBERS => false,
+            Err(_) if self.fields.len() >= Tags::MEMBERS => None,
             Err(at) => {
                 self.fields.insert(at, (hash, seen, types));
-                true
+                Some(at)
             }
         }
     }

@@ -66,11 +66,13 @@ impl Tape {
         self.tokens.len() >= Self::MOST_TOKENS
     }
 
+    #[inline]
     pub(super) fn get(&self, at: usize) -> Option<Token> {
         self.tokens.get(at).copied()
     }
 
     /// The text of a token, decoded; empty for arrays and objects.
+    #[inline]
     pub(super) fn text<'a>(&'a self, source: &'a [u8], token: Token) -> &'a [u8] {
         let from = match token.place {
             Place::Source => source,
@@ -92,6 +94,7 @@ impl Tape {
     }
 
     /// Adds a token whose text stands in the message.
+    #[inline]
     pub(super) fn push(&mut self, kind: Kind, start: usize, length: usize) -> usize {
         self.push_at(kind, Place::Source, start, length)
     }
@@ -103,6 +106,7 @@ impl Tape {
         self.push_at(kind, Place::Own, start, self.own.len() - start)
     }
 
+    #[inline]
     fn push_at(&mut self, kind: Kind, place: Place, start: usize, length: usize) -> usize {
         let at = self.tokens.len();
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -118,6 +122,7 @@ impl Tape {
     }
 
     /// Ends the array or object at `at` here.
+    #[inline]
     pub(super) fn close(&mut self, at: usize, cut: bool) {
         let end = u32::try_from(self.tokens.len()).unwrap_or(u32::MAX);
         if let Some(token) = self.tokens.get_mut(at) {
@@ -144,6 +149,7 @@ pub(super) struct Within<'a> {
 impl Iterator for Within<'_> {
     type Item = (usize, Token);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.end {
             return None;

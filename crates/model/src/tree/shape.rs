@@ -1,4 +1,5 @@
 use super::smallest::Smallest;
+use crate::bytes::{quick_hash, quote};
 use smallvec::SmallVec;
 
 /// Which members the JSON answers of one place have: the paths of a sample of them, with how many answers had each.
@@ -114,9 +115,7 @@ impl<'a> Reader<'a> {
             self.rest = rest;
             return Some(above);
         };
-        let path =
-            text.iter().fold(mix(above, 0x2f), |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
-        let path = mix(path, text.len() as u64);
+        let path = quick_hash(above, text);
         self.rest = value.trim_ascii_start();
         if self.above.len() <= MAX_DEPTH && self.answer.members.len() < MAX_MEMBERS {
             self.answer.members.push((path >> 32) as u32);
@@ -147,8 +146,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-const PRIME: u64 = 0x0100_0000_01b3;
-
 /// Spreads over all bits (the finisher of SplitMix64).
 pub(crate) fn mix(hash: u64, with: u64) -> u64 {
     let mut x = hash ^ with.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -159,24 +156,27 @@ pub(crate) fn mix(hash: u64, with: u64) -> u64 {
 
 /// What stands before the closing quote, escapes untouched, and what stands behind it.
 fn until_quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut from = 0;
-    loop {
-        let at = from + memchr::memchr2(b'"', b'\\', text.get(from..)?)?;
-        if text.get(at) == Some(&b'"') {
-            return Some((text.get(..at)?, text.get(at + 1..)?));
-        }
-        from = at + 2;
+    let mut at = quote(text, 0)?;
+    while text.get(at) == Some(&b'\\') {
+        at = quote(text, at + 2)?;
     }
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Members whose value a path may hold: `id`, `userId`, `order_id`, `slug`, …
 fn names_a_thing(member: &[u8]) -> bool {
-    const NAMES: [&[u8]; 9] =
-        [b"id", b"key", b"slug", b"name", b"code", b"uuid", b"login", b"handle", b"username"];
-    member.len() <= 32
-        && (member.ends_with(b"Id")
-            || member.ends_with(b"_id")
-            || NAMES.iter().any(|name| member.eq_ignore_ascii_case(name)))
+    if let [.., b'I', b'd'] | [.., b'_', b'i', b'd'] = member {
+        return member.len() <= 32;
+    }
+    let mut lower = [0; 8];
+    let Some(lower) = lower.get_mut(..member.len()) else { return false };
+    lower.copy_from_slice(member);
+    lower.make_ascii_lowercase();
+    let lower: &[u8] = lower;
+    matches!(
+        lower,
+        b"id" | b"key" | b"slug" | b"name" | b"code" | b"uuid" | b"login" | b"handle" | b"username"
+    )
 }
 
 #[cfg(test)]
