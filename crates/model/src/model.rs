@@ -121,6 +121,8 @@ impl Model {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
+        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
+        let answered = scratch.read(self.key, &said);
         let error = exchange.error.or(http.status.filter(|s| *s >= 500).map(ErrorType::Status));
         let outcome = Outcome {
             status: http.status,
@@ -131,14 +133,10 @@ impl Model {
             caller: caller(exchange).unwrap_or(&scratch.caller),
             server: &scratch.server,
         };
-        let succeeded = matches!(http.status, Some(200..=299));
-        let body = response_body.filter(|_| succeeded).unwrap_or_default();
-        let answered = scratch.answer.read(self.key, body.get(..ANSWER).unwrap_or(body));
         let (part, segments) = self.target(http);
         let path = Path::new(&segments, &scratch.answer.ids);
         let verb = Verb::of(http);
         let verb = verb.text();
-        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
         let learnt = Said { call: said, scratch: &mut scratch.shapes };
         let lost = self.count(
             exchange,
@@ -177,7 +175,7 @@ impl Model {
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
-                place.endpoint.shapes.learn(key, &said.call, said.scratch);
+                place.endpoint.shapes.learn_read(key, &said.call, said.scratch);
                 if let Some(answer) = answer {
                     place.shape.learn(answer);
                 }
@@ -378,6 +376,16 @@ impl PartialEq for Model {
 }
 
 impl Scratch {
+    /// Reads the response, once for routes and shapes; true where it tells something of routes.
+    fn read(&mut self, key: u64, call: &shape::Call<'_>) -> bool {
+        self.answer.clear();
+        self.shapes.read_response(call.response_headers.get("content-type"), call.response_body);
+        let source = call.response_body.map_or(&[][..], |body| body.bytes);
+        let members = self.shapes.response_members(key, source);
+        let members = members.filter(|_| matches!(call.status, Some(200..=299)));
+        members.map(|members| self.answer.read(key, members)).is_some()
+    }
+
     fn fill(&mut self, exchange: &Exchange) {
         self.caller.clear();
         self.server.clear();
@@ -394,9 +402,6 @@ impl Scratch {
         }
     }
 }
-
-/// Bytes of an answer that are read for what routes are decided from; shapes read all of it.
-const ANSWER: usize = 2048;
 
 /// Longest name of a service or caller, in bytes.
 const MAX_NAME: usize = 128;

@@ -148,15 +148,13 @@ impl Reader<'_> {
     }
 
     /// Passes an array or object; depth is a number here, so nesting costs no stack.
+    #[inline(never)]
     fn skip_container(&mut self) {
         let mut depth = 0usize;
         while let Some(byte) = self.text.get(self.at) {
             self.at += 1;
             match byte {
-                b'"' => match string_end(self.text, self.at) {
-                    Some((end, _)) => self.at = end + 1,
-                    None => self.at = self.text.len(),
-                },
+                b'"' => self.at = escaped_end(self.text, self.at).map_or(self.text.len(), |end| end + 1),
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
                     depth -= 1;
@@ -180,16 +178,25 @@ impl Reader<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn string(&mut self, kind: Kind) -> Result<(), Stop> {
         let start = self.at + 1;
-        let (end, escaped) = string_end(self.text, start).ok_or(Ending::Cut)?;
-        let raw = self.text.get(start..end).unwrap_or_default();
-        self.at = end + 1;
-        if escaped {
-            self.tape.push_own(kind, |out| unescape(raw, out));
-        } else {
-            self.tape.push(kind, start, raw.len());
+        let end = quote(self.text, start).ok_or(Ending::Cut)?;
+        if self.text.get(end) != Some(&b'"') {
+            return self.escaped_string(kind, start, end);
         }
+        self.tape.push(kind, start, end - start);
+        self.at = end + 1;
+        Ok(())
+    }
+
+    /// A string that is known to have no end before `at`, where there is an escape.
+    #[inline(never)]
+    fn escaped_string(&mut self, kind: Kind, start: usize, at: usize) -> Result<(), Stop> {
+        let end = escaped_end(self.text, at).ok_or(Ending::Cut)?;
+        let raw = self.text.get(start..end).unwrap_or_default();
+        self.tape.push_own(kind, |out| unescape(raw, out));
+        self.at = end + 1;
         Ok(())
     }
 
@@ -241,6 +248,7 @@ impl Reader<'_> {
         }
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while let Some(byte) = self.text.get(self.at) {
             match byte {
@@ -271,20 +279,13 @@ impl Reader<'_> {
     }
 }
 
-/// Where the string ends whose first character is at `start`, and whether it holds escapes.
-#[inline]
-fn string_end(text: &[u8], start: usize) -> Option<(usize, bool)> {
-    let at = quote(text, start)?;
-    if text.get(at) == Some(&b'"') { Some((at, false)) } else { escaped_end(text, at) }
-}
-
-/// Goes on at an escape.
-#[cold]
-fn escaped_end(text: &[u8], mut at: usize) -> Option<(usize, bool)> {
+/// Where the string ends that goes on at `at`: at the first quote that is not escaped.
+fn escaped_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut at = quote(text, at)?;
     while text.get(at) == Some(&b'\\') {
         at = quote(text, at + 2)?;
     }
-    Some((at, true))
+    Some(at)
 }
 
 /// RFC 8259 §7. A surrogate without its other half becomes U+FFFD.

@@ -91,7 +91,7 @@ struct Within {
 
 impl Learner<'_> {
     /// Learns the value at `at`. The depth is that of the tape, and so bounded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, node: &mut Node, at: usize, depth: usize, secret: bool) {
         let Some(token) = self.tape.get(at) else { return };
         let text = self.tape.text(self.source, token);

@@ -16,10 +16,12 @@ mod json;
 mod known;
 mod learn;
 mod maps;
+mod members;
 mod multipart;
 mod node;
 mod objects;
 mod payloads;
+mod read;
 mod recursion;
 mod saved;
 mod scalar;
@@ -33,6 +35,8 @@ mod tape;
 mod tree;
 mod unions;
 mod words;
+
+pub(crate) use members::Members;
 
 pub use call::{Call, Content, Effort};
 pub use scratch::Scratch;

@@ -3,12 +3,11 @@
 use super::{
     call::Content,
     derive,
-    fields::split,
-    json::{self, Ending},
-    multipart,
+    json::Ending,
+    known::Segment,
+    read::{Read, is_guess},
     scalar::hash,
     schema::Payload,
-    scratch::Scratch,
     tree::{Effort, Message, Tree},
 };
 
@@ -32,48 +31,29 @@ pub(super) struct Bodies {
     pub(super) tree: Tree,
 }
 
-/// How bodies of a media type are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    Json,
-    Lines,
-    Form,
-    Multipart,
-    /// JSON, if it begins like it.
-    Sniff,
-    Opaque,
-}
-
-/// Told for bodies without a media type.
-const UNTOLD: &str = "application/octet-stream";
-
 impl Payloads {
     const MOST: usize = 6;
 
-    /// Learns a body. `limit`: nodes that may be kept of its kind.
+    /// Learns a body that was read. `limit`: nodes that may be kept of its kind.
     pub(super) fn learn(
         &mut self,
         key: u64,
-        content_type: Option<&[u8]>,
-        body: Content<'_>,
+        (read, body): (&Read, Content<'_>),
         (effort, limit): (Effort, usize),
-        scratch: &mut Scratch,
+        segments: &mut Vec<Segment>,
     ) {
         if body.bytes.is_empty() && body.complete {
             return;
         }
-        scratch.media.clear();
-        media_type(content_type.unwrap_or_default(), &mut scratch.media);
-        let Some(bodies) = self.kind(key, &scratch.media) else { return };
+        let Some(bodies) = self.kind(key, &read.media) else { return };
         bodies.seen = bodies.seen.saturating_add(1);
-        let Some(ending) = read(content_type.unwrap_or_default(), body, scratch) else {
+        let Some(ending) = read.ending else {
             bodies.partial = bodies.partial.saturating_add(u64::from(!body.complete));
             return;
         };
         bodies.partial = bodies.partial.saturating_add(u64::from(ending != Ending::Whole));
         bodies.structured = bodies.structured.saturating_add(1);
-        let Scratch { tape, segments, .. } = scratch;
-        let message = Message { tape, source: body.bytes, ending, effort, private: false, limit };
+        let message = Message { tape: &read.tape, source: body.bytes, ending, effort, private: false, limit };
         bodies.tree.learn(key, message, segments);
     }
 
@@ -138,72 +118,9 @@ impl Bodies {
     }
 
     fn payload(&self) -> Payload {
-        let sure = reading(&self.media) != Reading::Sniff
-            || self.structured.saturating_add(self.partial) >= self.seen;
+        let sure = !is_guess(&self.media) || self.structured.saturating_add(self.partial) >= self.seen;
         let root = &self.tree.root;
         let schema = (sure && root.seen() > 0).then(|| derive::schema(root, "", 0));
         Payload { media_type: self.media.to_string(), seen: self.seen, partial: self.partial, schema }
     }
-}
-
-/// Type and subtype, lower case.
-fn media_type(value: &[u8], out: &mut String) {
-    let media = split(value, b';').0.trim_ascii();
-    let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$&^_.+-/".contains(b);
-    let usual =
-        media.len() <= 100 && media.iter().all(is_token) && memchr::memchr_iter(b'/', media).count() == 1;
-    match std::str::from_utf8(media) {
-        Ok(media) if usual => {
-            out.push_str(media);
-            out.make_ascii_lowercase();
-        }
-        _ => out.push_str(UNTOLD),
-    }
-}
-
-fn reading(media: &str) -> Reading {
-    let subtype = media.split_once('/').map_or("", |(_, subtype)| subtype);
-    match subtype {
-        "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines" | "x-jsonlines" | "json-seq"
-        | "stream+json" | "x-json-stream" | "json-lines" => Reading::Lines,
-        "x-www-form-urlencoded" => Reading::Form,
-        "form-data" => Reading::Multipart,
-        "plain" | "octet-stream" | "javascript" | "x-javascript" => Reading::Sniff,
-        "json" | "x-json" => Reading::Json,
-        other if other.ends_with("+json") || other.ends_with("-json") => Reading::Json,
-        other if other.ends_with("+json-seq") => Reading::Lines,
-        _ => Reading::Opaque,
-    }
-}
-
-/// Reads a body onto the tape; nothing where there is no structure in it.
-fn read(content_type: &[u8], body: Content<'_>, scratch: &mut Scratch) -> Option<Ending> {
-    let Scratch { tape, pairs, media, .. } = scratch;
-    let how = reading(media);
-    let ending = match how {
-        Reading::Json | Reading::Lines => json::read(tape, body.bytes, body.complete, how == Reading::Lines),
-        Reading::Sniff => {
-            let first = body.bytes.trim_ascii_start().first();
-            if !matches!(first, Some(b'{' | b'[')) {
-                return None;
-            }
-            json::read(tape, body.bytes, body.complete, false)
-        }
-        Reading::Form => {
-            pairs.clear();
-            pairs.read_form(body.bytes, body.complete);
-            pairs.write(tape)
-        }
-        Reading::Multipart => {
-            pairs.clear();
-            multipart::read(pairs, content_type, body.bytes);
-            pairs.write(tape)
-        }
-        Reading::Opaque => return None,
-    };
-    if how == Reading::Sniff && ending == Ending::Malformed {
-        return None;
-    }
-    let ending = if body.complete || ending != Ending::Whole { ending } else { Ending::Cut };
-    Some(ending)
 }

@@ -55,7 +55,7 @@ impl Numbers {
         self.cents = self.cents.saturating_add(u64::from(
             !integer && matches!(text, [.., b'.', d1, d2] if d1.is_ascii_digit() && d2.is_ascii_digit()),
         ));
-        let value = number(text);
+        let value = number(text, integer);
         // Finite, so that plain comparison does.
         if value < self.minimum {
             self.minimum = value;
@@ -91,14 +91,15 @@ mod bits {
 }
 
 /// The value; what is too large for a double becomes the largest one, and there is no negative zero.
-fn number(text: &[u8]) -> f64 {
-    let value = short_number(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok());
+fn number(text: &[u8], integer: bool) -> f64 {
+    let value = short_number(text, integer).or_else(|| std::str::from_utf8(text).ok()?.parse().ok());
     value.unwrap_or_default().clamp(f64::MIN, f64::MAX) + 0.0
 }
 
 /// The value of the usual number, few digits and perhaps a point. Digits and power of ten are exact doubles, and so
 /// their quotient is the nearest one, as a full parser would find it (Clinger 1990, the fast path).
-fn short_number(text: &[u8]) -> Option<f64> {
+#[inline]
+fn short_number(text: &[u8], integer: bool) -> Option<f64> {
     /// More digits may be no exact double.
     const MOST: usize = 15;
     const TENS: [f64; MOST + 1] =
@@ -110,7 +111,8 @@ fn short_number(text: &[u8]) -> Option<f64> {
     if text.len() > MOST {
         return None;
     }
-    let value = match text.iter().position(|byte| *byte == b'.') {
+    let point = if integer { None } else { text.iter().position(|byte| *byte == b'.') };
+    let value = match point {
         None => digits(0, text)? as f64,
         Some(point) => {
             let (whole, fraction) = (text.get(..point)?, text.get(point + 1..)?);
@@ -122,11 +124,11 @@ fn short_number(text: &[u8]) -> Option<f64> {
 
 /// The number that goes on with these digits; nothing where something else is among them.
 #[inline]
-fn digits(before: u64, text: &[u8]) -> Option<u64> {
+fn digits(before: i64, text: &[u8]) -> Option<i64> {
     let (mut all, mut others) = (before, 0);
     for byte in text {
         let digit = byte.wrapping_sub(b'0');
-        all = all * 10 + u64::from(digit);
+        all = all * 10 + i64::from(digit);
         others |= u8::from(digit > 9);
     }
     (others == 0).then_some(all)

@@ -53,6 +53,12 @@ const MOST_NODES_TOGETHER: usize = 18_000;
 impl Shapes {
     /// Learns a call. `key` is the model's: it decides, with the names, what is kept beyond the bounds.
     pub fn learn(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+        scratch.read_response(call.response_headers.get("content-type"), call.response_body);
+        self.learn_read(key, call, scratch);
+    }
+
+    /// Learns a call whose response the scratch has read.
+    pub(crate) fn learn_read(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
         self.0.get_or_insert_default().learn(key, call, scratch);
     }
 
@@ -101,8 +107,9 @@ impl Evidence {
         let limit = self.limit();
         if let Some(body) = call.request_body {
             self.with_body = self.with_body.saturating_add(1);
-            let content_type = call.request_headers.get("content-type");
-            self.bodies.learn(key, content_type, body, (effort, limit), scratch);
+            let Scratch { request, pairs, segments, .. } = &mut *scratch;
+            request.read(call.request_headers.get("content-type"), Some(body), pairs);
+            self.bodies.learn(key, (request, body), (effort, limit), segments);
         }
         self.doors.learn(key, &presented, call.status);
         if let Some(reply) = call.status.and_then(|status| self.reply(key, status)) {
@@ -262,8 +269,7 @@ impl Reply {
         }
         learn_pairs(&mut self.headers, key, effort, false, scratch);
         if let Some(body) = call.response_body {
-            let content_type = call.response_headers.get("content-type");
-            self.bodies.learn(key, content_type, body, (effort, limit), scratch);
+            self.bodies.learn(key, (&scratch.response, body), (effort, limit), &mut scratch.segments);
         }
     }
 

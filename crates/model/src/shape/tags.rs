@@ -89,8 +89,9 @@ impl Tags {
         value: impl Fn(usize) -> Option<Text<'a>>,
     ) {
         for tag in &mut self.0 {
-            let place = members.iter().position(|(hash, types)| *hash == tag.hash && *types == STRING);
-            if let (Some(place), Some(values)) = (place, &mut tag.values) {
+            let Some(values) = &mut tag.values else { continue };
+            let is_tag = |(hash, types): &Member| *hash == tag.hash && *types == STRING;
+            if let Some(place) = members.iter().position(is_tag) {
                 let counted = value(place)
                     .and_then(|text| entry(key, values, text))
                     .is_some_and(|value| value.count(members, seen));

@@ -1,5 +1,5 @@
 use super::smallest::Smallest;
-use crate::bytes::{quick_hash, quote};
+use crate::shape::Members;
 use smallvec::SmallVec;
 
 /// Which members the JSON answers of one place have: the paths of a sample of them, with how many answers had each.
@@ -33,117 +33,45 @@ pub(crate) struct Answer {
     pub(crate) ids: SmallVec<[u64; 16]>,
 }
 
-/// Bytes of a body that are looked at.
-const MAX_BYTES: usize = 8 << 10;
-/// Members of one body that are looked at.
-const MAX_MEMBERS: usize = 512;
 /// Ids of one body that are kept.
 const MAX_IDS: usize = 64;
-/// Levels of which members count.
-const MAX_DEPTH: usize = 5;
 /// Longest id, in bytes.
 const MAX_ID: usize = 64;
 
 impl Answer {
-    /// Reads (the beginning of) a JSON object or array; false when it is neither.
-    pub(crate) fn read(&mut self, key: u64, body: &[u8]) -> bool {
-        self.members.clear();
-        self.ids.clear();
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
-        if !matches!(body.first(), Some(b'{' | b'[')) {
-            return false;
+    /// Reads the members of a body.
+    pub(crate) fn read(&mut self, key: u64, members: Members<'_>) {
+        self.clear();
+        // Items of a list mostly have the same members: what came just before is left out here, the rest below.
+        let mut recent = [0u32; 64];
+        for member in members {
+            let path = (member.path >> 32) as u32;
+            if let Some(slot) = recent.get_mut(path as usize % 64)
+                && *slot != path
+            {
+                *slot = path;
+                self.members.push(path);
+            }
+            if self.ids.len() < MAX_IDS
+                && names_a_thing(member.name)
+                && let Some(id) = member.text.and_then(id)
+            {
+                self.ids.push(crate::bounded::rank(key, id));
+            }
         }
-        let body = body.get(..MAX_BYTES).unwrap_or(body);
-        Reader { key, rest: body, above: SmallVec::new(), answer: self }.read();
         self.members.sort_unstable();
         self.members.dedup();
-        true
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.members.clear();
+        self.ids.clear();
     }
 }
 
-/// A scanner that follows structure and checks nothing: a body that is cut off or no JSON yields what it got to.
-struct Reader<'a> {
-    key: u64,
-    rest: &'a [u8],
-    /// Hash of the path of every container that is open; `None` beyond [`MAX_DEPTH`].
-    above: SmallVec<[(u64, bool); 16]>,
-    answer: &'a mut Answer,
-}
-
-impl<'a> Reader<'a> {
-    fn read(&mut self) {
-        let mut path = self.key | 1;
-        while let Some((first, rest)) = self.rest.split_first() {
-            if self.answer.members.len() >= MAX_MEMBERS {
-                return; // nothing that follows would count
-            }
-            match first {
-                b'{' | b'[' => {
-                    self.rest = rest;
-                    if self.above.len() >= 64 {
-                        return;
-                    }
-                    let inner = if *first == b'[' { mix(path, 0x5b) } else { path };
-                    self.above.push((inner, *first == b'{'));
-                    path = inner;
-                }
-                b'}' | b']' => {
-                    self.rest = rest;
-                    if self.above.pop().is_none() || self.above.is_empty() {
-                        return;
-                    }
-                }
-                b'"' => match self.text(rest) {
-                    Some(member) => path = member,
-                    None => return,
-                },
-                b',' => {
-                    self.rest = rest;
-                    path = self.above.last().map_or(path, |(path, _)| *path);
-                }
-                _ => self.rest = rest,
-            }
-        }
-    }
-
-    /// Passes a string. Gives the path of the member it names, or the present one.
-    fn text(&mut self, after_quote: &'a [u8]) -> Option<u64> {
-        let (text, rest) = until_quote(after_quote)?;
-        let (above, in_object) = self.above.last().copied()?;
-        let rest = rest.trim_ascii_start();
-        let Some(value) = in_object.then(|| rest.strip_prefix(b":")).flatten() else {
-            self.rest = rest;
-            return Some(above);
-        };
-        let path = quick_hash(above, text);
-        self.rest = value.trim_ascii_start();
-        if self.above.len() <= MAX_DEPTH && self.answer.members.len() < MAX_MEMBERS {
-            self.answer.members.push((path >> 32) as u32);
-            if names_a_thing(text) {
-                self.id();
-            }
-        }
-        Some(path)
-    }
-
-    /// Notes the value that follows when it is a string or a whole number; passes nothing.
-    fn id(&mut self) {
-        let value = match self.rest.split_first() {
-            Some((b'"', rest)) => until_quote(rest).map(|(text, _)| text),
-            Some((b'0'..=b'9', _)) => {
-                let digits = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
-                self.rest.get(..digits)
-            }
-            _ => None,
-        };
-        let text =
-            value.filter(|v| (1..=MAX_ID).contains(&v.len())).and_then(|v| std::str::from_utf8(v).ok());
-        if let Some(text) = text
-            && self.answer.ids.len() < MAX_IDS
-        {
-            self.answer.ids.push(crate::bounded::rank(self.key, text));
-        }
-    }
+/// A value that a path may hold.
+fn id(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|text| (1..=MAX_ID).contains(&text.len()))
 }
 
 /// Spreads over all bits (the finisher of SplitMix64).
@@ -152,15 +80,6 @@ pub(crate) fn mix(hash: u64, with: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
-}
-
-/// What stands before the closing quote, escapes untouched, and what stands behind it.
-fn until_quote(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut at = quote(text, 0)?;
-    while text.get(at) == Some(&b'\\') {
-        at = quote(text, at + 2)?;
-    }
-    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Members whose value a path may hold: `id`, `userId`, `order_id`, `slug`, …
@@ -182,46 +101,55 @@ fn names_a_thing(member: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Answer;
-    use crate::bounded::rank;
+    use crate::{
+        bounded::rank,
+        shape::{Content, Scratch},
+    };
 
-    fn read(body: &str) -> Answer {
-        let mut answer = Answer::default();
-        assert!(answer.read(7, body.as_bytes()), "{body}");
-        answer
+    fn read(body: &str) -> Option<Answer> {
+        let (mut scratch, mut answer) = (Scratch::default(), Answer::default());
+        scratch.read_response(
+            Some(b"application/json"),
+            Some(Content { bytes: body.as_bytes(), complete: true }),
+        );
+        answer.read(7, scratch.response_members(7, body.as_bytes())?);
+        Some(answer)
     }
 
     #[test]
     fn members_are_told_by_their_path() {
-        let of = |body| read(body).members;
+        let of = |body| read(body).unwrap().members;
         assert_eq!(of(r#"{"a":1,"b":{"c":2}}"#).len(), 3);
         assert_eq!(of(r#"{"b" : {"c":[2, "x"]} , "a":"\"a\":"}"#), of(r#"{"a":1,"b":{"c":2}}"#));
         assert_eq!(of(r#"[{"a":1},{"a":2},{"b":3}]"#), of(r#"[{"b":{}},{"a":[]}]"#));
+        assert_eq!(of(r#"[[],{},{"a":[{}]},{"a":{}}]"#), of(r#"[{"a":1}]"#));
         assert_ne!(of(r#"{"a":{"b":1}}"#), of(r#"{"b":{"a":1}}"#));
         assert_ne!(of(r#"{"a":1}"#), of(r#"[{"a":1}]"#));
         assert_eq!(of("[1,2,\"three\"]").len(), 0);
         assert_eq!(of(r#"{"a":1,"b":{"c":2},"z":{"q"#).len(), 4, "what came before the cut counts");
+        assert_eq!(of(r#"{"a":{"a":{"a":{"a":{"a":{"a":1}}}}}}"#).len(), 5, "so deep and no deeper");
     }
 
     #[test]
     fn ids_are_the_values_of_members_that_name_things() {
         let answer = read(
-            r#"{"id":42,"name":"ann","text":"no","user":{"orderId":"o-1","key":null,"code":{"id":"x"}}}"#,
+            r#"{"id":42,"name":"ann","text":"no","user":{"orderId":"o-1","key":null,"code":{"id":"x"}},"bad":"y"}"#,
         );
         let expected = ["42", "ann", "o-1", "x"].map(|text| rank(7, text));
-        assert_eq!(answer.ids.as_slice(), expected);
+        assert_eq!(answer.unwrap().ids.as_slice(), expected);
     }
 
     #[test]
     fn what_is_no_container_has_no_shape() {
         for body in ["", "1", "\"id\"", "null", "<html>"] {
-            assert!(!Answer::default().read(7, body.as_bytes()), "{body}");
+            assert!(read(body).is_none(), "{body}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_bytes_are_fine(body in r#"[{\[][{}\[\]":,a\\ id1]{0,60}"#) {
-            Answer::default().read(7, body.as_bytes());
+            read(&body);
         }
     }
 }
