@@ -90,10 +90,9 @@ struct Within {
 }
 
 impl Learner<'_> {
-    /// Learns the value at `at`. The depth is that of the tape, and so bounded.
+    /// Learns the value at a place of the tape. The depth is that of the tape, and so bounded.
     #[inline(always)]
-    pub(super) fn value(&mut self, node: &mut Node, at: usize, depth: usize, secret: bool) {
-        let Some(token) = self.tape.get(at) else { return };
+    pub(super) fn value(&mut self, node: &mut Node, (at, token): (usize, Token), depth: usize, secret: bool) {
         let text = self.tape.text(self.source, token);
         match token.kind {
             Kind::Null => node.nulls = node.nulls.saturating_add(1),
@@ -146,7 +145,7 @@ impl Learner<'_> {
         let arrays = node.arrays.get_or_insert_default();
         arrays.seen = arrays.seen.saturating_add(1);
         let mut items = 0;
-        for (item, _) in self.tape.within(at) {
+        for item in self.tape.within(at) {
             items += 1;
             let node = self.items(arrays);
             self.value(node, item, depth + 1, secret);
@@ -169,24 +168,23 @@ impl Learner<'_> {
         let within = Within { depth, stamp: self.stamp, cut: token.cut, secret };
         let mut members = Members::default();
         let mut before = None;
-        for (place, name) in self.tape.within(at) {
-            let Some(value) = self.tape.get(place + 1) else { continue };
+        for (name, value) in self.tape.members(at) {
             let name = self.tape.text(self.source, name);
             let (hash, slot) = self.slot(objects, before, name, depth);
             let repeated = match slot {
                 Slot::Child(at) => {
                     before = Some(at);
-                    self.member(objects, (at, name), place + 1, within)
+                    self.member(objects, (at, name), value, within)
                 }
                 Slot::Rest => {
-                    self.in_rest(objects, (hash, name), place + 1, within);
+                    self.in_rest(objects, (hash, name), value, within);
                     false
                 }
             };
             if repeated {
-                members.repeat(hash, types(value.kind));
+                members.repeat(hash, types(value.1.kind));
             } else {
-                members.push((hash, types(value.kind)), place + 1);
+                members.push((hash, types(value.1.kind)), value.0);
             }
         }
         if !token.cut && objects.tags.is_active() {
@@ -222,11 +220,11 @@ impl Learner<'_> {
         &mut self,
         objects: &mut Objects,
         (at, name): (usize, &[u8]),
-        value: usize,
+        value: (usize, Token),
         within: Within,
     ) -> bool {
         let Within { depth, stamp, cut, secret } = within;
-        let is_string = self.tape.get(value).is_some_and(|value| value.kind == Kind::String);
+        let is_string = value.1.kind == Kind::String;
         let Some(child) = objects.children.get_mut(at) else { return false };
         if is_string && child.node.strings.is_none() && !child.secret && !secret {
             objects.tags.consider(child.hash, || u8::from(!words::is_tag_name(name)));
@@ -240,7 +238,14 @@ impl Learner<'_> {
         repeated
     }
 
-    fn in_rest(&mut self, objects: &mut Objects, (hash, name): (u64, &[u8]), value: usize, within: Within) {
+    #[inline(never)]
+    fn in_rest(
+        &mut self,
+        objects: &mut Objects,
+        (hash, name): (u64, &[u8]),
+        value: (usize, Token),
+        within: Within,
+    ) {
         let rest = objects.rest.get_or_insert_default();
         rest.keys.learn(|| hash, name, 1, true);
         rest.keys.sketch.insert(hash);

@@ -88,6 +88,18 @@ impl Tape {
         Within { tape: self, at: at + 1, end }
     }
 
+    /// The members of the object at `at`: key, and value with its place.
+    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = (Token, (usize, Token))> {
+        let end = self.get(at).map_or(at, |token| token.next as usize);
+        let mut at = at + 1;
+        std::iter::from_fn(move || {
+            let key = self.get(at).filter(|_| at < end)?;
+            let (place, value) = (at + 1, self.get(at + 1)?);
+            at = value.next as usize;
+            Some((key, (place, value)))
+        })
+    }
+
     /// Places of the values at the top.
     pub(super) fn roots(&self) -> Within<'_> {
         Within { tape: self, at: 0, end: self.tokens.len() }

@@ -52,8 +52,8 @@ impl Tree {
             }
         }
         let mut learner = Learner { key, tape, source, stamp: self.stamp, added: 0 };
-        for (at, _) in tape.roots() {
-            learner.value(&mut self.root, at, 0, private);
+        for value in tape.roots() {
+            learner.value(&mut self.root, value, 0, private);
         }
         self.stamp = learner.stamp;
         self.size += learner.added;
