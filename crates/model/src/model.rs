@@ -355,7 +355,7 @@ impl Model {
             ("CONNECT", _) => "{authority}",
             (_, "*") => "*",
             (_, path) if path.is_empty() || path.starts_with('/') => {
-                return (Part::of(http.status), segments(self.key, path));
+                return (Part::of(http), segments(self.key, path));
             }
             _ => "{target}",
         };

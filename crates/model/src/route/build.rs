@@ -4,7 +4,7 @@ use super::{
     hints::{Hint, Hints},
     profile::{Backdrop, Profile},
     view::{Extent, Routes, Values},
-    word::Look,
+    word::{Look, Word},
 };
 use crate::tree::{
     Tree,
@@ -192,6 +192,9 @@ impl<'a> Builder<'a> {
         let name = text.text.as_deref();
         let own = || Verdict::Parameter(Arc::clone(&text.suffix));
         if hint.is_some_and(|hint| name.is_some_and(|name| hint.literal(name).is_some())) {
+            return Verdict::Literal;
+        }
+        if text.look == Look::Word(Word::Empty) {
             return Verdict::Literal;
         }
         if text.look.word().is_none() {

@@ -175,7 +175,9 @@ fn is_version(look: &Look<'_>) -> bool {
     let numbers = rest.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
     let (numbers, suffix) = rest.split_at(numbers);
     let dots = memchr::memchr_iter(b'.', numbers).count();
-    let short_parts = numbers.split(|b| *b == b'.').all(|part| (1..=3).contains(&part.len()));
+    // `0.05` is a number: no version counts with zeros in front.
+    let is_part = |part: &[u8]| (1..=3).contains(&part.len()) && !matches!(part, [b'0', _, ..]);
+    let short_parts = numbers.split(|b| *b == b'.').all(is_part);
     let whole = is_release_tag(suffix.strip_prefix(b"-").unwrap_or(suffix));
     short_parts && whole && (prefixed || (dots == 1 && numbers.len() <= 4) || dots == 2)
 }
@@ -393,7 +395,7 @@ mod tests {
     fn versions_locales_and_file_names_stay() {
         check(
             Literal,
-            "v1 v2 V3 v10 v1beta1 v1alpha v2.1 v1.2.3 v2-rc1 1.0 2.1 2.14.3 v2p1beta1 en de en-US en_GB zh-Hans-CN pt-BR \
+            "v1 v2 V3 v10 v1beta1 v1alpha v2.1 v1.2.3 v2-rc1 1.0 0.9 2.1 2.14.3 v2p1beta1 en de en-US en_GB zh-Hans-CN pt-BR \
              index.html robots.txt favicon.ico main.css jquery-3.6.0.min.js app.min.js openapi.json feed.xml",
         );
     }
@@ -404,7 +406,7 @@ mod tests {
             Integer,
             "0 1 42 007 2024 1700000000 1700000000000 -5 18446744073709551615 123456789012345678901234",
         );
-        check(Number, "52.5163 -13.3777 52.51,13.37 3.14159 100.5");
+        check(Number, "52.5163 -13.3777 52.51,13.37 3.14159 100.5 0.01 0.00");
         check(Phone, "+4915123456789 +1-202-555-0143");
         check(IpAddress, "10.0.0.1 192.168.100.200 ::1 fe80::1 2001:db8::8a2e:370:7334");
     }

@@ -188,7 +188,7 @@ mod tests {
     fn sees_what_segments_look_like() {
         let word = |text: &str, word, suffix| (text.to_owned(), Look::Word(word), suffix);
         let value = |text: &str, class, suffix| (text.to_owned(), Look::Value(class), suffix);
-        assert_eq!(looks("/"), [word("", Word::Odd, "")]);
+        assert_eq!(looks("/"), [word("", Word::Empty, "")]);
         assert_eq!(
             looks("/users/42"),
             [word("users", Word::Plain, ""), value("42", ValueClass::Integer, "")]

@@ -177,6 +177,55 @@ fn remote_procedures_stay_literal() {
 }
 
 #[test]
+fn decimal_numbers_are_values_where_they_vary_and_versions_where_they_do_not() {
+    let mut traffic = Traffic::default();
+    traffic.each("/2.0/delay/{}", "1 2 0.5 1.5 2.5 0.01 0.25 3", r#"{"url":"x","waited":1}"#);
+    traffic.each("/2.0/wait/{}", "0.1 0.2 0.3 0.4 1.0 1.5 2.0", r#"{"done":true,"after":1}"#);
+    assert_eq!(traffic.routes(), ["/2.0/delay/{delayId}", "/2.0/wait/{waitId}"]);
+}
+
+#[test]
+fn a_trailing_slash_is_no_value() {
+    let mut traffic = Traffic::default();
+    traffic.each("/contents/{}", PEOPLE, USER).call("GET", "/contents/", USER);
+    traffic.each("/files/{}", "1 2 3", USER).call("GET", "/files/", USER);
+    let expected = ["/contents/", "/contents/{contentId}", "/files/", "/files/{fileId}"];
+    assert_eq!(traffic.routes(), expected);
+    let mut model = traffic.model();
+    model.settle();
+    let route = |path| model.route_of(&exchange("GET", path, 200, "")).unwrap();
+    assert_eq!((&*route("/files/"), &*route("/files/9")), ("/files/", "/files/{fileId}"));
+}
+
+#[test]
+fn short_codes_are_values() {
+    let mut traffic = Traffic::default();
+    let codes = "G67PVWmc kLmQzTbx Ww3tYdPn hTqRb7Lm QpZxWvKd bN4cVmTr Jk8LmNpQ zXcVbNmL";
+    traffic.each("/t/{}", codes, r#"{"to":"x","hits":1}"#);
+    assert_eq!(traffic.routes(), ["/t/{tId}"]);
+}
+
+#[test]
+fn redirects_are_answers_where_they_lead_somewhere() {
+    let mut traffic = Traffic::default();
+    let redirect = |path: &str, location: &str| {
+        let mut exchange = exchange("GET", path, 302, "");
+        let Detail::Http(http) = &mut exchange.detail;
+        let pairs: [(&[u8], &[u8]); 1] = [(b"Location", location.as_bytes())];
+        http.response_headers = Headers::new(pairs);
+        exchange
+    };
+    for n in 1..9 {
+        traffic.0.push(redirect(&format!("/short/{n}"), &format!("https://far.example/{}", n * 31)));
+        traffic.0.push(redirect(&format!("/guess-{n}"), "/login?next=/"));
+    }
+    let model = traffic.model();
+    assert!(routes(&model).contains(&"/short/{shortId}".to_owned()), "{:?}", routes(&model));
+    let shaped = |path| model.endpoints_of(path).iter().any(|id| id.route.contains('{'));
+    assert!(shaped("/short/77") && !shaped("/guess-1"));
+}
+
+#[test]
 fn a_first_segment_can_be_a_value() {
     let mut traffic = Traffic::default();
     let tenants = "acme-inc big-corp-2 blue-ocean north-star old-town-7 red-fox sun-valley two-rivers \

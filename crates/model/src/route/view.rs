@@ -96,10 +96,7 @@ impl Routes {
     fn find_below(&self, at: usize, segments: &[Segment<'_>]) -> Option<usize> {
         let Some((segment, rest)) = segments.split_first() else { return Some(at) };
         let node = self.nodes.get(at)?;
-        match node.literals.get(&segment.hash) {
-            Some(next) => self.find_below(*next, rest),
-            None => self.find_below(node.parameter_for(segment.suffix)?, rest),
-        }
+        self.find_below(node.next(segment)?, rest)
     }
 
     /// The node of a path. One that is new is decided by what its segments look like, until there is more to go by.
@@ -107,9 +104,7 @@ impl Routes {
         let mut at = 0;
         for (index, segment) in segments.iter().enumerate() {
             let node = self.nodes.get(at)?;
-            let known =
-                node.literals.get(&segment.hash).copied().or_else(|| node.parameter_for(segment.suffix));
-            at = match known {
+            at = match node.next(segment) {
                 Some(next) => next,
                 None => self.add(at, segment, segments.get(index + 1))?,
             };
@@ -167,7 +162,7 @@ impl Routes {
         let number = self.nodes.len();
         let parent = self.nodes.get_mut(at)?;
         parent.literals.insert(hash, number);
-        let nameless = text.is_empty() || word == Some(Word::Version) || word.is_none();
+        let nameless = text.is_empty() || matches!(word, Some(Word::Version | Word::Decimal) | None);
         let noun = if nameless { OwnNoun::None } else { OwnNoun::Of(text.into()) };
         let still_root = parent.before == Before::Root && (nameless || ROOTS.contains(&text));
         let before = match () {
@@ -218,6 +213,13 @@ impl Routes {
 }
 
 impl RouteNode {
+    /// Where a segment leads.
+    fn next(&self, segment: &Segment<'_>) -> Option<usize> {
+        let literal = self.literals.get(&segment.hash).copied();
+        let is_value = segment.look != Look::Word(Word::Empty);
+        literal.or_else(|| self.parameter_for(segment.suffix).filter(|_| is_value))
+    }
+
     /// The parameter that takes a text which ends so.
     fn parameter_for(&self, suffix: &str) -> Option<usize> {
         self.parameters.get(suffix).or_else(|| self.parameters.get("")).copied()

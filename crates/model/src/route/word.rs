@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Word {
     /// One that routes are usually made of: `search`, `me`.
     Usual,
-    /// `v1`, `2.0`.
+    /// `v1`, `1.2.3`.
     Version,
+    /// `2.0`: a version or a number.
+    Decimal,
     /// `de`, `en-US`: also what countries and currencies look like.
     Locale,
     /// One word in lower case.
@@ -17,24 +19,28 @@ pub(crate) enum Word {
     Slug,
     /// The same, and a number at the end.
     NumberedSlug,
-    /// A short prefix and characters that are hardly a word: what ids of many services look like.
+    /// Letters that are hardly words, perhaps behind a short prefix: what ids of many services look like.
     Coded,
     /// As names in code are written: `camelCase`, `PascalCase`, `snake_case`.
     Identifier,
-    /// Anything else, the empty segment of a trailing slash among it.
+    /// The empty segment of a trailing slash.
+    Empty,
+    /// Anything else.
     Odd,
 }
 
 impl Word {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Usual,
         Self::Version,
+        Self::Decimal,
         Self::Locale,
         Self::Plain,
         Self::Slug,
         Self::NumberedSlug,
         Self::Coded,
         Self::Identifier,
+        Self::Empty,
         Self::Odd,
     ];
 
@@ -43,16 +49,18 @@ impl Word {
         let bytes = text.as_bytes();
         if is_usual(text) {
             Self::Usual
+        } else if bytes.is_empty() {
+            Self::Empty
         } else if is_route_version(bytes) {
-            Self::Version
+            if is_decimal(bytes) { Self::Decimal } else { Self::Version }
         } else if is_locale(bytes) {
             Self::Locale
-        } else if !bytes.is_empty() && bytes.iter().all(u8::is_ascii_lowercase) {
+        } else if bytes.iter().all(u8::is_ascii_lowercase) {
             Self::Plain
         } else if is_slug(bytes) {
             let number = bytes.rsplit(|b| *b == b'-').next().unwrap_or_default();
             if number.iter().all(u8::is_ascii_digit) { Self::NumberedSlug } else { Self::Slug }
-        } else if is_coded(bytes) {
+        } else if is_coded(bytes) || is_hardly_words(bytes) {
             Self::Coded
         } else if is_identifier(bytes) {
             Self::Identifier
@@ -63,12 +71,21 @@ impl Word {
 
     /// True for what is written to disk when it was seen often enough: a name or two words could be a person's.
     pub(crate) const fn gives_nobody_away(self) -> bool {
-        matches!(self, Self::Usual | Self::Version | Self::Locale | Self::Plain | Self::Identifier)
+        matches!(
+            self,
+            Self::Usual
+                | Self::Version
+                | Self::Decimal
+                | Self::Locale
+                | Self::Plain
+                | Self::Identifier
+                | Self::Empty
+        )
     }
 
     /// True for what is a literal whatever its siblings are.
     pub(crate) const fn is_fixed(self) -> bool {
-        matches!(self, Self::Usual | Self::Version)
+        matches!(self, Self::Usual | Self::Version | Self::Empty)
     }
 }
 
@@ -126,6 +143,33 @@ fn is_coded(bytes: &[u8]) -> bool {
         && code.iter().all(u8::is_ascii_alphanumeric)
         && code.iter().any(u8::is_ascii_lowercase)
         && (upper >= 3 || within.iter().any(u8::is_ascii_digit))
+}
+
+/// `2.0`
+fn is_decimal(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| b.is_ascii_digit() || *b == b'.') && memchr::memchr_iter(b'.', bytes).count() == 1
+}
+
+/// `G67PVWmc`, `kLmQzTbx`: of the parts that capitals begin two have no vowel, or one and digits stand among the letters.
+fn is_hardly_words(bytes: &[u8]) -> bool {
+    let digits_within = bytes.iter().position(u8::is_ascii_digit).is_some_and(|at| {
+        at > 0 && bytes.get(at..).is_some_and(|rest| rest.iter().any(u8::is_ascii_alphabetic))
+    });
+    let needed = if digits_within { 1 } else { 2 };
+    (6..=24).contains(&bytes.len())
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
+        && bytes.iter().any(u8::is_ascii_uppercase)
+        && bytes.iter().any(u8::is_ascii_lowercase)
+        && parts(bytes).filter(|part| is_unspeakable(part)).count() >= needed
+}
+
+/// The parts of a name that capitals and digits begin.
+fn parts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.chunk_by(|_, next| next.is_ascii_lowercase())
+}
+
+fn is_unspeakable(part: &[u8]) -> bool {
+    part.len() >= 2 && !part.iter().any(|b| b"aeiouyAEIOUY0123456789".contains(b))
 }
 
 fn is_identifier(bytes: &[u8]) -> bool {
@@ -204,20 +248,24 @@ mod tests {
     fn tells_kinds_of_words_apart() {
         for (kind, texts) in [
             (Usual, "search me LOGIN whoami"),
-            (Version, "v1 v2beta1 2.0"),
+            (Version, "v1 v2beta1 2.0.1"),
+            (Decimal, "2.0 0.5"),
             (Locale, "de en-US pt_BR US"),
             (Plain, "users alice calendar"),
             (Slug, "blue-shoes line-items 2-for-1-offer"),
             (NumberedSlug, "blue-shoes-12 covid-19"),
-            (Coded, "cus_avppwItuJgPURS ord_ng4xfaYqtueRVu acct_uhBXYUMDpxzhpw"),
-            (Identifier, "getUser line_items OData4 Accounts _search ACCOUNTS get_UserById"),
+            (Coded, "cus_avppwItuJgPURS ord_ng4xfaYqtueRVu acct_uhBXYUMDpxzhpw G67PVWmc kLmQzTbx"),
+            (
+                Identifier,
+                "getUser line_items OData4 OAuth2Login iPhone McDonald getDbVersion Accounts _search ACCOUNTS get_UserById",
+            ),
             (Odd, "$batch robots.txt users.list straße -x"),
         ] {
             for text in texts.split(' ') {
                 assert_eq!(Word::of(text), kind, "{text}");
             }
         }
-        assert_eq!(Word::of(""), Odd);
+        assert_eq!(Word::of(""), Empty);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub(crate) mod node;
 pub(crate) mod place;
+mod redirect;
 pub(crate) mod shape;
 pub(crate) mod smallest;
 
@@ -12,6 +13,7 @@ use crate::{
     route::segment::{Segment, Segments},
 };
 use node::Node;
+use overhear_exchange::Http;
 use place::Place;
 use smallest::Smallest;
 
@@ -50,7 +52,7 @@ impl BothBounds {
 pub(crate) struct Tree {
     /// What was answered as something that exists is.
     pub(crate) served: Node,
-    /// Redirects, refusals and silence: what a made-up path gets. They shape no route.
+    /// Refusals, silence and redirects to the door: what a made-up path gets. They shape no route.
     pub(crate) unserved: Node,
     /// Targets that are no path (RFC 9112 §3.2), by the name of their form.
     pub(crate) odd: Node,
@@ -72,10 +74,11 @@ impl Part {
     pub(crate) const ALL: [Self; 3] = [Self::Served, Self::Unserved, Self::Odd];
 
     /// Whether an answer shows that the path exists.
-    pub(crate) fn of(status: Option<u16>) -> Self {
-        match status {
+    pub(crate) fn of(http: &Http) -> Self {
+        match http.status {
             // Conflicts, preconditions and contents that were looked at: somebody was there to look.
-            Some(100..=299 | 409 | 412 | 415 | 422 | 428 | 500 | 502..=599) => Self::Served,
+            Some(100..=299 | 304 | 409 | 412 | 415 | 422 | 428 | 500 | 502..=599) => Self::Served,
+            Some(300..=399) if redirect::shows_path(http) => Self::Served,
             _ => Self::Unserved,
         }
     }
