@@ -23,11 +23,11 @@ use tempfile::TempDir;
 const PROGRAMS: [Program; 6] = [
     Program { name: "pdns", libraries: "programs", missed: 3, wrong: 24, unplaced: 0 },
     Program { name: "kinto", libraries: "programs", missed: 0, wrong: 4, unplaced: 0 },
-    Program { name: "httpbin", libraries: "programs", missed: 12, wrong: 20, unplaced: 0 },
-    Program { name: "jupyter", libraries: "programs", missed: 2, wrong: 10, unplaced: 2 },
+    Program { name: "httpbin", libraries: "programs", missed: 0, wrong: 0, unplaced: 0 },
+    Program { name: "jupyter", libraries: "programs", missed: 2, wrong: 10, unplaced: 0 },
     Program { name: "todo", libraries: "programs", missed: 0, wrong: 0, unplaced: 0 },
     // Its short links are made up anew each time, and some look like words.
-    Program { name: "lnbits", libraries: "lnbits", missed: 1, wrong: 8, unplaced: 0 },
+    Program { name: "lnbits", libraries: "lnbits", missed: 1, wrong: 2, unplaced: 0 },
 ];
 
 struct Program {
@@ -160,7 +160,7 @@ fn as_good_as_ever(program: &Program, counts: &Value) -> Result<()> {
         ("fields missed", 0),
         ("fields missed, not published", 0),
         ("fields invented", 0),
-        ("types wrong", 1), // a list that answers to an empty name is heard with the things it lists
+        ("types wrong", 0),
     ];
     let worse = most.iter().filter_map(|(name, most)| {
         let count = counts[name].as_u64().unwrap_or_default();
