@@ -248,6 +248,59 @@ fn one_api_behind_several_hosts() {
 }
 
 #[test]
+fn all_documents_are_written_at_once() {
+    let hosts = ["shop.test", "10.0.0.7:8080", "auth.test"];
+    let calls: Vec<Call> = hosts
+        .iter()
+        .flat_map(|host| (0..9).map(move |n| Call::new("GET", format!("http://{host}/users/{n}"))))
+        .collect();
+    let archive = Archive::new(&calls).unwrap();
+    let har = archive.path().to_string_lossy().into_owned();
+    let folder = archive.folder().join("new/apis");
+    let all = folder.to_string_lossy().into_owned();
+    let said = run(&["spec", "--all", &all, "--from", &har]).unwrap();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
+    let mut files: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, ["10.0.0.7.yaml", "auth.test.yaml", "shop.test.yaml"]);
+    for file in &files {
+        assert!(said.err.contains(&format!("wrote {all}/{file}")), "{}", said.err);
+        judge::is_valid_openapi(&folder.join(file)).unwrap();
+    }
+    let one = run(&["spec", "--service", "shop.test", "--from", &har]).unwrap();
+    assert_eq!(fs::read_to_string(folder.join("shop.test.yaml")).unwrap(), one.out);
+    let both = run(&["spec", "--all", &all, "--output", "x", "--from", &har]).unwrap();
+    assert_eq!(both.code, Some(2), "{}", both.err);
+    let nowhere = run(&["spec", "--all", "/dev/null/x", "--from", &har]).unwrap();
+    assert!(
+        nowhere.code == Some(2) && nowhere.err.contains("/dev/null/x: cannot be made"),
+        "{}",
+        nowhere.err
+    );
+}
+
+/// A gateway: several APIs behind one host, told apart by their base paths.
+#[test]
+fn several_apis_behind_one_host_are_one_document_with_tags() {
+    let mut calls = Vec::new();
+    for n in 0..20 {
+        for path in ["/billing/v1/invoices", "/users/v1/profiles", "/users/v1/teams"] {
+            calls.push(Call::new("GET", format!("{path}/{n}")).answer(&json!({"id": n})));
+        }
+    }
+    let document = spec_of(&calls);
+    assert_eq!(
+        paths(&document),
+        ["/billing/v1/invoices/{invoiceId}", "/users/v1/profiles/{profileId}", "/users/v1/teams/{teamId}"]
+    );
+    assert_eq!(document["tags"], json!([{"name": "billing"}, {"name": "users"}]));
+    assert_eq!(document["paths"]["/users/v1/teams/{teamId}"]["get"]["tags"], json!(["users"]));
+}
+
+#[test]
 fn graphql_and_json_rpc_are_told_by_operation() {
     let mut calls = Vec::new();
     for n in 0..20 {

@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
     let answer = learn(&arguments.question)?;
     let ignored = answer.knowledge.ignored(&answer.model, &answer.selection);
     let mut rows = endpoints(&answer.model, &answer.selection);
-    rows.retain(|row| !ignored.contains(&row.id));
+    rows.retain(|row| !ignored.includes(&row.id));
     write(&rows, arguments.json)?;
     summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;
     answer.finish()

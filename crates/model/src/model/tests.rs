@@ -10,7 +10,7 @@ use overhear_exchange::{
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
 
-fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
+pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
     let http = Http {
         version: HttpVersion::V1_1,
         scheme: Scheme::Http,
@@ -47,10 +47,17 @@ fn with_body(body: &'static str) -> Exchange {
     exchange
 }
 
+/// The same exchange, asked of this server.
+fn outbound(mut exchange: Exchange, server: &str) -> Exchange {
+    exchange.direction = Direction::Outbound;
+    let Detail::Http(http) = &mut exchange.detail;
+    http.authority = Some(server.into());
+    exchange
+}
+
 /// Endpoints as they are shown.
 fn rows(model: &Model) -> Vec<(String, Endpoint)> {
-    let name =
-        |id: &EndpointId| format!("{} {} {} {}", id.service, id.direction.as_str(), id.method, id.route);
+    let name = |id: &EndpointId| format!("{} {:?} {} {}", id.service, id.way.server(), id.method, id.route);
     model.endpoints().into_iter().map(|(id, endpoint)| (name(&id), endpoint.into_owned())).collect()
 }
 
@@ -119,16 +126,88 @@ fn odd_requests_have_a_place_too() {
     assert_eq!(id(&exchange("x y\n", "/", Some(200)), &mut model), "~other /");
 }
 
+#[test]
+fn every_server_that_is_asked_has_endpoints_of_its_own() {
+    let mut model = Model::default();
+    for n in 0..9 {
+        for server in ["api.stripe.com", "API.stripe.com:80", "api.github.com"] {
+            model.learn(&outbound(exchange("GET", &format!("/v1/charges/{n}"), Some(200)), server));
+        }
+        model.learn(&exchange("GET", &format!("/v1/charges/{n}"), Some(200)));
+    }
+    let requests: Vec<_> =
+        rows(&model).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    assert_eq!(
+        requests,
+        [
+            ("shop None GET /v1/charges/{chargeId}".to_owned(), 9),
+            ("shop Some(\"api.github.com\") GET /v1/charges/{chargeId}".to_owned(), 9),
+            ("shop Some(\"api.stripe.com\") GET /v1/charges/{chargeId}".to_owned(), 18),
+        ]
+    );
+}
+
+/// Neither has seen enough words to tell that they are values.
+#[test]
+fn the_routes_of_a_server_are_decided_from_all_that_ask_it() {
+    let mut model = Model::default();
+    let words = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lee"];
+    for (n, word) in words.iter().enumerate() {
+        let mut exchange = outbound(exchange("GET", &format!("/people/{word}"), Some(200)), "crm.example");
+        let Detail::Http(http) = &mut exchange.detail;
+        http.response_body.captured = Redacted::new(format!(r#"{{"name":"{word}","age":{n}}}"#).into());
+        exchange.service = if n < 6 { "shop" } else { "auth" }.into();
+        model.learn(&exchange);
+    }
+    let surface = |chosen: &dyn Fn(&EndpointId) -> bool| {
+        let surfaces = model.surfaces(chosen);
+        let asked = surfaces.into_iter().find(|surface| surface.way.server() == Some("crm.example")).unwrap();
+        let services: Vec<_> = asked.services.iter().map(ToString::to_string).collect();
+        (
+            services,
+            asked.endpoints.iter().map(|one| one.endpoint.requests).sum::<u64>(),
+            asked.endpoints.len(),
+        )
+    };
+    assert_eq!(surface(&|_| true), (vec!["auth".to_owned(), "shop".to_owned()], 12, 1));
+    assert_eq!(surface(&|id| &*id.service == "auth").0, ["auth"]);
+    assert_eq!(surface(&|id| &*id.service == "auth").1, 6);
+}
+
+#[test]
+fn servers_beyond_the_bound_are_counted_together_whatever_the_order() {
+    let limits = Limits { servers: 3, ..Limits::default() };
+    let names: Vec<String> = (0..20).map(|n| format!("bucket{n}.example")).collect();
+    let learned = |names: &mut dyn Iterator<Item = &String>| {
+        let mut model = Model::with_limits(7, limits);
+        for server in names {
+            model.learn(&outbound(exchange("GET", "/", Some(200)), server));
+        }
+        model
+    };
+    let model = learned(&mut names.iter());
+    assert_eq!(saved(&model), saved(&learned(&mut names.iter().rev())));
+    let counts: Vec<_> = rows(&model).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    assert_eq!(counts.len(), 4, "{counts:?}");
+    assert!(counts.contains(&("shop Some(\"~other\") ~other ~other".to_owned(), 17)), "{counts:?}");
+    let other = model.endpoints().into_iter().find(|(id, _)| id.way.server() == Some(OTHER)).unwrap().0;
+    assert_eq!(model.endpoint(&other).unwrap().requests, 17);
+}
+
 fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
     let status = prop_oneof![Just(None), (100u16..600).prop_map(Some)];
     let path = prop::sample::select(vec!["/a", "/users/1", "/users/me", "/x/y/2", "", "/b/"]);
-    let who = (prop::sample::select(vec!["shop", "auth"]), any::<bool>(), 0u8..4, any::<bool>());
+    let asked =
+        prop::option::of(prop::sample::select(vec!["a.example", "B.example:8080", "c.example", "~other"]));
+    let who = (prop::sample::select(vec!["shop", "auth"]), asked, 0u8..4, any::<bool>());
     let times = (1u64..1_000_000, prop::option::of(1u64..10_000_000_000));
     (status, path, who, times).prop_map(
-        |(status, path, (service, outbound, caller, local), (time, duration))| {
+        |(status, path, (service, asked, caller, local), (time, duration))| {
             let mut exchange = exchange("GET", path, status);
             exchange.service = service.into();
-            exchange.direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+            if let Some(server) = asked {
+                exchange = outbound(exchange, server);
+            }
             exchange.time = Timestamp::from_nanos(time);
             exchange.duration = duration.map(Duration::from_nanos);
             exchange.client.address = Address::Ip(([10, 0, 0, caller], 1).into());
@@ -149,7 +228,7 @@ proptest! {
         exchanges in prop::collection::vec((arbitrary_exchange(), any::<u32>(), 0usize..3), 0..60),
         tiny in any::<bool>(),
     ) {
-        let few = Limits { services: 2, words: 3, sampled: 1, values: 1, ..Limits::default() };
+        let few = Limits { services: 1, servers: 2, words: 3, sampled: 1, values: 1, ..Limits::default() };
         let limits = if tiny { few } else { Limits::default() };
         let mut in_order = Model::with_limits(7, limits);
         exchanges.iter().for_each(|(exchange, ..)| { in_order.learn(exchange); });
@@ -202,12 +281,12 @@ fn what_is_no_model_is_refused_with_a_reason() {
     assert_eq!(reason(b"{\"log\":{}}"), "this is not a saved model");
     assert_eq!(reason(&zstd("{\"log\":{}}")), "this is not a saved model");
     assert!(
-        reason(&zstd("{\"overhear_model\": 3, \"x\": []}"))
-            .contains("version 3; this program reads version 2: use a newer")
+        reason(&zstd("{\"overhear_model\": 4, \"x\": []}"))
+            .contains("version 4; this program reads version 3: use a newer")
     );
-    assert!(reason(&zstd("{\"overhear_model\": 1, \"x\": []}")).contains("learn it again"));
-    assert!(reason(&zstd("{\"overhear_model\": 2")).contains("damaged"));
-    assert!(reason(&zstd("{\"overhear_model\": 2, \"key\": 0, \"services\": 4}")).contains("damaged"));
+    assert!(reason(&zstd("{\"overhear_model\": 2, \"x\": []}")).contains("learn it again"));
+    assert!(reason(&zstd("{\"overhear_model\": 3")).contains("damaged"));
+    assert!(reason(&zstd("{\"overhear_model\": 3, \"key\": 0, \"services\": 4}")).contains("damaged"));
 }
 
 #[test]
