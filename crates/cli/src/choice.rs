@@ -45,9 +45,9 @@ impl Choice {
         Ok(Selection { service: self.service.clone(), filter, ..Selection::default() })
     }
 
-    /// True when exchanges may be chosen by their route.
-    pub(crate) const fn asks_for_routes(&self) -> bool {
-        self.filter.is_some()
+    /// True when exchanges may be chosen by what only shows at the end: their route, or what their service is called.
+    pub(crate) const fn asks_for_all(&self) -> bool {
+        self.filter.is_some() || self.service.is_some()
     }
 
     /// True when everything is meant.

@@ -2,7 +2,7 @@
 
 use crate::{arguments::Known, fault::Fault};
 use overhear_export::openapi::{self, Version};
-use overhear_model::{Hints, Model};
+use overhear_model::{Hints, Model, Names};
 use overhear_overlay::{Error, FILE_NAME, Overlay, Prior};
 use overhear_query::{EndpointId, Owner, Selection, apis};
 use std::{fs, io, path::Path};
@@ -42,6 +42,12 @@ impl Knowledge {
     /// What is said of routes; what is in the overlay counts more than an existing description.
     pub(crate) fn hints(&self) -> Hints {
         hints(self.forced(), self.forbidden())
+    }
+
+    /// Which names are one.
+    pub(crate) fn names(&self) -> Names {
+        let aliases = self.overlay.iter().flat_map(|overlay| &overlay.aliases);
+        aliases.map(|alias| ((*alias.name).into(), (*alias.service).into())).collect()
     }
 
     /// Templates of routes that there are.

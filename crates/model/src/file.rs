@@ -125,6 +125,9 @@ struct SavedModel {
 #[derive(Serialize, Deserialize)]
 struct SavedService {
     name: String,
+    /// Where it answers: address, requests, errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<(String, u64, u64)>,
     #[serde(default, skip_serializing_if = "SavedTree::is_empty")]
     inbound: SavedTree,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -189,8 +192,12 @@ impl From<&Model> for SavedModel {
 
 impl SavedService {
     fn new(service: &Service, hints: &Hints) -> Self {
-        let mut saved =
-            Self { name: service.name.to_string(), inbound: SavedTree::default(), outbound: Vec::new() };
+        let mut saved = Self {
+            name: service.name.to_string(),
+            addresses: saved_callers(&service.addresses),
+            inbound: SavedTree::default(),
+            outbound: Vec::new(),
+        };
         for branch in service.branches() {
             let tree = SavedTree::new(&branch.tree, hints);
             match &branch.way {
@@ -282,6 +289,9 @@ impl SavedModel {
             model.make_service(&saved.name);
             let (service, bounds) =
                 model.service_mut(&saved.name).ok_or_else(|| damaged("more services than bounds allow"))?;
+            for (address, requests, errors) in &saved.addresses {
+                service.addresses.add(key, address, Calls { requests: *requests, errors: *errors });
+            }
             service.merge_tree(bounds, Way::Inbound, &saved.inbound.restore(key)?);
             for SavedServer { name, tree } in saved.outbound {
                 let beyond = service.merge_tree(bounds, Way::Outbound(&name), &tree.restore(key)?);

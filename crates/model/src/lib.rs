@@ -28,7 +28,7 @@ pub use endpoint::{Endpoint, EndpointId, Way};
 pub use file::{LoadError, SaveError};
 pub use hidden::says_error;
 pub use histogram::Histogram;
-pub use model::{Learned, Limits, Model};
+pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
 pub use server::server_asked;
 

@@ -69,8 +69,7 @@ impl Limits {
 #[derive(Clone, Debug)]
 pub struct Model {
     key: u64,
-    /// Of a service.
-    servers: usize,
+    limits: Limits,
     bounds: BothBounds,
     services: Bounded<Service>,
     other: Service,
@@ -97,6 +96,8 @@ struct Scratch {
     server: String,
     /// The name of the server, where it is asked by the service.
     asked: String,
+    /// Where the service answers, if it is not known by its process.
+    at: String,
     answer: Answer,
     shapes: shape::Scratch,
 }
@@ -117,7 +118,7 @@ impl Model {
     pub fn with_limits(key: u64, limits: Limits) -> Self {
         Self {
             key,
-            servers: limits.servers,
+            limits,
             bounds: limits.bounds(key),
             services: Bounded::new(limits.services),
             other: Service::new(OTHER.into(), 0),
@@ -160,7 +161,7 @@ impl Model {
         let learnt = Said { call: said, scratch: &mut scratch.shapes };
         let way = way(exchange.direction, &scratch.asked);
         let lost = self.count(
-            (exchange, way),
+            (exchange, way, &scratch.at),
             &outcome,
             (part, &path, &verb),
             (answered.then_some(&scratch.answer), learnt),
@@ -179,7 +180,7 @@ impl Model {
     /// Counts an exchange where it belongs; true when that is beyond the bounds.
     fn count(
         &mut self,
-        (exchange, way): (&Exchange, Way<&str>),
+        (exchange, way, at): (&Exchange, Way<&str>, &str),
         outcome: &Outcome<'_>,
         (part, path, verb): (Part, &Path<'_, '_>, &str),
         (answer, said): (Option<&Answer>, Said<'_>),
@@ -188,6 +189,9 @@ impl Model {
         let beyond = self.make_service(shorten(&exchange.service));
         let Self { services, other, bounds, .. } = self;
         let service = services.get_mut(shorten(&exchange.service)).unwrap_or(other);
+        if !beyond && !at.is_empty() {
+            service.answers_at(key, at);
+        }
         let beyond = service.make_way(bounds, way) || beyond;
         let tree = &mut service.branch_mut(way).tree;
         for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !beyond) {
@@ -367,7 +371,7 @@ impl Model {
         }
         let name: Arc<str> = name.into();
         if let Some((_, evicted)) =
-            self.services.insert(rank, Arc::clone(&name), Service::new(name, self.servers))
+            self.services.insert(rank, Arc::clone(&name), Service::new(name, self.limits.servers))
         {
             self.other.fold(self.key, &evicted);
             evicted.branches().for_each(|branch| branch.tree.release(&mut self.bounds));
@@ -412,8 +416,11 @@ impl Scratch {
         self.caller.clear();
         self.server.clear();
         self.asked.clear();
-        if exchange.direction == Direction::Outbound {
-            server::write_name(exchange, &mut self.asked);
+        self.at.clear();
+        match (exchange.direction, &exchange.server.process) {
+            (Direction::Outbound, _) => server::write_name(exchange, &mut self.asked),
+            (Direction::Inbound, None) => server::write_address(exchange, &mut self.at),
+            (Direction::Inbound, Some(_)) => {}
         }
         let Detail::Http(http) = &exchange.detail;
         // Writing to a String does not fail.
@@ -473,5 +480,8 @@ fn hides_error(http: &Http, body: Option<&[u8]>) -> bool {
         && body.is_some_and(hidden::says_error)
 }
 
+mod join;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use join::Names;

@@ -36,6 +36,17 @@ pub(crate) fn write_name(exchange: &Exchange, out: &mut String) {
     out.truncate(shorten(out).len());
 }
 
+/// Writes where the server is, as far as that is known.
+pub(crate) fn write_address(exchange: &Exchange, out: &mut String) {
+    // Writing to a String does not fail.
+    let _ = match &exchange.server.address {
+        Address::Ip(address) => write!(out, "{address}"),
+        Address::Name(host, port) => write!(out, "{host}:{port}"),
+        Address::Unix(_) | Address::Unknown => Ok(()),
+    };
+    out.truncate(shorten(out).len());
+}
+
 fn write_host(out: &mut String, Authority { host, port }: Authority<'_>, scheme: Scheme) -> std::fmt::Result {
     // With the dot of the root it is the same name (RFC 1034 §3.1).
     out.push_str(host.strip_suffix('.').unwrap_or(host));

@@ -1,5 +1,5 @@
 use crate::{
-    Endpoint, EndpointId, Hints, OTHER, Way,
+    Callers, Calls, Endpoint, EndpointId, Hints, OTHER, Way,
     bounded::{Bounded, rank},
     route::{build::View, segment::Segment, view::Routes},
     tree::{BothBounds, Part, Tree, place::Place},
@@ -12,6 +12,8 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
+    /// Where it answers, for those that are known by the names they are asked for and not by their processes.
+    pub(crate) addresses: Callers,
     inbound: Branch,
     outbound: Bounded<Branch>,
     /// What was asked of the servers that are beyond the bounds.
@@ -47,6 +49,7 @@ impl Service {
     pub(crate) fn new(name: Arc<str>, servers: usize) -> Self {
         Self {
             name,
+            addresses: Callers::default(),
             inbound: Branch::new(Way::Inbound),
             outbound: Bounded::new(servers),
             elsewhere: Branch::new(Way::Outbound(OTHER.into())),
@@ -73,6 +76,11 @@ impl Service {
             Way::Inbound => &mut self.inbound,
             Way::Outbound(server) => self.outbound.get_mut(server).unwrap_or(&mut self.elsewhere),
         }
+    }
+
+    /// It answers a call here.
+    pub(crate) fn answers_at(&mut self, key: u64, address: &str) {
+        self.addresses.add(key, address, Calls { requests: 1, errors: 0 });
     }
 
     /// Makes a way that is counted apart; true when it is beyond the bounds.
@@ -149,10 +157,16 @@ impl Service {
     }
 
     pub(crate) fn merge(&mut self, bounds: &mut BothBounds, more: &Self) {
+        self.merge_as(bounds, more, &Way::clone);
+    }
+
+    /// Adds all of another service, what it asks as it is called here.
+    pub(crate) fn merge_as(&mut self, bounds: &mut BothBounds, more: &Self, called: &dyn Fn(&Way) -> Way) {
+        self.addresses.merge(bounds.served.key, &more.addresses);
         let mut branches: Vec<_> = more.branches().collect();
         branches.sort_unstable_by_key(|branch| &branch.way);
         for branch in branches {
-            self.merge_tree(bounds, branch.way.as_deref(), &branch.tree);
+            self.merge_tree(bounds, called(&branch.way).as_deref(), &branch.tree);
         }
         self.forget_routes();
     }
@@ -198,6 +212,7 @@ impl Live {
 impl PartialEq for Service {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
+            && self.addresses == other.addresses
             && self.inbound == other.inbound
             && self.outbound == other.outbound
             && self.elsewhere == other.elsewhere

@@ -71,8 +71,13 @@ fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
             what: format!("no request was heard for {}", known.route),
         }),
     );
+    let unheard = overlay.aliases.iter().filter(|alias| !answer.names.contains_key(&*alias.name));
+    idle.extend(
+        unheard.map(|alias| Idle { line: alias.line, what: format!("nothing was heard of {}", alias.name) }),
+    );
     idle.sort_by_key(|idle| idle.line);
-    tell(&overlay.file, &idle, overlay.actions.len() + overlay.routes.force.len(), arguments.json)?;
+    let entries = overlay.actions.len() + overlay.routes.force.len() + overlay.aliases.len();
+    tell(&overlay.file, &idle, entries, arguments.json)?;
     if let Some(fault) = answer.fault {
         return Err(fault);
     }

@@ -174,6 +174,68 @@ fn the_routes_of_a_server_are_decided_from_all_that_ask_it() {
     assert_eq!(surface(&|id| &*id.service == "auth").1, 6);
 }
 
+fn answered(service: &str, port: u16) -> Exchange {
+    let mut exchange = exchange("GET", "/users/7", Some(200));
+    exchange.server.address = Address::Ip(([10, 0, 0, 5], port).into());
+    exchange.service = service.into();
+    exchange
+}
+
+#[test]
+fn what_is_asked_for_by_address_is_the_one_name_that_answers_there() {
+    let found = |calls: &[(&str, u16)]| -> Vec<(String, String)> {
+        let mut model = Model::default();
+        calls.iter().for_each(|(service, port)| drop(model.learn(&answered(service, *port))));
+        let model = Model::load(saved(&model).as_slice()).unwrap();
+        model
+            .names(&Default::default())
+            .into_iter()
+            .map(|(from, to)| (from.to_string(), to.to_string()))
+            .collect()
+    };
+    let one = |from: &str, to: &str| vec![(from.to_owned(), to.to_owned())];
+    assert_eq!(found(&[("shop.example", 80), ("10.0.0.5:80", 80)]), one("10.0.0.5:80", "shop.example"));
+    assert_eq!(found(&[("shop.example", 80), ("localhost", 80)]), one("localhost", "shop.example"));
+    assert_eq!(found(&[("shop.example", 80), ("10.0.0.5:81", 81)]), []);
+    // A gateway: whose calls those are cannot be known.
+    assert_eq!(found(&[("shop.example", 80), ("auth.example", 80), ("10.0.0.5:80", 80)]), []);
+    assert_eq!(
+        found(&[("shop.example", 80), ("auth.example", 81), ("localhost", 80), ("localhost", 81)]),
+        []
+    );
+    // Names are never joined by themselves.
+    assert_eq!(found(&[("shop.example", 80), ("www.shop.example", 80)]), []);
+}
+
+#[test]
+fn names_that_are_one_are_joined() {
+    let mut model = Model::default();
+    for service in ["eu.example", "us.example", "us.example", "auth"] {
+        model.learn(&answered(service, 80));
+        model.learn(&outbound(answered(service, 80), "a.example"));
+        model.learn(&outbound(answered(service, 80), "b.example"));
+    }
+    let names = [("eu.example", "api"), ("us.example", "api"), ("b.example", "a.example")];
+    let names: super::Names = names.map(|(from, to)| (from.into(), to.into())).into();
+    let joined = model.joined(&names);
+    let told: Vec<_> = rows(&joined).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    let row = |name: &str, requests| (format!("{name} GET /users/{{userId}}"), requests);
+    let asked = r#"Some("a.example")"#;
+    assert_eq!(
+        told,
+        [
+            row("api None", 3),
+            row(&format!("api {asked}"), 6),
+            row("auth None", 1),
+            row(&format!("auth {asked}"), 2)
+        ]
+    );
+    let mut more = names.clone();
+    more.insert("gone".into(), "api".into());
+    assert_eq!(model.names(&more), names, "nothing was heard of the last");
+    assert_eq!(model.joined(&Default::default()), model);
+}
+
 #[test]
 fn servers_beyond_the_bound_are_counted_together_whatever_the_order() {
     let limits = Limits { servers: 3, ..Limits::default() };
@@ -205,6 +267,7 @@ fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
         |(status, path, (service, asked, caller, local), (time, duration))| {
             let mut exchange = exchange("GET", path, status);
             exchange.service = service.into();
+            exchange.server.address = Address::Ip(([10, 0, 1, caller], 80).into());
             if let Some(server) = asked {
                 exchange = outbound(exchange, server);
             }
