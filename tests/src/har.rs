@@ -10,6 +10,7 @@ use tempfile::TempDir;
 pub struct Call {
     method: &'static str,
     url: String,
+    server: Option<&'static str>,
     request_headers: Vec<(String, String)>,
     request_body: Option<(String, String)>,
     status: u16,
@@ -25,12 +26,20 @@ impl Call {
         Self {
             method,
             url,
+            server: None,
             request_headers: Vec::new(),
             request_body: None,
             status: 200,
             response_headers: Vec::new(),
             response_body: None,
         }
+    }
+
+    /// Asked of this IP address.
+    #[must_use]
+    pub fn server(mut self, ip: &'static str) -> Self {
+        self.server = Some(ip);
+        self
     }
 
     /// With this request header.
@@ -98,10 +107,12 @@ impl Call {
         if let Some((media, text)) = &self.response_body {
             content = json!({"size": text.len(), "mimeType": media, "text": text});
         }
+        let server = self.server.unwrap_or_default();
         let (minute, second) = (at / 60 % 60, at % 60);
         json!({
             "startedDateTime": format!("2026-01-01T00:{minute:02}:{second:02}.000Z"),
             "time": 12.5,
+            "serverIPAddress": server,
             "request": request,
             "response": {
                 "status": self.status, "statusText": "", "httpVersion": "HTTP/1.1",

@@ -327,3 +327,88 @@ fn soak() {
     assert!(whole >= made || lost, "{whole} heard, {made} made, and no loss is told: {}", heard.statistics);
     assert_eq!(heard.exchanges, Vec::<Value>::new(), "what is shown is right, lost or not");
 }
+
+/// A server that answers every request with a small object, as an API of somebody else's would.
+fn third_party() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(std::result::Result::ok) {
+            let Ok(reading) = stream.try_clone() else { continue };
+            let mut request = BufReader::new(reading);
+            let mut line = String::new();
+            while request.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let body = r#"{"id": "ch_1", "amount": 100}"#;
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+            // A client that went away is none of this test's.
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    Ok(port)
+}
+
+/// The same path of two servers is two endpoints, and what two programs ask of one server is one description.
+#[test]
+fn apis_of_others_are_told_by_server() {
+    let port = third_party().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let curl = program("curl").unwrap();
+    std::fs::copy(&curl, file("billing")).unwrap();
+    let ask = |program: &str, server: &str, saved: &str| {
+        let calls: Vec<String> = (0..4).map(|n| format!("http://{server}:{port}/v1/charges/{n}")).collect();
+        let resolve = format!("{server}:{port}:127.0.0.1");
+        let arguments = ["run", "--save", saved, "--", program, "--silent", "--resolve", &resolve];
+        let arguments: Vec<&str> = arguments.into_iter().chain(calls.iter().map(String::as_str)).collect();
+        let said = run(&arguments).unwrap();
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.err.contains(&format!("→ {}:{port}", server.to_lowercase())), "{}", said.err);
+    };
+    let (a, b, c) = (file("a"), file("b"), file("c"));
+    ask("curl", "api.stripe.test", &a);
+    ask(&file("billing"), "API.stripe.test", &b);
+    ask("curl", "api.github.test", &c);
+    let question = |arguments: &[&str]| run(&[arguments, &["--from", &a, &b, &c]].concat()).unwrap();
+
+    let rows = question(&["endpoints", "--json"]).document().unwrap();
+    let told: Vec<String> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            assert_eq!((&row["direction"], &row["server.port"]), (&json!("outbound"), &json!(port)));
+            format!("{} {} {} {}", row["service"], row["server.address"], row["route"], row["requests"])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#""billing" "api.stripe.test" "/v1/charges/{chargeId}" 4"#,
+            r#""curl" "api.github.test" "/v1/charges/{chargeId}" 4"#,
+            r#""curl" "api.stripe.test" "/v1/charges/{chargeId}" 4"#,
+        ]
+    );
+    let chosen = question(&["endpoints", "--json", "--where", r#"server.address == "api.github.test""#]);
+    assert_eq!(chosen.document().unwrap().as_array().unwrap().len(), 1);
+    let shown = question(&["show", "billing api.stripe.test GET /v1/charges/2"]);
+    assert!(shown.code == Some(0) && shown.out.contains("api.stripe.test"), "{}{}", shown.out, shown.err);
+
+    let several = question(&["spec"]);
+    assert_eq!(several.code, Some(2));
+    for words in ["--service", "--all", "api.stripe.test", "api.github.test"] {
+        assert!(several.err.contains(words), "{}", several.err);
+    }
+    let stripe = question(&["spec", "--service", "api.stripe.test", "--json"]).document().unwrap();
+    assert_eq!(stripe["info"]["title"], format!("api.stripe.test:{port}"));
+    assert_eq!(stripe["info"]["x-overhear"]["callers"], json!(["billing", "curl"]));
+    assert_eq!(stripe["paths"]["/v1/charges/{chargeId}"]["get"]["x-overhear"]["calls"], 8);
+
+    let said = question(&["spec", "--all", &file("all"), "--json"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let written =
+        std::fs::read(folder.path().join(format!("all/outbound/api.stripe.test%3A{port}.json"))).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), stripe);
+    assert!(folder.path().join(format!("all/outbound/api.github.test%3A{port}.json")).exists());
+}

@@ -247,6 +247,127 @@ fn one_api_behind_several_hosts() {
     assert_eq!(paths(&document), ["/users/{userId}"]);
 }
 
+/// Users of two hosts, and a health check by address.
+fn two_hosts_and_an_address(us: &'static str) -> Archive {
+    let calls = (0..20).flat_map(|n| {
+        let user =
+            |host: &str| Call::new("GET", format!("https://{host}/users/{n}")).answer(&json!({"id": n}));
+        [
+            user("eu.api.test").server("10.0.0.5"),
+            user("us.api.test").server(us),
+            Call::new("GET", "https://10.0.0.5/health").server("10.0.0.5"),
+        ]
+    });
+    Archive::new(&calls.collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn an_address_is_the_one_name_that_answers_there() {
+    let apart = two_hosts_and_an_address("10.0.0.6");
+    let document = spec(&apart, &["--service", "eu.api.test"]).unwrap();
+    assert_eq!(paths(&document), ["/health", "/users/{userId}"]);
+    assert_eq!(document["servers"], json!([{"url": "https://10.0.0.5"}, {"url": "https://eu.api.test"}]));
+    assert_eq!(paths(&spec(&apart, &["--service", "us.api.test"]).unwrap()), ["/users/{userId}"]);
+    // What is saved tells the same, and so do single exchanges.
+    let file = |archive: &Archive, name: &str| archive.folder().join(name).to_string_lossy().into_owned();
+    let har = apart.path().to_string_lossy().into_owned();
+    let model = file(&apart, "model");
+    assert_eq!(run(&["read", &har, "--save", &model]).unwrap().code, Some(0));
+    let saved = run(&["spec", "--json", "--service", "eu.api.test", "--from", &model]).unwrap();
+    assert_eq!(saved.document().unwrap(), document);
+    let requests = run(&["requests", "--json", "--service", "eu.api.test", "--from", &har]).unwrap();
+    assert_eq!(requests.lines().unwrap().len(), 40);
+    // Two names at that address: it may be a gateway.
+    let gateway = two_hosts_and_an_address("10.0.0.5");
+    for service in ["eu.api.test", "us.api.test"] {
+        assert_eq!(paths(&spec(&gateway, &["--service", service]).unwrap()), ["/users/{userId}"]);
+    }
+    assert_eq!(paths(&spec(&gateway, &["--service", "10.0.0.5"]).unwrap()), ["/health"]);
+}
+
+#[test]
+fn people_say_which_hosts_are_one_api() {
+    let archive = two_hosts_and_an_address("10.0.0.5");
+    let har = archive.path().to_string_lossy().into_owned();
+    let overlay = archive.folder().join("o.yaml");
+    let said = "overlay: 1.1.0
+info: {title: t, version: '1'}
+x-overhear:
+  services:
+    users:
+      - eu.api.test
+      - us.api.test
+      - gone.api.test
+";
+    fs::write(&overlay, said).unwrap();
+    let overlay = overlay.to_string_lossy().into_owned();
+    for more in [&["--overlay", &*overlay][..], &["--overlay", &overlay, "--service", "users"]] {
+        let document = spec(&archive, more).unwrap();
+        assert_eq!(document["info"]["title"], "users", "the address has but one name now");
+        assert_eq!(paths(&document), ["/health", "/users/{userId}"]);
+        assert_eq!(document["paths"]["/users/{userId}"]["get"]["x-overhear"]["calls"], 40);
+    }
+    let rows =
+        run(&["endpoints", "--json", "--overlay", &overlay, "--from", &har]).unwrap().document().unwrap();
+    assert!(rows.as_array().unwrap().iter().all(|row| row["service"] == "users"), "{rows}");
+    let check = run(&["overlay", "check", "--overlay", &overlay, "--from", &har]).unwrap();
+    assert_eq!((check.code, check.out.lines().count()), (Some(1), 1), "{}{}", check.out, check.err);
+    assert!(check.out.contains("o.yaml:8: nothing was heard of gone.api.test"), "{}", check.out);
+}
+
+#[test]
+fn all_documents_are_written_at_once() {
+    let hosts = ["shop.test", "10.0.0.7:8080", "auth.test"];
+    let calls: Vec<Call> = hosts
+        .iter()
+        .flat_map(|host| (0..9).map(move |n| Call::new("GET", format!("http://{host}/users/{n}"))))
+        .collect();
+    let archive = Archive::new(&calls).unwrap();
+    let har = archive.path().to_string_lossy().into_owned();
+    let folder = archive.folder().join("new/apis");
+    let all = folder.to_string_lossy().into_owned();
+    let said = run(&["spec", "--all", &all, "--from", &har]).unwrap();
+    assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{}", said.err);
+    let mut files: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, ["10.0.0.7.yaml", "auth.test.yaml", "shop.test.yaml"]);
+    for file in &files {
+        assert!(said.err.contains(&format!("wrote {all}/{file}")), "{}", said.err);
+        judge::is_valid_openapi(&folder.join(file)).unwrap();
+    }
+    let one = run(&["spec", "--service", "shop.test", "--from", &har]).unwrap();
+    assert_eq!(fs::read_to_string(folder.join("shop.test.yaml")).unwrap(), one.out);
+    let both = run(&["spec", "--all", &all, "--output", "x", "--from", &har]).unwrap();
+    assert_eq!(both.code, Some(2), "{}", both.err);
+    let nowhere = run(&["spec", "--all", "/dev/null/x", "--from", &har]).unwrap();
+    assert!(
+        nowhere.code == Some(2) && nowhere.err.contains("/dev/null/x: cannot be made"),
+        "{}",
+        nowhere.err
+    );
+}
+
+/// A gateway: several APIs behind one host, told apart by their base paths.
+#[test]
+fn several_apis_behind_one_host_are_one_document_with_tags() {
+    let mut calls = Vec::new();
+    for n in 0..20 {
+        for path in ["/billing/v1/invoices", "/users/v1/profiles", "/users/v1/teams"] {
+            calls.push(Call::new("GET", format!("{path}/{n}")).answer(&json!({"id": n})));
+        }
+    }
+    let document = spec_of(&calls);
+    assert_eq!(
+        paths(&document),
+        ["/billing/v1/invoices/{invoiceId}", "/users/v1/profiles/{profileId}", "/users/v1/teams/{teamId}"]
+    );
+    assert_eq!(document["tags"], json!([{"name": "billing"}, {"name": "users"}]));
+    assert_eq!(document["paths"]["/users/v1/teams/{teamId}"]["get"]["tags"], json!(["users"]));
+}
+
 #[test]
 fn graphql_and_json_rpc_are_told_by_operation() {
     let mut calls = Vec::new();

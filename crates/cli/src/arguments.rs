@@ -143,12 +143,15 @@ pub(crate) struct Spec {
     /// Version of the OpenAPI Specification
     #[arg(long, value_enum, default_value_t, value_name = "VERSION", env = "OVERHEAR_OPENAPI")]
     pub(crate) openapi: OpenApi,
-    /// Of the calls that the service makes, not of those it answers
+    /// Of the servers that services ask, not of the services: the part of somebody else's API that is used
     #[arg(long, env = "OVERHEAR_OUTBOUND")]
     pub(crate) outbound: bool,
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE", env = "OVERHEAR_OUTPUT")]
     pub(crate) output: Option<PathBuf>,
+    /// Write a document for every service into this folder, and for every server that was asked into its `outbound`
+    #[arg(long, value_name = "FOLDER", env = "OVERHEAR_ALL", conflicts_with = "output")]
+    pub(crate) all: Option<PathBuf>,
 }
 
 /// How a document is written.
@@ -250,7 +253,7 @@ pub(crate) struct Scope {
     /// Only exchanges this holds for, such as `http.response.status_code >= 500 && duration > 0.5`
     #[arg(long = "where", value_name = "EXPR", env = "OVERHEAR_WHERE")]
     pub(crate) expression: Option<String>,
-    /// Only this service's
+    /// Only what this service answers and asks, or what is asked of the server of this name
     #[arg(long, value_name = "NAME", env = "OVERHEAR_SERVICE")]
     pub(crate) service: Option<String>,
 }

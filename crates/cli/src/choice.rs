@@ -5,7 +5,7 @@ use crate::{
     fault::Fault,
 };
 use overhear_exchange::{Detail, Exchange};
-use overhear_model::route;
+use overhear_model::{Way, route, server_asked};
 use overhear_query::{Filter, Selection, filter::FilterError};
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ impl Choice {
     pub(crate) fn includes(&self, exchange: &Exchange, routes: Routes<'_>) -> bool {
         let in_time = self.period.since.is_none_or(|since| exchange.time >= since.0)
             && self.period.until.is_none_or(|until| exchange.time < until.0);
-        let of_service = self.service.as_deref().is_none_or(|service| *exchange.service == *service);
+        let asks = |name: &str| server_asked(exchange).is_some_and(|server| Way::Outbound(server).asks(name));
+        let of_service = self.service.as_deref().is_none_or(|name| *exchange.service == *name || asks(name));
         in_time
             && of_service
             && self.filter.as_ref().is_none_or(|filter| filter.matches(exchange, Some(&of(exchange, routes))))
@@ -44,9 +45,9 @@ impl Choice {
         Ok(Selection { service: self.service.clone(), filter, ..Selection::default() })
     }
 
-    /// True when exchanges may be chosen by their route.
-    pub(crate) const fn asks_for_routes(&self) -> bool {
-        self.filter.is_some()
+    /// True when exchanges may be chosen by what only shows at the end: their route, or what their service is called.
+    pub(crate) const fn asks_for_all(&self) -> bool {
+        self.filter.is_some() || self.service.is_some()
     }
 
     /// True when everything is meant.

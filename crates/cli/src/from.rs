@@ -7,7 +7,7 @@ use crate::{
     output, units,
 };
 use overhear_exchange::{Detail, Exchange, Statistics};
-use overhear_model::{Hints, Model, shape::Effort};
+use overhear_model::{Hints, Model, Names, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
 use std::{
@@ -26,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) model: Model,
     /// What of the model is meant: a saved one holds more than was asked for.
     pub(crate) selection: Selection,
+    /// Services of the model that are one under several names.
+    pub(crate) names: Names,
     pub(crate) statistics: Statistics,
     /// What went wrong, to be told after everything else.
     pub(crate) fault: Option<Fault>,
@@ -34,6 +36,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Puts together what is one.
+    pub(crate) fn join(&mut self) {
+        if !self.names.is_empty() {
+            self.model = self.model.joined(&self.names);
+        }
+    }
+
     /// Reports what went wrong, if anything did.
     pub(crate) fn finish(self) -> Result<i32, Fault> {
         self.fault.map_or(Ok(0), Err)
@@ -41,24 +50,49 @@ impl Answer {
 }
 
 /// Learns from the files. What was whole counts even where a file is damaged.
-pub(crate) fn learn(files: &[PathBuf], choice: &Choice, hints: &Hints) -> Answer {
-    let known = choice.asks_for_routes().then(|| routes_of(files, hints)).flatten();
-    learn_knowing(files, choice, known.as_ref())
-}
-
-/// What the routes of the files' exchanges are, which only shows at the end of them. Absent where they can be read but
-/// once; then routes are what single paths look like.
-fn routes_of(files: &[PathBuf], hints: &Hints) -> Option<Model> {
-    if !files.iter().all(|file| file.is_file()) {
-        return None;
+pub(crate) fn learn(files: &[PathBuf], choice: &Choice, (hints, said): (&Hints, &Names)) -> Answer {
+    if !choice.asks_for_all() {
+        let answer = learn_knowing(files, choice, &Known::default());
+        return Answer { names: answer.model.names(said), ..answer };
     }
-    let mut model = learn_knowing(files, &Choice::default(), None).model;
-    model.set_hints(hints.clone());
-    model.settle();
-    Some(model)
+    let known = Known::of(files, hints, said);
+    Answer { names: known.names.clone(), ..learn_knowing(files, choice, &known) }
 }
 
-fn learn_knowing(files: &[PathBuf], choice: &Choice, known: Option<&Model>) -> Answer {
+/// What only shows at the end of files.
+#[derive(Default)]
+struct Known {
+    /// Where routes are looked up.
+    model: Option<Model>,
+    names: Names,
+}
+
+impl Known {
+    /// Where the files can be read but once, routes are what single paths look like, and names are as people say.
+    fn of(files: &[PathBuf], hints: &Hints, said: &Names) -> Self {
+        if !files.iter().all(|file| file.is_file()) {
+            return Self { model: None, names: said.clone() };
+        }
+        let model = learn_knowing(files, &Choice::default(), &Self::default()).model;
+        let names = model.names(said);
+        let mut model = if names.is_empty() { model } else { model.joined(&names) };
+        model.set_hints(hints.clone());
+        model.settle();
+        Self { model: Some(model), names }
+    }
+
+    fn route_of(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        self.model.as_ref()?.route_of(exchange)
+    }
+
+    fn rename(&self, exchange: &mut Exchange) {
+        if let Some(name) = self.names.get(&exchange.service) {
+            exchange.service = Arc::clone(name);
+        }
+    }
+}
+
+fn learn_knowing(files: &[PathBuf], choice: &Choice, known: &Known) -> Answer {
     let mut learning = Learning { choice, known, model: Model::new(0), selection: None, refused: None };
     let (statistics, faults) = read_all(files, &mut learning);
     let Learning { model, selection, refused, .. } = learning;
@@ -66,6 +100,7 @@ fn learn_knowing(files: &[PathBuf], choice: &Choice, known: Option<&Model>) -> A
     Answer {
         model,
         selection: selection.unwrap_or_default(),
+        names: Names::new(),
         statistics,
         fault,
         knowledge: Knowledge::default(),
@@ -76,9 +111,14 @@ fn learn_knowing(files: &[PathBuf], choice: &Choice, known: Option<&Model>) -> A
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Exchange, &str) -> Result<(), Fault>;
 
 /// Hands every exchange that is meant to `sink`, in the order of the files. A fault of `sink` ends it.
-pub(crate) fn each(files: &[PathBuf], choice: &Choice, hints: &Hints, sink: Sink<'_>) -> Result<(), Fault> {
-    let known = routes_of(files, hints);
-    let mut listing = Listing { choice, known: known.as_ref(), sink, ended: None };
+pub(crate) fn each(
+    files: &[PathBuf],
+    choice: &Choice,
+    knowledge: &Knowledge,
+    sink: Sink<'_>,
+) -> Result<(), Fault> {
+    let known = Known::of(files, &knowledge.hints(), &knowledge.names());
+    let mut listing = Listing { choice, known: &known, sink, ended: None };
     let (_, faults) = read_all(files, &mut listing);
     listing.ended.or_else(|| together(faults)).map_or(Ok(()), Err)
 }
@@ -115,16 +155,16 @@ trait Stoppable: Consumer {
 
 struct Learning<'a> {
     choice: &'a Choice,
-    /// Where routes are looked up.
-    known: Option<&'a Model>,
+    known: &'a Known,
     model: Model,
     selection: Option<Selection>,
     refused: Option<Fault>,
 }
 
 impl Consumer for Learning<'_> {
-    fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
-        if self.choice.includes(&exchange, &|exchange| self.known?.route_of(exchange)) {
+    fn exchange(&mut self, mut exchange: Exchange) -> ControlFlow<()> {
+        self.known.rename(&mut exchange);
+        if self.choice.includes(&exchange, &|exchange| self.known.route_of(exchange)) {
             let Detail::Http(http) = &exchange.detail;
             let bodies = DecodedBodies::of(&exchange);
             self.model.learn_decoded(&exchange, bodies.with(http), Effort::Whole);
@@ -155,15 +195,15 @@ impl Stoppable for Learning<'_> {
 
 struct Listing<'a> {
     choice: &'a Choice,
-    /// Where routes are looked up.
-    known: Option<&'a Model>,
+    known: &'a Known,
     sink: Sink<'a>,
     ended: Option<Fault>,
 }
 
 impl Consumer for Listing<'_> {
-    fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
-        let routes: Routes<'_> = &|exchange| self.known?.route_of(exchange);
+    fn exchange(&mut self, mut exchange: Exchange) -> ControlFlow<()> {
+        self.known.rename(&mut exchange);
+        let routes: Routes<'_> = &|exchange| self.known.route_of(exchange);
         if !self.choice.includes(&exchange, routes) {
             return ControlFlow::Continue(());
         }

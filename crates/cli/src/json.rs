@@ -3,7 +3,7 @@
 use crate::time::rfc3339;
 use overhear_exchange::{Exchange, Statistics};
 use overhear_query::{
-    EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
+    Authority, EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
     shape::{Payload, Place, Schema},
 };
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ pub(crate) fn write_exchange(
 pub(crate) fn endpoint(row: &EndpointRow) -> Value {
     let mut object = json!({
         "service": &*row.id.service,
-        "direction": row.id.direction.as_str(),
+        "direction": row.id.way.direction().as_str(),
         "protocol": row.id.protocol,
         "method": &*row.id.method,
         "route": &*row.id.route,
@@ -52,6 +52,12 @@ pub(crate) fn endpoint(row: &EndpointRow) -> Value {
         "first_seen": rfc3339(row.first_seen),
         "last_seen": rfc3339(row.last_seen),
     });
+    if let Some(server) = row.id.way.server().map(Authority::parse) {
+        object["server.address"] = server.host.into();
+        if let Some(port) = server.port {
+            object["server.port"] = port.into();
+        }
+    }
     if let Some(latency) = row.latency {
         object["p50"] = latency.p50.into();
         object["p90"] = latency.p90.into();

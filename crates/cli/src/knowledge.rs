@@ -2,10 +2,10 @@
 
 use crate::{arguments::Known, fault::Fault};
 use overhear_export::openapi::{self, Version};
-use overhear_model::{Hints, Model};
+use overhear_model::{Hints, Model, Names};
 use overhear_overlay::{Error, FILE_NAME, Overlay, Prior};
-use overhear_query::{EndpointId, Selection, apis};
-use std::{collections::HashSet, fs, io, path::Path};
+use overhear_query::{EndpointId, Owner, Selection, apis};
+use std::{fs, io, path::Path};
 
 /// An overlay and a prior document, read and checked.
 #[derive(Default)]
@@ -28,27 +28,26 @@ impl Knowledge {
     }
 
     /// The endpoints that are marked to be left out.
-    pub(crate) fn ignored(&self, model: &Model, selection: &Selection) -> HashSet<EndpointId> {
+    pub(crate) fn ignored(&self, model: &Model, selection: &Selection) -> Ignored {
         let Some(overlay) = self.overlay.as_ref().filter(|overlay| !overlay.actions.is_empty()) else {
-            return HashSet::new();
+            return Ignored::default();
         };
-        let mut ignored = HashSet::new();
-        for api in apis(model, selection) {
-            let marked = overlay.apply(&mut openapi::document(&api, Version::default())).ignored;
-            let is_marked = |id: &EndpointId| {
-                let fits = |(path, method): &(String, String)| {
-                    *path == *id.route && method.eq_ignore_ascii_case(&id.method)
-                };
-                marked.iter().any(fits)
-            };
-            ignored.extend(api.operations.into_iter().map(|operation| operation.id).filter(is_marked));
-        }
-        ignored
+        let marked = apis(model, selection).into_iter().map(|api| {
+            let applied = overlay.apply(&mut openapi::document(&api, Version::default()));
+            (api.owner, applied.ignored)
+        });
+        Ignored(marked.collect())
     }
 
     /// What is said of routes; what is in the overlay counts more than an existing description.
     pub(crate) fn hints(&self) -> Hints {
         hints(self.forced(), self.forbidden())
+    }
+
+    /// Which names are one.
+    pub(crate) fn names(&self) -> Names {
+        let aliases = self.overlay.iter().flat_map(|overlay| &overlay.aliases);
+        aliases.map(|alias| ((*alias.name).into(), (*alias.service).into())).collect()
     }
 
     /// Templates of routes that there are.
@@ -62,6 +61,18 @@ impl Knowledge {
     pub(crate) fn forbidden(&self) -> impl Iterator<Item = &str> {
         let overlay = self.overlay.iter().flat_map(|overlay| &overlay.routes.forbid);
         overlay.map(|template| &*template.route)
+    }
+}
+
+/// Endpoints that are left out: path and method, by API.
+#[derive(Default)]
+pub(crate) struct Ignored(Vec<(Owner, Vec<(String, String)>)>);
+
+impl Ignored {
+    pub(crate) fn includes(&self, id: &EndpointId) -> bool {
+        let is_it =
+            |(path, method): &(String, String)| *path == *id.route && method.eq_ignore_ascii_case(&id.method);
+        self.0.iter().any(|(owner, marked)| owner.has(id) && marked.iter().any(is_it))
     }
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod choice;
 mod commands;
 mod fault;
+mod file_name;
 mod from;
 mod json;
 mod knowledge;

@@ -5,8 +5,8 @@ use crate::{
     table::{self as columns, Align, Cell},
     units::{bytes, clean, count, latency, plural},
 };
-use overhear_exchange::{Direction, Statistics};
-use overhear_query::{EndpointRow, Percentiles};
+use overhear_exchange::Statistics;
+use overhear_query::{EndpointRow, Percentiles, Way};
 use std::io::{self, Write};
 
 /// Endpoints shown at the end of listening; the busiest.
@@ -67,7 +67,7 @@ pub(crate) fn unreadable<'a>(kinds: impl Iterator<Item = (&'a str, u64)>) -> Str
 
 fn table(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {
     // Most tables have nothing that goes out; they need no column for it.
-    let outgoing = rows.iter().any(|row| row.id.direction == Direction::Outbound);
+    let outgoing = rows.iter().any(|row| row.id.way != Way::Inbound);
     let lines =
         std::iter::once(head(outgoing, style)).chain(rows.iter().map(|row| cells(row, outgoing, style)));
     let lines: Vec<_> = lines.collect();
@@ -76,10 +76,13 @@ fn table(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<
     columns::write(out, &set, &lines)
 }
 
+/// Heads the column of the servers that are asked.
+const ASKED: &str = "ASKS";
+
 fn head(outgoing: bool, style: Style) -> Vec<Cell> {
-    ["SERVICE", "", "METHOD", "ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "SENT"]
+    ["SERVICE", ASKED, "METHOD", "ROUTE", "REQUESTS", "ERRORS", "P50", "P95", "P99", "SENT"]
         .into_iter()
-        .filter(|name| outgoing || !name.is_empty())
+        .filter(|name| outgoing || *name != ASKED)
         .map(|name| Cell::marked(name, |text| style.strong(text)))
         .collect()
 }
@@ -94,12 +97,9 @@ fn cells(row: &EndpointRow, outgoing: bool, style: Style) -> Vec<Cell> {
     } else {
         Cell::marked("0", |text| style.dim(text))
     };
-    let way = match row.id.direction {
-        Direction::Inbound => "",
-        Direction::Outbound => "→",
-    };
+    let asked = row.id.way.server().map(|server| format!("→ {}", clean(server)));
     let mut cells: Vec<Cell> = vec![clean(&row.id.service).into()];
-    cells.extend(outgoing.then(|| way.into()));
+    cells.extend(outgoing.then(|| asked.unwrap_or_default().into()));
     cells.extend([
         clean(&row.id.method).into(),
         clean(&row.id.route).into(),

@@ -99,6 +99,14 @@ impl Scheme {
             Self::Https => "https",
         }
     }
+
+    /// The port that is meant where none is written (RFC 9110 §4.2).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 /// Something about the message that a careful person would want to know.

@@ -4,6 +4,7 @@
 //! into [`wire::Event`]s; `protocol` reads those and yields [`observation::Observation`]s; `pipeline` adds who spoke and
 //! makes an [`Exchange`] of each.
 
+mod authority;
 mod body;
 mod call;
 mod error_type;
@@ -16,6 +17,7 @@ mod statistics;
 mod time;
 pub mod wire;
 
+pub use authority::Authority;
 pub use body::{Body, ContentCoding};
 pub use call::{Call, CallSystem, GraphQlType};
 pub use error_type::ErrorType;

@@ -1,5 +1,5 @@
 use crate::{Callers, Calls, Histogram, shape::Shapes};
-use overhear_exchange::{Direction, ErrorType, Exchange, Timestamp};
+use overhear_exchange::{Authority, Direction, ErrorType, Exchange, Timestamp};
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
 
@@ -8,14 +8,52 @@ use std::{sync::Arc, time::Duration};
 pub struct EndpointId {
     /// `service.name`.
     pub service: Arc<str>,
-    /// Answered or asked by that service.
-    pub direction: Direction,
+    /// Answered by that service, or asked of which server.
+    pub way: Way,
     /// `network.protocol.name`.
     pub protocol: &'static str,
     /// Request method.
     pub method: Arc<str>,
     /// Route template with `{name}` placeholders.
     pub route: Arc<str>,
+}
+
+/// Which way the calls of an endpoint go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Way<S = Arc<str>> {
+    /// The service answers them.
+    Inbound,
+    /// The service asks them of this server: its host in lower case, with the port where that is not the scheme's own;
+    /// address and port where it has no name; [`crate::OTHER`] for the servers that are not told apart.
+    Outbound(S),
+}
+
+impl<S: AsRef<str>> Way<S> {
+    /// Whether the service answers or asks.
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Inbound => Direction::Inbound,
+            Self::Outbound(_) => Direction::Outbound,
+        }
+    }
+
+    /// The server that is asked.
+    pub fn server(&self) -> Option<&str> {
+        match self {
+            Self::Inbound => None,
+            Self::Outbound(server) => Some(server.as_ref()),
+        }
+    }
+
+    /// Whether a server of this name is asked; the port may be left out.
+    pub fn asks(&self, name: &str) -> bool {
+        self.server().is_some_and(|server| server == name || Authority::parse(server).host == name)
+    }
+
+    /// The same without owning its text.
+    pub fn as_deref(&self) -> Way<&str> {
+        self.server().map_or(Way::Inbound, Way::Outbound)
+    }
 }
 
 /// What is known of one endpoint: counts, sums, extremes and sketches, so that a merge is exact.

@@ -1,14 +1,16 @@
-//! A saved model: zstd over JSON, `{"overhear_model": 2, …}`. The same model gives the same bytes.
+//! A saved model: zstd over JSON, `{"overhear_model": 3, …}`. The same model gives the same bytes.
 
 mod paths;
 
-use crate::{Callers, Endpoint, Hints, Histogram, Model, callers::Calls, service::Service, shape::Shapes};
-use overhear_exchange::{Direction, ErrorType, Timestamp};
+use crate::{
+    Callers, Endpoint, Hints, Histogram, Model, OTHER, Way, callers::Calls, service::Service, shape::Shapes,
+};
+use overhear_exchange::{ErrorType, Timestamp};
 use paths::SavedTree;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// More than the largest model within bounds takes; a bomb takes more.
 const MAX_BYTES: u64 = 512 << 20;
 const COMPRESSION: i32 = 3;
@@ -27,7 +29,7 @@ pub enum LoadError {
     /// It is of a version that came after this program.
     #[error("the model has format version {0}; this program reads version {VERSION}: use a newer overhear")]
     Newer(u32),
-    /// It is of a version that this program no longer reads: it held routes instead of what they are decided from.
+    /// It is of a version that this program no longer reads: it did not hold all that is told apart now.
     #[error(
         "the model has format version {0}; this program reads version {VERSION}: learn it again from its captures"
     )]
@@ -123,10 +125,20 @@ struct SavedModel {
 #[derive(Serialize, Deserialize)]
 struct SavedService {
     name: String,
+    /// Where it answers: address, requests, errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<(String, u64, u64)>,
     #[serde(default, skip_serializing_if = "SavedTree::is_empty")]
     inbound: SavedTree,
-    #[serde(default, skip_serializing_if = "SavedTree::is_empty")]
-    outbound: SavedTree,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outbound: Vec<SavedServer>,
+}
+
+/// What a service asks of one server.
+#[derive(Serialize, Deserialize)]
+struct SavedServer {
+    name: String,
+    tree: SavedTree,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -180,12 +192,22 @@ impl From<&Model> for SavedModel {
 
 impl SavedService {
     fn new(service: &Service, hints: &Hints) -> Self {
-        let saved = |direction| SavedTree::new(service.tree(direction), hints);
-        Self {
+        let mut saved = Self {
             name: service.name.to_string(),
-            inbound: saved(Direction::Inbound),
-            outbound: saved(Direction::Outbound),
+            addresses: saved_callers(&service.addresses),
+            inbound: SavedTree::default(),
+            outbound: Vec::new(),
+        };
+        for branch in service.branches() {
+            let tree = SavedTree::new(&branch.tree, hints);
+            match &branch.way {
+                Way::Inbound => saved.inbound = tree,
+                Way::Outbound(_) if tree.is_empty() => {}
+                Way::Outbound(server) => saved.outbound.push(SavedServer { name: server.to_string(), tree }),
+            }
         }
+        saved.outbound.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        saved
     }
 }
 
@@ -261,16 +283,20 @@ fn saved_callers(callers: &Callers) -> Vec<(String, u64, u64)> {
 
 impl SavedModel {
     fn restore(self) -> Result<Model, LoadError> {
-        let mut model = Model::new(self.key);
+        let key = self.key;
+        let mut model = Model::new(key);
         for saved in self.services {
             model.make_service(&saved.name);
-            for (direction, tree) in
-                [(Direction::Inbound, saved.inbound), (Direction::Outbound, saved.outbound)]
-            {
-                let tree = tree.restore(self.key)?;
-                match model.service_mut(&saved.name) {
-                    Some((service, bounds)) => service.tree_mut(direction).merge(bounds, &tree),
-                    None => return Err(damaged("more services than bounds allow")),
+            let (service, bounds) =
+                model.service_mut(&saved.name).ok_or_else(|| damaged("more services than bounds allow"))?;
+            for (address, requests, errors) in &saved.addresses {
+                service.addresses.add(key, address, Calls { requests: *requests, errors: *errors });
+            }
+            service.merge_tree(bounds, Way::Inbound, &saved.inbound.restore(key)?);
+            for SavedServer { name, tree } in saved.outbound {
+                let beyond = service.merge_tree(bounds, Way::Outbound(&name), &tree.restore(key)?);
+                if beyond && name != OTHER {
+                    return Err(damaged("more servers than bounds allow"));
                 }
             }
         }

@@ -16,6 +16,7 @@ mod hidden;
 mod histogram;
 mod model;
 pub mod route;
+mod server;
 mod service;
 pub mod shape;
 mod tree;
@@ -23,13 +24,14 @@ mod verb;
 
 pub use bodies::Bodies;
 pub use callers::{Callers, Calls};
-pub use described::Described;
-pub use endpoint::{Endpoint, EndpointId};
+pub use described::{Described, Surface};
+pub use endpoint::{Endpoint, EndpointId, Way};
 pub use file::{LoadError, SaveError};
 pub use hidden::says_error;
 pub use histogram::Histogram;
-pub use model::{Learned, Limits, Model};
+pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
+pub use server::server_asked;
 
-/// Service, method, route and caller of what is beyond the bounds.
+/// Service, server, method, route and caller of what is beyond the bounds.
 pub const OTHER: &str = "~other";

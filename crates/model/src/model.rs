@@ -1,5 +1,5 @@
 use crate::{
-    Bodies, Described, Endpoint, EndpointId, Hints, OTHER,
+    Bodies, Described, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
     bounded::{Bounded, rank},
     endpoint::Outcome,
     hidden,
@@ -7,19 +7,22 @@ use crate::{
         build::View,
         segment::{Segment, Segments, segments},
     },
-    service::{Call, Service, endpoints},
+    server,
+    service::{Branch, Call, Found, Service, endpoints},
     shape::{self, Effort},
-    tree::{BothBounds, Bounds, Part, Path, shape::Answer},
+    tree::{BothBounds, Bounds, Part, Path, Tree, shape::Answer},
     verb::Verb,
 };
-use overhear_exchange::{Address, Detail, ErrorType, Exchange, Http};
+use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
 /// How much is kept apart; the rest is counted by the class of its texts, or under [`OTHER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Services.
+    /// Services…
     pub services: usize,
+    /// …and the servers that each of them asks.
+    pub servers: usize,
     /// Words that follow one place of a path and stay apart…
     pub words: usize,
     /// …and how many of them, a sample, once there were more.
@@ -33,9 +36,18 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// About 150 MB when every one is used up, and a twentieth of that for the largest real host.
+    /// About 150 MB when every one is used up, and 64 KB more for each server whose answers name thousands of things; a
+    /// twentieth of that for the largest real host.
     fn default() -> Self {
-        Self { services: 128, words: 512, sampled: 64, values: 4, served: 32_768, unserved: 4_096 }
+        Self {
+            services: 128,
+            servers: 32,
+            words: 512,
+            sampled: 64,
+            values: 4,
+            served: 32_768,
+            unserved: 4_096,
+        }
     }
 }
 
@@ -57,6 +69,7 @@ impl Limits {
 #[derive(Clone, Debug)]
 pub struct Model {
     key: u64,
+    limits: Limits,
     bounds: BothBounds,
     services: Bounded<Service>,
     other: Service,
@@ -79,7 +92,12 @@ pub struct Learned {
 #[derive(Clone, Debug, Default)]
 struct Scratch {
     caller: String,
+    /// Scheme and authority.
     server: String,
+    /// The name of the server, where it is asked by the service.
+    asked: String,
+    /// Where the service answers, if it is not known by its process.
+    at: String,
     answer: Answer,
     shapes: shape::Scratch,
 }
@@ -100,9 +118,10 @@ impl Model {
     pub fn with_limits(key: u64, limits: Limits) -> Self {
         Self {
             key,
+            limits,
             bounds: limits.bounds(key),
             services: Bounded::new(limits.services),
-            other: Service::new(OTHER.into()),
+            other: Service::new(OTHER.into(), 0),
             hints: Hints::default(),
             scratch: Scratch::default(),
         }
@@ -138,13 +157,14 @@ impl Model {
         let verb = Verb::of(http);
         let verb = verb.text();
         let learnt = Said { call: said, scratch: &mut scratch.shapes };
+        let way = way(exchange.direction, &scratch.asked);
         let lost = self.count(
-            exchange,
+            (exchange, way, &scratch.at),
             &outcome,
             (part, &path, &verb),
             (answered.then_some(&scratch.answer), learnt),
         );
-        let call = Call { direction: exchange.direction, part, segments: &segments, verb: &verb, lost };
+        let call = Call { way, part, segments: &segments, verb: &verb, lost };
         let name = shorten(&exchange.service);
         let id = match self.services.get_mut(name) {
             Some(service) => service.identify(&call, &self.hints),
@@ -158,20 +178,24 @@ impl Model {
     /// Counts an exchange where it belongs; true when that is beyond the bounds.
     fn count(
         &mut self,
-        exchange: &Exchange,
+        (exchange, way, at): (&Exchange, Way<&str>, &str),
         outcome: &Outcome<'_>,
         (part, path, verb): (Part, &Path<'_, '_>, &str),
         (answer, said): (Option<&Answer>, Said<'_>),
     ) -> bool {
         let key = self.key;
-        let is_other = self.make_service(shorten(&exchange.service));
+        let beyond = self.make_service(shorten(&exchange.service));
         let Self { services, other, bounds, .. } = self;
-        let known = services.get_mut(shorten(&exchange.service)).filter(|_| !is_other);
-        let tree = known.unwrap_or(other).tree_mut(exchange.direction);
-        for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !is_other) {
+        let service = services.get_mut(shorten(&exchange.service)).unwrap_or(other);
+        if !beyond && !at.is_empty() {
+            service.answers_at(key, at);
+        }
+        let beyond = service.make_way(bounds, way) || beyond;
+        let tree = &mut service.branch_mut(way).tree;
+        for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !beyond) {
             tree.ids.add(*id, 1);
         }
-        let place = if is_other { None } else { tree.place(bounds, part, path, verb) };
+        let place = if beyond { None } else { tree.place(bounds, part, path, verb) };
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
@@ -212,7 +236,9 @@ impl Model {
     pub fn route_of(&self, exchange: &Exchange) -> Option<Arc<str>> {
         let Detail::Http(http) = &exchange.detail;
         let (part, segments) = self.target(http);
-        self.services.get(shorten(&exchange.service))?.route_of(exchange.direction, part, &segments)
+        let asked = server::server_asked(exchange);
+        let way = asked.as_deref().map_or(Way::Inbound, Way::Outbound);
+        self.services.get(shorten(&exchange.service))?.route_of(way, part, &segments)
     }
 
     /// What a person or a document says of routes: it holds for what was learned already as well. No part of the sum:
@@ -222,34 +248,20 @@ impl Model {
         self.services.values_mut().for_each(Service::forget_routes);
     }
 
-    /// Every endpoint, by service, route and method, with [`OTHER`] where something was beyond the bounds.
+    /// Every endpoint, by service, way, route and method, with [`OTHER`] where something was beyond the bounds.
     pub fn endpoints(&self) -> Vec<(Arc<EndpointId>, Cow<'_, Endpoint>)> {
-        let mut all = BTreeMap::new();
-        for service in self.all_services() {
-            for (direction, tree) in service.trees() {
-                let view = View::of(tree, &self.hints);
-                for (id, _, endpoint) in endpoints(self.key, service, direction, &view) {
-                    let order = (
-                        Arc::clone(&id.service),
-                        Arc::clone(&id.route),
-                        Arc::clone(&id.method),
-                        direction,
-                        id.protocol,
-                    );
-                    all.insert(order, (Arc::new(id), endpoint));
-                }
-            }
-        }
-        all.into_values().collect()
+        let found = self.branches().flat_map(|(service, branch)| {
+            let found = endpoints(self.key, &[&branch.tree], &self.view(&[&branch.tree]));
+            found.into_iter().map(|found| (Arc::new(found.id(&service.name, &branch.way)), found.endpoint))
+        });
+        let mut all: Vec<_> = found.collect();
+        all.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
+        all
     }
 
     /// One endpoint.
     pub fn endpoint(&self, id: &EndpointId) -> Option<Cow<'_, Endpoint>> {
-        let service = self.all_services().find(|s| s.name == id.service)?;
-        let view = View::of(service.tree(id.direction), &self.hints);
-        let found =
-            endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id);
-        found.map(|(.., endpoint)| endpoint)
+        self.find(id).map(|(found, _)| found.endpoint)
     }
 
     /// The endpoints that a call of this path belongs to, of every service and method.
@@ -257,56 +269,60 @@ impl Model {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let segments = segments(self.key, path);
         let mut all = Vec::new();
-        for service in self.all_services() {
-            for (direction, tree) in service.trees() {
-                let view = View::of(tree, &self.hints);
-                let Some(at) = view.routes.find(&segments) else { continue };
-                let found = endpoints(self.key, service, direction, &view);
-                all.extend(
-                    found.into_iter().filter(|(_, node, _)| *node == Some(at)).map(|(id, ..)| Arc::new(id)),
-                );
-            }
+        for (service, branch) in self.branches() {
+            let view = self.view(&[&branch.tree]);
+            let Some(at) = view.routes.find(&segments) else { continue };
+            let found = endpoints(self.key, &[&branch.tree], &view).into_iter();
+            let found = found.filter(|found| found.node == Some(at));
+            all.extend(found.map(|found| Arc::new(found.id(&service.name, &branch.way))));
         }
         all.sort_unstable();
         all
     }
 
-    /// Every endpoint with how its route was decided; in the order of [`Self::endpoints`].
-    pub fn described(&self) -> Vec<Described<'_>> {
-        let mut all = Vec::new();
-        for service in self.all_services() {
-            for (direction, tree) in service.trees() {
-                let view = View::of(tree, &self.hints);
-                let found = endpoints(self.key, service, direction, &view);
-                all.extend(found.into_iter().map(|found| Described::new(found, &view)));
-            }
-        }
-        let order = |one: &Described<'_>| {
-            let id = &one.id;
-            (
-                Arc::clone(&id.service),
-                Arc::clone(&id.route),
-                Arc::clone(&id.method),
-                id.direction,
-                id.protocol,
-            )
-        };
-        all.sort_by_key(order);
-        all
-    }
-
     /// One endpoint with how its route was decided.
     pub fn describe(&self, id: &EndpointId) -> Option<Described<'_>> {
-        let service = self.all_services().find(|s| s.name == id.service)?;
-        let view = View::of(service.tree(id.direction), &self.hints);
-        let found =
-            endpoints(self.key, service, id.direction, &view).into_iter().find(|(found, ..)| found == id)?;
-        Some(Described::new(found, &view))
+        self.find(id).map(|(found, view)| Described::new(found, &view))
+    }
+
+    /// Every API with its endpoints, as far as they are chosen: what each service answers, then what is asked of each
+    /// server. The routes of a server are decided from the calls of all that ask it; whoever has no endpoint that is
+    /// chosen does not count.
+    pub fn surfaces(&self, chosen: &dyn Fn(&EndpointId) -> bool) -> Vec<Surface<'_>> {
+        let mut together = BTreeMap::<_, Vec<_>>::new();
+        for (service, branch) in self.branches() {
+            let answers = (branch.way == Way::Inbound).then_some(&service.name);
+            together.entry((&branch.way, answers)).or_default().push((service, branch));
+        }
+        together.into_iter().map(|((way, _), branches)| self.surface(way, branches, chosen)).collect()
+    }
+
+    fn surface<'m>(
+        &'m self,
+        way: &Way,
+        mut branches: Vec<(&'m Service, &'m Branch)>,
+        chosen: &dyn Fn(&EndpointId) -> bool,
+    ) -> Surface<'m> {
+        if branches.len() > 1 {
+            branches.retain(|(service, branch)| {
+                let found = endpoints(self.key, &[&branch.tree], &self.view(&[&branch.tree]));
+                found.iter().any(|found| chosen(&found.id(&service.name, way)))
+            });
+        }
+        let mut services: Vec<_> = branches.iter().map(|(service, _)| Arc::clone(&service.name)).collect();
+        services.sort_unstable();
+        let trees: Vec<&Tree> = branches.iter().map(|(_, branch)| &branch.tree).collect();
+        let view = self.view(&trees);
+        let mut found = endpoints(self.key, &trees, &view);
+        found.retain(|found| services.iter().any(|service| chosen(&found.id(service, way))));
+        let mut endpoints: Vec<_> = found.into_iter().map(|found| Described::new(found, &view)).collect();
+        endpoints.sort_by(|a, b| (&a.route, &a.method, a.protocol).cmp(&(&b.route, &b.method, b.protocol)));
+        Surface { way: way.clone(), services, endpoints }
     }
 
     /// Exchanges learned.
     pub fn requests(&self) -> u64 {
-        self.all_services().flat_map(Service::trees).map(|(_, tree)| tree.requests()).sum()
+        self.branches().map(|(_, branch)| branch.tree.requests()).sum()
     }
 
     pub(crate) fn hints(&self) -> &Hints {
@@ -323,6 +339,22 @@ impl Model {
         self.services.iter().map(|(_, service)| service).chain([&self.other])
     }
 
+    fn branches(&self) -> impl Iterator<Item = (&Service, &Branch)> {
+        self.all_services().flat_map(|service| service.branches().map(move |branch| (service, branch)))
+    }
+
+    fn view<'m>(&self, trees: &[&'m Tree]) -> View<'m> {
+        View::of(trees, &self.hints)
+    }
+
+    fn find(&self, id: &EndpointId) -> Option<(Found<'_>, View<'_>)> {
+        let service = self.all_services().find(|service| service.name == id.service)?;
+        let trees = [&service.branch(id.way.as_deref())?.tree];
+        let view = self.view(&trees);
+        let mut found = endpoints(self.key, &trees, &view).into_iter();
+        Some((found.find(|found| found.id(&service.name, &id.way) == *id)?, view))
+    }
+
     /// Makes a service that is counted apart; true when it is beyond the bounds.
     pub(crate) fn make_service(&mut self, name: &str) -> bool {
         if name == OTHER {
@@ -336,9 +368,11 @@ impl Model {
             return true;
         }
         let name: Arc<str> = name.into();
-        if let Some((_, evicted)) = self.services.insert(rank, Arc::clone(&name), Service::new(name)) {
+        if let Some((_, evicted)) =
+            self.services.insert(rank, Arc::clone(&name), Service::new(name, self.limits.servers))
+        {
             self.other.fold(self.key, &evicted);
-            evicted.trees().iter().for_each(|(_, tree)| tree.release(&mut self.bounds));
+            evicted.branches().for_each(|branch| branch.tree.release(&mut self.bounds));
         }
         false
     }
@@ -389,6 +423,13 @@ impl Scratch {
     fn fill(&mut self, exchange: &Exchange) {
         self.caller.clear();
         self.server.clear();
+        self.asked.clear();
+        self.at.clear();
+        match (exchange.direction, &exchange.server.process) {
+            (Direction::Outbound, _) => server::write_name(exchange, &mut self.asked),
+            (Direction::Inbound, None) => server::write_address(exchange, &mut self.at),
+            (Direction::Inbound, Some(_)) => {}
+        }
         let Detail::Http(http) = &exchange.detail;
         // Writing to a String does not fail.
         let _ = match (&http.authority, &exchange.server.address) {
@@ -403,10 +444,21 @@ impl Scratch {
     }
 }
 
-/// Longest name of a service or caller, in bytes.
+fn way(direction: Direction, asked: &str) -> Way<&str> {
+    match direction {
+        Direction::Inbound => Way::Inbound,
+        Direction::Outbound => Way::Outbound(asked),
+    }
+}
+
+fn order(id: &EndpointId) -> impl Ord + '_ {
+    (&id.service, &id.way, &id.route, &id.method, id.protocol)
+}
+
+/// Longest name of a service, server or caller, in bytes.
 const MAX_NAME: usize = 128;
 
-fn shorten(name: &str) -> &str {
+pub(crate) fn shorten(name: &str) -> &str {
     let end = (0..=MAX_NAME.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
     end.and_then(|end| name.get(..end)).unwrap_or_default()
 }
@@ -433,5 +485,8 @@ fn hides_error(http: &Http, body: Option<&[u8]>) -> bool {
         && body.is_some_and(hidden::says_error)
 }
 
+mod join;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+pub use join::Names;

@@ -1,25 +1,30 @@
 use crate::{
-    Endpoint, EndpointId, Hints, OTHER,
+    Callers, Calls, Endpoint, EndpointId, Hints, OTHER, Way,
+    bounded::{Bounded, rank},
     route::{build::View, segment::Segment, view::Routes},
     tree::{BothBounds, Part, Tree, place::Place},
     verb::Verb,
 };
-use overhear_exchange::Direction;
 use rustc_hash::FxHashMap;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-/// What one service answered and asked.
+/// What one service answered, and what it asked of each server.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
-    inbound: Way,
-    outbound: Way,
+    /// Where it answers, for those that are known by the names they are asked for and not by their processes.
+    pub(crate) addresses: Callers,
+    inbound: Branch,
+    outbound: Bounded<Branch>,
+    /// What was asked of the servers that are beyond the bounds.
+    elsewhere: Branch,
 }
 
-/// One direction of a service.
-#[derive(Clone, Debug, Default)]
-struct Way {
-    tree: Tree,
+/// What went one way.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    pub(crate) way: Way,
+    pub(crate) tree: Tree,
     live: Live,
 }
 
@@ -40,29 +45,71 @@ struct Live {
 }
 
 impl Service {
-    pub(crate) fn new(name: Arc<str>) -> Self {
-        Self { name, inbound: Way::default(), outbound: Way::default() }
-    }
-
-    pub(crate) fn trees(&self) -> [(Direction, &Tree); 2] {
-        [(Direction::Inbound, &self.inbound.tree), (Direction::Outbound, &self.outbound.tree)]
-    }
-
-    pub(crate) fn tree(&self, direction: Direction) -> &Tree {
-        match direction {
-            Direction::Inbound => &self.inbound.tree,
-            Direction::Outbound => &self.outbound.tree,
+    /// At most so many servers that it asks are told apart.
+    pub(crate) fn new(name: Arc<str>, servers: usize) -> Self {
+        Self {
+            name,
+            addresses: Callers::default(),
+            inbound: Branch::new(Way::Inbound),
+            outbound: Bounded::new(servers),
+            elsewhere: Branch::new(Way::Outbound(OTHER.into())),
         }
     }
 
-    pub(crate) fn tree_mut(&mut self, direction: Direction) -> &mut Tree {
-        &mut self.way(direction).tree
+    /// All of it, in no particular order.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = &Branch> {
+        [&self.inbound, &self.elsewhere].into_iter().chain(self.outbound.iter().map(|(_, branch)| branch))
+    }
+
+    /// What went this way, if that is counted apart.
+    pub(crate) fn branch(&self, way: Way<&str>) -> Option<&Branch> {
+        match way {
+            Way::Inbound => Some(&self.inbound),
+            Way::Outbound(OTHER) => Some(&self.elsewhere),
+            Way::Outbound(server) => self.outbound.get(server),
+        }
+    }
+
+    /// Where to count what goes this way.
+    pub(crate) fn branch_mut(&mut self, way: Way<&str>) -> &mut Branch {
+        match way {
+            Way::Inbound => &mut self.inbound,
+            Way::Outbound(server) => self.outbound.get_mut(server).unwrap_or(&mut self.elsewhere),
+        }
+    }
+
+    /// It answers a call here.
+    pub(crate) fn answers_at(&mut self, key: u64, address: &str) {
+        self.addresses.add(key, address, Calls { requests: 1, errors: 0 });
+    }
+
+    /// Makes a way that is counted apart; true when it is beyond the bounds.
+    pub(crate) fn make_way(&mut self, bounds: &mut BothBounds, way: Way<&str>) -> bool {
+        let Way::Outbound(server) = way else { return false };
+        if server == OTHER {
+            return true;
+        }
+        if self.outbound.contains(server) {
+            return false;
+        }
+        let rank = rank(bounds.served.key, server);
+        if !self.outbound.admits(rank, server) {
+            return true;
+        }
+        let name: Arc<str> = server.into();
+        let branch = Branch::new(Way::Outbound(Arc::clone(&name)));
+        if let Some((_, evicted)) = self.outbound.insert(rank, name, branch) {
+            self.elsewhere.tree.fold(bounds.served.key, &evicted.tree);
+            self.elsewhere.live = Live::default();
+            evicted.tree.release(bounds);
+        }
+        false
     }
 
     /// The endpoint of a call that was just learned, by the routes as they are known now.
     pub(crate) fn identify(&mut self, call: &Call<'_>, hints: &Hints) -> Arc<EndpointId> {
         let name = Arc::clone(&self.name);
-        let Way { tree, live } = self.way(call.direction);
+        let Branch { way, tree, live } = self.branch_mut(call.way);
         live.learned += 1;
         if live.learned > live.next {
             live.settle(tree, hints);
@@ -72,7 +119,7 @@ impl Service {
             (Part::Odd, [form, ..]) => Some(live.routes.find_or_add_odd(form)),
             (_, segments) => live.routes.find_or_add(segments),
         };
-        let id = |text: &str, route: &str| Arc::new(identity(&name, call.direction, text, route));
+        let id = |text: &str, route: &str| Arc::new(identity(&name, way, text, route));
         let Some((at, node)) = found.and_then(|at| Some((at, live.routes.node(at)?))) else {
             return Arc::clone(live.other.get_or_insert_with(|| id(OTHER, OTHER)));
         };
@@ -89,23 +136,14 @@ impl Service {
 
     /// Decides the routes anew.
     pub(crate) fn settle(&mut self, hints: &Hints) {
-        for way in [&mut self.inbound, &mut self.outbound] {
-            way.live.settle(&way.tree, hints);
+        for branch in self.branches_mut() {
+            branch.live.settle(&branch.tree, hints);
         }
     }
 
     /// By the routes that were decided last.
-    pub(crate) fn route_of(
-        &self,
-        direction: Direction,
-        part: Part,
-        segments: &[Segment<'_>],
-    ) -> Option<Arc<str>> {
-        let way = match direction {
-            Direction::Inbound => &self.inbound,
-            Direction::Outbound => &self.outbound,
-        };
-        let routes = &way.live.routes;
+    pub(crate) fn route_of(&self, way: Way<&str>, part: Part, segments: &[Segment<'_>]) -> Option<Arc<str>> {
+        let routes = &self.branch(way)?.live.routes;
         let at = match (part, segments) {
             (Part::Odd, [form, ..]) => routes.find_odd(form),
             (_, segments) => routes.find(segments),
@@ -115,48 +153,82 @@ impl Service {
 
     /// The routes are to be decided anew.
     pub(crate) fn forget_routes(&mut self) {
-        self.inbound.live = Live::default();
-        self.outbound.live = Live::default();
+        self.branches_mut().for_each(|branch| branch.live = Live::default());
     }
 
     pub(crate) fn merge(&mut self, bounds: &mut BothBounds, more: &Self) {
-        self.inbound.tree.merge(bounds, &more.inbound.tree);
-        self.outbound.tree.merge(bounds, &more.outbound.tree);
+        self.merge_as(bounds, more, &Way::clone);
+    }
+
+    /// Adds all of another service, what it asks as it is called here.
+    pub(crate) fn merge_as(&mut self, bounds: &mut BothBounds, more: &Self, called: &dyn Fn(&Way) -> Way) {
+        self.addresses.merge(bounds.served.key, &more.addresses);
+        let mut branches: Vec<_> = more.branches().collect();
+        branches.sort_unstable_by_key(|branch| &branch.way);
+        for branch in branches {
+            self.merge_tree(bounds, called(&branch.way).as_deref(), &branch.tree);
+        }
         self.forget_routes();
+    }
+
+    /// Adds what went one way; true when that is beyond the bounds.
+    pub(crate) fn merge_tree(&mut self, bounds: &mut BothBounds, way: Way<&str>, tree: &Tree) -> bool {
+        let beyond = self.make_way(bounds, way);
+        let mine = &mut self.branch_mut(way).tree;
+        if beyond {
+            mine.fold(bounds.served.key, tree);
+        } else {
+            mine.merge(bounds, tree);
+        }
+        beyond
     }
 
     /// Adds all of a service to what is beyond the bounds of this one.
     pub(crate) fn fold(&mut self, key: u64, more: &Self) {
-        self.inbound.tree.fold(key, &more.inbound.tree);
-        self.outbound.tree.fold(key, &more.outbound.tree);
+        for branch in more.branches() {
+            self.branch_mut(branch.way.as_deref()).tree.fold(key, &branch.tree);
+        }
     }
 
-    fn way(&mut self, direction: Direction) -> &mut Way {
-        match direction {
-            Direction::Inbound => &mut self.inbound,
-            Direction::Outbound => &mut self.outbound,
-        }
+    fn branches_mut(&mut self) -> impl Iterator<Item = &mut Branch> {
+        [&mut self.inbound, &mut self.elsewhere].into_iter().chain(self.outbound.values_mut())
+    }
+}
+
+impl Branch {
+    fn new(way: Way) -> Self {
+        Self { way, tree: Tree::default(), live: Live::default() }
     }
 }
 
 impl Live {
     fn settle(&mut self, tree: &Tree, hints: &Hints) {
         self.next = self.learned + self.learned / 4;
-        self.routes = View::of(tree, hints).routes;
+        self.routes = View::of(&[tree], hints).routes;
         self.ids.clear();
     }
 }
 
 impl PartialEq for Service {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.trees() == other.trees()
+        self.name == other.name
+            && self.addresses == other.addresses
+            && self.inbound == other.inbound
+            && self.outbound == other.outbound
+            && self.elsewhere == other.elsewhere
+    }
+}
+
+impl PartialEq for Branch {
+    fn eq(&self, other: &Self) -> bool {
+        self.way == other.way && self.tree == other.tree
     }
 }
 
 /// A call that was learned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
-    pub(crate) direction: Direction,
+    pub(crate) way: Way<&'a str>,
     pub(crate) part: Part,
     pub(crate) segments: &'a [Segment<'a>],
     pub(crate) verb: &'a str,
@@ -164,32 +236,62 @@ pub(crate) struct Call<'a> {
     pub(crate) lost: bool,
 }
 
-/// An endpoint, its node in the routes (none for [`OTHER`]), and what is known of it.
-pub(crate) type Found<'a> = (EndpointId, Option<usize>, Cow<'a, Endpoint>);
+/// What is called at one route, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
+    /// The text of its [`Verb`].
+    verb: Cow<'a, str>,
+    route: Arc<str>,
+    /// Its node in the routes; none for [`OTHER`].
+    pub(crate) node: Option<usize>,
+    pub(crate) endpoint: Cow<'a, Endpoint>,
+}
 
-/// The endpoints of one direction, in no particular order.
-pub(crate) fn endpoints<'a>(
-    key: u64,
-    service: &'a Service,
-    direction: Direction,
-    view: &View<'a>,
-) -> Vec<Found<'a>> {
-    let id = |text: &str, route: &str| identity(&service.name, direction, text, route);
-    let mut sums: BTreeMap<(usize, &str), Cow<'a, Endpoint>> = BTreeMap::new();
+impl Found<'_> {
+    /// Protocol, method and route.
+    pub(crate) fn name(&self) -> (&'static str, Arc<str>, Arc<str>) {
+        name(&self.verb, &self.route)
+    }
+
+    /// The endpoint that it is of this service.
+    pub(crate) fn id(&self, service: &Arc<str>, way: &Way) -> EndpointId {
+        identity(service, way, &self.verb, &self.route)
+    }
+}
+
+/// The endpoints of the trees that a view was decided from, in no particular order.
+pub(crate) fn endpoints<'a>(key: u64, trees: &[&'a Tree], view: &View<'a>) -> Vec<Found<'a>> {
+    let mut sums: BTreeMap<(usize, &'a str), Cow<'a, Endpoint>> = BTreeMap::new();
     for (at, place) in &view.places {
         add(key, sums.entry((*at, &*place.method)), place);
     }
-    let mut all: Vec<Found<'a>> = sums
-        .into_iter()
-        .filter_map(|((at, method), sum)| Some((id(method, &view.routes.node(at)?.route), Some(at), sum)))
-        .collect();
-    let other = service.tree(direction).other.as_deref();
-    let mut beyond = other.map(Cow::Borrowed);
+    let found = |((at, verb), endpoint): ((usize, &'a str), _)| {
+        let route = Arc::clone(&view.routes.node(at)?.route);
+        Some(Found { verb: verb.into(), route, node: Some(at), endpoint })
+    };
+    let mut all: Vec<Found<'a>> = sums.into_iter().filter_map(found).collect();
+    all.extend(beyond(key, trees, view).map(|endpoint| Found {
+        verb: OTHER.into(),
+        route: OTHER.into(),
+        node: None,
+        endpoint,
+    }));
+    all
+}
+
+/// What belongs to no route, if anything does.
+fn beyond<'a>(key: u64, trees: &[&'a Tree], view: &View<'a>) -> Option<Cow<'a, Endpoint>> {
+    let mut beyond: Option<Cow<'a, Endpoint>> = None;
+    for other in trees.iter().filter_map(|tree| tree.other.as_deref()) {
+        match &mut beyond {
+            Some(sum) => sum.to_mut().merge(key, other),
+            None => beyond = Some(Cow::Borrowed(other)),
+        }
+    }
     for node in &view.beyond {
         node.total(key, beyond.get_or_insert_default().to_mut());
     }
-    all.extend(beyond.filter(|sum| sum.requests > 0).map(|sum| (id(OTHER, OTHER), None, sum)));
-    all
+    beyond.filter(|sum| sum.requests > 0)
 }
 
 fn add<'a, K: Ord>(
@@ -203,13 +305,12 @@ fn add<'a, K: Ord>(
 }
 
 /// The name of an endpoint: `text` is that of its [`Verb`].
-fn identity(service: &Arc<str>, direction: Direction, text: &str, route: &str) -> EndpointId {
+fn identity(service: &Arc<str>, way: &Way, text: &str, route: &str) -> EndpointId {
+    let (protocol, method, route) = name(text, route);
+    EndpointId { service: Arc::clone(service), way: way.clone(), protocol, method, route }
+}
+
+fn name(text: &str, route: &str) -> (&'static str, Arc<str>, Arc<str>) {
     let verb = Verb::parse(text);
-    EndpointId {
-        service: Arc::clone(service),
-        direction,
-        protocol: verb.protocol(),
-        method: verb.method.into(),
-        route: verb.route(route).into(),
-    }
+    (verb.protocol(), verb.method.into(), verb.route(route).into())
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
 
 /// An Overlay document (Overlay Specification 1.1.0, §4), read and checked.
 #[derive(Clone, Debug)]
@@ -15,6 +16,19 @@ pub struct Overlay {
     pub actions: Vec<Action>,
     /// What it says of routes (`x-overhear.routes`).
     pub routes: RouteHints,
+    /// Which names are one (`x-overhear.services`).
+    pub aliases: Vec<Alias>,
+}
+
+/// Another name of a service, or of a server that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// As it is heard.
+    pub name: String,
+    /// As it is to be called.
+    pub service: String,
+    /// Where it is written, from 1.
+    pub line: u64,
 }
 
 /// Routes that are known, under `x-overhear.routes` of an Overlay.
@@ -83,6 +97,9 @@ struct WrittenAction {
 struct Ours {
     #[serde(default)]
     routes: WrittenRoutes,
+    /// The names of each.
+    #[serde(default)]
+    services: BTreeMap<String, Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -122,9 +139,28 @@ impl Overlay {
         Ok(Self {
             file: file.to_owned(),
             actions: actions.collect::<Result<_, _>>()?,
+            aliases: aliases(file, written.ours.services)?,
             routes: RouteHints { force: templates(force)?, forbid: templates(forbid)? },
         })
     }
+}
+
+/// A name can be of one service only.
+fn aliases(file: &str, services: BTreeMap<String, Vec<Spanned<String>>>) -> Result<Vec<Alias>, Error> {
+    let mut of = BTreeMap::new();
+    let mut aliases = Vec::new();
+    for (service, names) in services {
+        for name in names {
+            let line = name.referenced.line();
+            if let Some(other) = of.insert(name.value.clone(), service.clone()) {
+                let what = format!("{:?} is a name of {other:?} already", name.value);
+                return Err(Error::new(file, Some(line), what));
+            }
+            aliases.push(Alias { name: name.value, service: service.clone(), line });
+        }
+    }
+    aliases.sort_by_key(|alias| alias.line);
+    Ok(aliases)
 }
 
 impl WrittenAction {
@@ -188,6 +224,14 @@ actions:
     }
 
     #[test]
+    fn reads_names_that_are_one() {
+        let names = "  services:\n    api.example:\n      - eu.example\n      - 10.0.0.5:8080\n  routes:";
+        let overlay = Overlay::parse("o.yaml", &GOOD.replacen("  routes:", names, 1)).unwrap();
+        let told: Vec<_> = overlay.aliases.iter().map(|a| (&*a.name, &*a.service, a.line)).collect();
+        assert_eq!(told, [("eu.example", "api.example", 6), ("10.0.0.5:8080", "api.example", 7)]);
+    }
+
+    #[test]
     fn says_where_what_is_wrong() {
         for (from, to, expected) in [
             ("overlay: 1.1.0", "overlay: 2.0.0", "o.yaml:1: overlay \"2.0.0\": versions 1.0 and 1.1"),
@@ -196,6 +240,11 @@ actions:
             ("    remove: true\n", "", "o.yaml:11: an action needs"),
             ("/users/{userId}\n", "/users/{\n", "o.yaml:6: \"/users/{\": a `{` is not closed"),
             ("    force:", "    forced:", "o.yaml:5: "),
+            (
+                "  routes:",
+                "  services: {a: [x], b: [x]}\n  routes:",
+                "o.yaml:4: \"x\" is a name of \"a\" already",
+            ),
             ("info: {", "info: {{", "o.yaml:"),
         ] {
             let error = Overlay::parse("o.yaml", &GOOD.replacen(from, to, 1)).unwrap_err().to_string();

@@ -16,7 +16,7 @@ info:
   title: {}
   version: 1.0.0
 ",
-        quoted(&api.name)
+        quoted(api.owner.name())
     );
     write_routes(&mut text, &api.operations);
     write_actions(&mut text, &api.operations);
@@ -27,7 +27,7 @@ info:
 fn write_routes(text: &mut String, operations: &[ApiOperation]) {
     let mut thin = BTreeMap::<&str, (f64, u64)>::new();
     for operation in operations.iter().filter(|operation| operation.confidence < SURE) {
-        let (confidence, calls) = thin.entry(&operation.id.route).or_insert((1.0, 0));
+        let (confidence, calls) = thin.entry(&operation.route).or_insert((1.0, 0));
         *confidence = confidence.min(operation.confidence);
         *calls += operation.requests;
     }
@@ -55,7 +55,7 @@ fn write_actions(text: &mut String, operations: &[ApiOperation]) {
         return;
     };
     let target =
-        format!("$.paths['{}'].{}", most.id.route.replace('\'', "\\'"), most.id.method.to_ascii_lowercase());
+        format!("$.paths['{}'].{}", most.route.replace('\'', "\\'"), most.method.to_ascii_lowercase());
     let _ = write!(
         text,
         "actions: []
@@ -79,17 +79,12 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::propose;
     use crate::Overlay;
-    use overhear_query::{Api, ApiOperation, EndpointId};
+    use overhear_query::{Api, ApiOperation, Owner};
 
     fn api(routes: &[(&str, f64)]) -> Api {
         let operations = routes.iter().map(|(route, confidence)| ApiOperation {
-            id: EndpointId {
-                service: "shop".into(),
-                direction: overhear_query::Direction::Inbound,
-                protocol: "http",
-                method: "GET".into(),
-                route: (*route).into(),
-            },
+            method: "GET".into(),
+            route: (*route).into(),
             requests: 4,
             first_seen: Default::default(),
             last_seen: Default::default(),
@@ -98,8 +93,7 @@ mod tests {
             shape: Default::default(),
         });
         Api {
-            name: "a \"shop\"\n".into(),
-            direction: overhear_query::Direction::Inbound,
+            owner: Owner::Service("a \"shop\"\n".into()),
             servers: Vec::new(),
             operations: operations.collect(),
             elsewhere: 0,

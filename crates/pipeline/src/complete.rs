@@ -1,7 +1,8 @@
 //! An observation becomes an exchange: who spoke, to whose account it goes, whether it failed.
 
 use overhear_exchange::{
-    Address, Detail, Direction, ErrorType, Exchange, Http, Peer, observation::Observation, wire::ConnectionId,
+    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, observation::Observation,
+    wire::ConnectionId,
 };
 use std::sync::Arc;
 
@@ -67,49 +68,15 @@ pub(crate) fn status_error(status: Option<u16>, direction: Direction) -> Option<
 
 /// The name of a service known by its address only: the host it is asked for if that is a name, else address and port.
 fn of_host(http: &Http, server: &Address) -> Arc<str> {
-    let host = http.authority.as_deref().map(host).filter(|host| is_name(host));
-    match (host, server) {
-        (Some(host), _) => host.into(),
+    let authority = http.authority.as_deref().map(Authority::parse).filter(Authority::is_name);
+    match (authority, server) {
+        // Names of hosts have no case (RFC 3986 §3.2.2).
+        (Some(authority), _) => authority.host.to_ascii_lowercase().into(),
         (None, Address::Ip(address)) => address.to_string().into(),
         (None, Address::Name(name, port)) => format!("{name}:{port}").into(),
         (None, Address::Unix(Some(path))) => Arc::clone(path),
         (None, Address::Unix(None) | Address::Unknown) => {
             http.authority.as_deref().unwrap_or("unknown").into()
-        }
-    }
-}
-
-/// `authority` without its port (RFC 3986 §3.2).
-fn host(authority: &str) -> &str {
-    let after_userinfo = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if after_userinfo.starts_with('[') {
-        return after_userinfo.split_inclusive(']').next().unwrap_or(after_userinfo);
-    }
-    after_userinfo.split(':').next().unwrap_or(after_userinfo)
-}
-
-/// A name somebody gave, not an address or the machine itself.
-fn is_name(host: &str) -> bool {
-    let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
-    !host.is_empty() && !address && !host.eq_ignore_ascii_case("localhost")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{host, is_name};
-
-    #[test]
-    fn hosts_and_names() {
-        for (authority, expected, name) in [
-            ("shop.example:8080", "shop.example", true),
-            ("shop.example", "shop.example", true),
-            ("127.0.0.1:80", "127.0.0.1", false),
-            ("[::1]:80", "[::1]", false),
-            ("localhost:3000", "localhost", false),
-            ("user@api.example:1", "api.example", true),
-            ("", "", false),
-        ] {
-            assert_eq!((host(authority), is_name(host(authority))), (expected, name), "{authority}");
         }
     }
 }

@@ -3,18 +3,16 @@
 use crate::{EndpointId, Selection};
 use overhear_exchange::{Direction, Timestamp};
 use overhear_model::{
-    Described, Endpoint, Model, OTHER,
+    Described, Model, OTHER, Surface, Way,
     shape::schema::{Operation, Schema},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-/// The API of one service, or the part of somebody else's API that a service uses.
+/// The API of one service, or the part of somebody else's API that services use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
-    /// Who answers; for outbound calls the host that was asked.
-    pub name: Arc<str>,
-    /// Answered or asked by the observed service.
-    pub direction: Direction,
+    /// Whose it is.
+    pub owner: Owner,
     /// Where it was asked: scheme and authority, most frequent first.
     pub servers: Vec<String>,
     /// By path and method.
@@ -23,11 +21,53 @@ pub struct Api {
     pub elsewhere: u64,
 }
 
+/// Whose API it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// This observed service answers.
+    Service(Arc<str>),
+    /// A server that observed services ask.
+    Server {
+        /// As it is asked for: [`Way::Outbound`].
+        name: Arc<str>,
+        /// The services that ask, by name.
+        callers: Vec<Arc<str>>,
+    },
+}
+
+impl Owner {
+    /// Who answers.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Service(name) | Self::Server { name, .. } => name,
+        }
+    }
+
+    /// Whether the endpoint is of this API.
+    pub fn has(&self, id: &EndpointId) -> bool {
+        match (self, &id.way) {
+            (Self::Service(name), Way::Inbound) => *name == id.service,
+            (Self::Server { name, .. }, Way::Outbound(server)) => name == server,
+            (Self::Service(_), Way::Outbound(_)) | (Self::Server { .. }, Way::Inbound) => false,
+        }
+    }
+
+    /// Answered or asked by observed services.
+    pub const fn direction(&self) -> Direction {
+        match self {
+            Self::Service(_) => Direction::Inbound,
+            Self::Server { .. } => Direction::Outbound,
+        }
+    }
+}
+
 /// One endpoint with everything that is known of its shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiOperation {
-    /// Which.
-    pub id: EndpointId,
+    /// Request method.
+    pub method: Arc<str>,
+    /// Route template with `{name}` placeholders.
+    pub route: Arc<str>,
     /// Exchanges.
     pub requests: u64,
     /// Time of the first exchange.
@@ -51,52 +91,49 @@ pub struct PathParameter {
     pub schema: Schema,
 }
 
-/// The APIs that were heard, by direction and name: one for each service that answered, and one for each service that
-/// asked others.
+/// The APIs that were heard: one for each service that answered, by name, then one for each server that was asked, by
+/// whomever.
 pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
-    let mut found = BTreeMap::<(Direction, Arc<str>), Api>::new();
-    let mut servers = BTreeMap::<(Direction, Arc<str>, String), u64>::new();
-    for described in model.described().into_iter().filter(|described| selection.includes(&described.id)) {
-        let Described { id, endpoint, .. } = &described;
-        let key = (id.direction, Arc::clone(&id.service));
-        let api = found.entry(key).or_insert_with(|| Api {
-            name: Arc::clone(&id.service),
-            direction: id.direction,
-            servers: Vec::new(),
-            operations: Vec::new(),
-            elsewhere: 0,
-        });
-        if is_operation(id, endpoint) {
+    let surfaces = model.surfaces(&|id| selection.includes(id)).into_iter();
+    surfaces.filter_map(api).filter(|api| !api.operations.is_empty()).collect()
+}
+
+fn api(surface: Surface<'_>) -> Option<Api> {
+    let owner = match surface.way {
+        Way::Inbound => Owner::Service(surface.services.into_iter().next()?),
+        Way::Outbound(name) => Owner::Server { name, callers: surface.services },
+    };
+    let mut api = Api { owner, servers: Vec::new(), operations: Vec::new(), elsewhere: 0 };
+    let mut servers = BTreeMap::<&str, u64>::new();
+    for described in &surface.endpoints {
+        let endpoint = &described.endpoint;
+        if is_operation(described) {
             for (server, calls) in endpoint.servers.iter().filter(|(server, _)| *server != OTHER) {
-                *servers.entry((id.direction, Arc::clone(&id.service), server.to_owned())).or_default() +=
-                    calls.requests;
+                *servers.entry(server).or_default() += calls.requests;
             }
-            api.operations.push(operation(&described));
+            api.operations.push(operation(described));
         } else {
             api.elsewhere += endpoint.requests;
         }
     }
-    let mut ranked: Vec<_> = servers.into_iter().collect();
-    ranked.sort_by(|(a, calls), (b, more)| (more, a).cmp(&(calls, b)));
-    for ((direction, service, server), _) in ranked {
-        if let Some(api) = found.get_mut(&(direction, service)) {
-            api.servers.push(server);
-        }
-    }
-    found.into_values().filter(|api| !api.operations.is_empty()).collect()
+    let mut servers: Vec<_> = servers.into_iter().collect();
+    servers.sort_by_key(|(server, calls)| (Reverse(*calls), *server));
+    api.servers = servers.into_iter().map(|(server, _)| server.to_owned()).collect();
+    Some(api)
 }
 
 /// Somebody was served here; what only ever was not found is a stranger's guess.
-fn is_operation(id: &EndpointId, endpoint: &Endpoint) -> bool {
+fn is_operation(Described { method, route, endpoint, .. }: &Described<'_>) -> bool {
     let refused = |status: Option<u16>| matches!(status, Some(401 | 403 | 404 | 405 | 501) | None);
-    &*id.route != OTHER && &*id.method != OTHER && !endpoint.statuses().all(|(status, _)| refused(status))
+    &**route != OTHER && &**method != OTHER && !endpoint.statuses().all(|(status, _)| refused(status))
 }
 
 fn operation(described: &Described<'_>) -> ApiOperation {
-    let Described { id, endpoint, .. } = described;
+    let Described { method, route, endpoint, .. } = described;
     let (first_seen, last_seen) = endpoint.seen.unwrap_or_default();
     ApiOperation {
-        id: (**id).clone(),
+        method: Arc::clone(method),
+        route: Arc::clone(route),
         requests: endpoint.requests,
         first_seen,
         last_seen,
@@ -108,7 +145,7 @@ fn operation(described: &Described<'_>) -> ApiOperation {
 
 /// The placeholders of an endpoint's route.
 pub(crate) fn path(described: &Described<'_>) -> Vec<PathParameter> {
-    let names = placeholders(&described.id.route);
+    let names = placeholders(&described.route);
     let schemas = described.parameters.iter().map(|parameter| parameter.schema.clone());
     let schemas = schemas.chain(std::iter::repeat_with(Schema::default));
     names.zip(schemas).map(|(name, schema)| PathParameter { name: name.to_owned(), schema }).collect()

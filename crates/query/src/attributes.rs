@@ -3,7 +3,8 @@
 use crate::redact;
 use jiff::fmt::temporal::DateTimePrinter;
 use overhear_exchange::{
-    Address, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer, Timestamp,
+    Address, Authority, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer,
+    Timestamp,
 };
 use std::borrow::Cow;
 
@@ -188,23 +189,10 @@ fn error(exchange: &Exchange, http: &Http) -> Option<ErrorType> {
 
 /// Address and port: as the client asked for them, filled up by where it connected to.
 fn server<'a>(exchange: &'a Exchange, http: &'a Http) -> (Option<Cow<'a, str>>, Option<u16>) {
-    let (asked, asked_port) = match http.authority.as_deref() {
-        Some(authority) if !authority.is_empty() => split_port(authority),
-        _ => ("", None),
-    };
-    let address = if asked.is_empty() { host(&exchange.server.address) } else { Some(asked.into()) };
-    (address, asked_port.or_else(|| port(&exchange.server.address)))
-}
-
-/// `host:port`, `[v6]:port` (RFC 3986 §3.2); brackets go.
-fn split_port(authority: &str) -> (&str, Option<u16>) {
-    if let Some((host, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
-    }
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') => (host, port.parse().ok()),
-        _ => (authority, None),
-    }
+    let asked = Authority::parse(http.authority.as_deref().unwrap_or_default());
+    let address =
+        if asked.host.is_empty() { host(&exchange.server.address) } else { Some(asked.host.into()) };
+    (address, asked.port.or_else(|| port(&exchange.server.address)))
 }
 
 fn host(address: &Address) -> Option<Cow<'_, str>> {
@@ -226,7 +214,7 @@ fn port(address: &Address) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attribute, Value, attributes, split_port};
+    use super::{Attribute, Value, attributes};
     use crate::sample;
     use overhear_exchange::{Address, Detail, Direction, ErrorType};
 
@@ -305,21 +293,5 @@ mod tests {
         exchange.server.address = Address::Ip(([0, 0, 0, 0, 0, 0, 0, 1], 443).into());
         assert_eq!(Attribute::ServerAddress.of(&exchange, None), Some(Value::String("::1".into())));
         assert_eq!(Attribute::ServerPort.of(&exchange, None), Some(Value::Integer(443)));
-    }
-
-    #[test]
-    fn authorities_come_apart() {
-        for (authority, expected) in [
-            ("a.example", ("a.example", None)),
-            ("a.example:80", ("a.example", Some(80))),
-            ("[::1]:8080", ("::1", Some(8080))),
-            ("[::1]", ("::1", None)),
-            ("::1", ("::1", None)),
-            ("a:", ("a", None)),
-            ("a:99999", ("a", None)),
-            ("[x", ("[x", None)),
-        ] {
-            assert_eq!(split_port(authority), expected, "{authority}");
-        }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Which endpoints are asked for; the default is all.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only this service's.
+    /// Only what this service answers and asks, and what is asked of the server of this name.
     pub service: Option<String>,
     /// Only those answered, or only those asked.
     pub direction: Option<Direction>,
@@ -24,13 +24,14 @@ pub struct Selection {
 impl Selection {
     /// Whether an endpoint is asked for.
     pub fn includes(&self, id: &EndpointId) -> bool {
-        self.service.as_deref().is_none_or(|service| service == &*id.service)
-            && self.direction.is_none_or(|direction| direction == id.direction)
+        let named = |name: &str| name == &*id.service || id.way.asks(name);
+        self.service.as_deref().is_none_or(named)
+            && self.direction.is_none_or(|direction| direction == id.way.direction())
             && self.filter.as_ref().is_none_or(|filter| filter.matches(id))
     }
 }
 
-/// A row per endpoint, by service, route and method. What was beyond the model's bounds is a row with the method
+/// A row per endpoint, by service, way, route and method. What was beyond the model's bounds is a row with the method
 /// and route [`overhear_model::OTHER`].
 pub fn endpoints(model: &Model, selection: &Selection) -> Vec<EndpointRow> {
     let all = model.endpoints();
@@ -68,7 +69,8 @@ fn explained(route: &Arc<str>, why: &Why) -> RouteReason {
     RouteReason { route: Arc::clone(route), log_odds: why.log_odds, terms }
 }
 
-/// The endpoints a person means by `GET /users/{userId}`, `/users/42` or `shop GET /x`: several when it fits several.
+/// The endpoints a person means by `GET /users/{userId}`, `/users/42`, `shop GET /x` or `api.stripe.com GET /x`: several
+/// when it fits several.
 ///
 /// A path is looked up as a route first, then as a call. Placeholder names do not matter.
 pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
@@ -96,28 +98,28 @@ pub fn near_endpoints(model: &Model, text: &str, limit: usize) -> Vec<EndpointId
     nearest(&template, candidates, limit)
 }
 
-/// `[service] [method] path`
+/// `[service] [server] [method] path`
 struct Wanted<'a> {
-    service: Option<&'a str>,
+    /// Of the service, or of the server it asks.
+    names: Vec<&'a str>,
     method: Option<&'a str>,
     path: &'a str,
 }
 
 impl<'a> Wanted<'a> {
     fn parse(text: &'a str) -> Self {
-        let mut words = text.split_whitespace().rev();
-        let path = words.next().unwrap_or_default();
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        let path = words.pop().unwrap_or_default();
         let path = path.split_once('?').map_or(path, |(path, _)| path);
-        match (words.next(), words.next()) {
-            (Some(service), None) if !is_method(service) => {
-                Self { service: Some(service), method: None, path }
-            }
-            (method, service) => Self { service, method, path },
-        }
+        // Methods that are not usual stand behind a name, and names of servers have a dot or a colon.
+        let alone = words.len() == 1;
+        let method = words.pop_if(|word| is_method(word) || !(alone || word.contains(['.', ':', '/'])));
+        Self { names: words, method, path }
     }
 
     fn may_be(&self, id: &EndpointId) -> bool {
-        self.service.is_none_or(|service| service == &*id.service)
+        let is_name = |name: &&str| **name == *id.service || id.way.asks(name);
+        self.names.iter().all(is_name)
             && self.method.is_none_or(|method| method.eq_ignore_ascii_case(&id.method))
     }
 }
@@ -151,7 +153,7 @@ fn percentiles(latency: &Histogram) -> Option<Percentiles> {
 #[cfg(test)]
 mod tests {
     use super::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
-    use crate::{EndpointId, Filter, sample};
+    use crate::{EndpointId, Filter, Owner, apis, sample};
     use overhear_model::Model;
 
     fn model() -> Model {
@@ -168,6 +170,20 @@ mod tests {
         let mut other = sample::exchange("GET", "/users/1", Some(200));
         other.service = "admin".into();
         model.learn(&other);
+        model
+    }
+
+    /// Two services that ask, and two servers that are asked for the same path.
+    fn third_parties() -> Model {
+        let mut model = Model::default();
+        for (service, server, calls) in
+            [("shop", "api.stripe.com", 3), ("billing", "api.stripe.com", 2), ("shop", "pay.test:8443", 1)]
+        {
+            for n in 0..calls {
+                let call = sample::exchange("GET", &format!("/v1/charges/{n}"), Some(200));
+                model.learn(&sample::asked(call, service, server));
+            }
+        }
         model
     }
 
@@ -193,6 +209,44 @@ mod tests {
         let filter = Filter::compile(r#"http.route.startsWith("/orders")"#).unwrap().for_endpoints().unwrap();
         let filtered = Selection { filter: Some(filter), ..Selection::default() };
         assert_eq!(rows(filtered), ["shop POST /orders"]);
+    }
+
+    #[test]
+    fn an_api_of_somebody_else_is_put_together_from_all_that_ask_it() {
+        let told = |service: &str, filter: Option<&str>| -> Vec<(Owner, u64, Vec<String>)> {
+            let filter = filter.map(|text| Filter::compile(text).unwrap().for_endpoints().unwrap());
+            let service = (!service.is_empty()).then(|| service.to_owned());
+            let selection = Selection { service, filter, ..Selection::default() };
+            let apis = apis(&third_parties(), &selection).into_iter();
+            apis.map(|api| (api.owner, api.operations[0].requests, api.servers)).collect()
+        };
+        let server = |name: &str, callers: &[&str], requests, url: &str| {
+            let callers = callers.iter().map(|name| (*name).into()).collect();
+            (Owner::Server { name: name.into(), callers }, requests, vec![url.to_owned()])
+        };
+        let stripe = server("api.stripe.com", &["billing", "shop"], 5, "http://api.stripe.com");
+        let pay = server("pay.test:8443", &["shop"], 1, "http://pay.test:8443");
+        let of_shop = server("api.stripe.com", &["shop"], 3, "http://api.stripe.com");
+        assert_eq!(told("", None), [stripe.clone(), pay.clone()]);
+        assert_eq!(told("api.stripe.com", None), [stripe]);
+        assert_eq!(told("shop", None), [of_shop.clone(), pay]);
+        let filter = r#"service.name == "shop" && server.address == "api.stripe.com""#;
+        assert_eq!(told("", Some(filter)), [of_shop]);
+    }
+
+    #[test]
+    fn endpoints_are_found_by_the_server_that_is_asked() {
+        for (text, found) in [
+            ("api.stripe.com GET /v1/charges/7", 2),
+            ("shop /v1/charges/7", 2),
+            ("shop api.stripe.com GET /v1/charges/7", 1),
+            ("shop pay.test:8443 /v1/charges/7", 1),
+            ("pay.test GET /v1/charges/7", 1),
+            ("billing pay.test:8443 /v1/charges/7", 0),
+            ("shop PROPFIND /v1/charges/7", 0),
+        ] {
+            assert_eq!(find_endpoint(&third_parties(), text).len(), found, "{text}");
+        }
     }
 
     #[test]

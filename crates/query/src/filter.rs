@@ -12,7 +12,7 @@ use cel::{
     context::VariableResolver,
 };
 use names::{PRESENT, Unknown};
-use overhear_exchange::Exchange;
+use overhear_exchange::{Authority, Exchange};
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 /// A compiled expression: true or false for an exchange.
@@ -65,8 +65,13 @@ pub enum FilterError {
 const EXAMPLE: &str = r#"http.response.status_code >= 500 && url.path.startsWith("/orders")"#;
 
 /// What identifies an endpoint.
-const OF_ENDPOINTS: [Attribute; 4] =
-    [Attribute::ServiceName, Attribute::Method, Attribute::Route, Attribute::ProtocolName];
+const OF_ENDPOINTS: [Attribute; 5] = [
+    Attribute::ServiceName,
+    Attribute::ServerAddress,
+    Attribute::Method,
+    Attribute::Route,
+    Attribute::ProtocolName,
+];
 
 impl Filter {
     /// Compiles an expression such as `http.response.status_code >= 500 && duration > 0.5`.
@@ -153,6 +158,7 @@ impl EndpointFilter {
             )]
             let text = match attribute {
                 Attribute::ServiceName => &*id.service,
+                Attribute::ServerAddress => Authority::parse(id.way.server()?).host,
                 Attribute::Method => &*id.method,
                 Attribute::Route => &*id.route,
                 Attribute::ProtocolName => id.protocol,
@@ -275,7 +281,7 @@ fn known_of_endpoints() -> String {
 #[cfg(test)]
 mod tests {
     use super::{Filter, FilterError};
-    use crate::sample;
+    use crate::{Way, sample};
     use overhear_exchange::ErrorType;
 
     fn error(text: &str) -> String {
@@ -353,13 +359,14 @@ mod tests {
     fn endpoints_have_few_attributes() {
         let id = crate::EndpointId {
             service: "shop".into(),
-            direction: overhear_exchange::Direction::Inbound,
+            way: Way::Outbound("a.example:8080".into()),
             protocol: "http",
             method: "GET".into(),
             route: "/x".into(),
         };
         let filter = |text: &str| Filter::compile(text).unwrap().for_endpoints();
         assert!(filter(r#"service.name == "shop" && http.request.method == "GET""#).unwrap().matches(&id));
+        assert!(filter(r#"server.address == "a.example""#).unwrap().matches(&id));
         assert!(!filter(r#"http.route.startsWith("/y")"#).unwrap().matches(&id));
         let error = filter("duration > 1").unwrap_err().to_string();
         assert!(error.starts_with("duration is not known of a saved model"), "{error}");

@@ -13,12 +13,13 @@ mod rows;
 mod sample;
 mod source;
 
-pub use api::{Api, ApiOperation, PathParameter, apis, placeholders, unnamed};
+pub use api::{Api, ApiOperation, Owner, PathParameter, apis, placeholders, unnamed};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};
 pub use outline::{OutlineRow, outline};
-pub use overhear_exchange::Direction;
+pub use overhear_exchange::{Authority, Direction};
+pub use overhear_model::Way;
 /// Shapes of requests and responses, as they are told.
 pub use overhear_model::shape::schema as shape;
 pub use rows::{

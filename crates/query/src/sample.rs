@@ -43,3 +43,13 @@ fn peer(ip: [u8; 4], port: u16, pid: u32, service: &str) -> Peer {
     let process = Process { pid, service: service.into() };
     Peer { address: Address::Ip((ip, port).into()), process: Some(Arc::new(process)) }
 }
+
+/// The same exchange as this service asks it of this server.
+pub(crate) fn asked(mut exchange: Exchange, service: &str, server: &str) -> Exchange {
+    exchange.service = service.into();
+    exchange.direction = Direction::Outbound;
+    exchange.server.process = None;
+    let Detail::Http(http) = &mut exchange.detail;
+    http.authority = Some(server.into());
+    exchange
+}

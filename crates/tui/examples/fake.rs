@@ -9,11 +9,11 @@
 //! `fake empty` shows what there is before the first exchange, `fake panic` that the terminal survives one.
 
 use overhear_exchange::{
-    Address, Body, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, LossReason, Method,
-    Peer, Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
+    Address, Body, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, LossReason, Method, Peer,
+    Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
 };
 use overhear_query::{
-    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles,
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles, Way,
 };
 use std::{
     error::Error,
@@ -82,12 +82,12 @@ impl Moving {
         let seconds = self.seconds();
         let wave = 1.0 + 0.4 * (seconds / 5.0 + index as f64).sin();
         let requests = (rate * seconds) as u64;
-        let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+        let way = if outbound { Way::Outbound("api.payments.example".into()) } else { Way::Inbound };
         let slow = 1.0 + 0.5 * (seconds / 9.0 + index as f64).cos();
         let row = EndpointRow {
             id: EndpointId {
                 service: service.into(),
-                direction,
+                way,
                 protocol: "http",
                 method: method.into(),
                 route: route.into(),
@@ -121,7 +121,7 @@ impl Moving {
             time: ago(age as f64 / 3.0),
             duration: (!failed).then(|| Duration::from_micros(900 + at * 7_919 % 60_000)),
             time_to_first_byte: (!failed).then(|| Duration::from_micros(800 + at * 7_919 % 60_000)),
-            direction: id.direction,
+            direction: id.way.direction(),
             client: Peer { address: local(50_000), process: process(4_100, "shop-gateway") },
             server: Peer { address: local(8_080), process: process(4_101, &id.service) },
             service: Arc::clone(&id.service),

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use overhear_exchange::{
-    Address, Body, ContentCoding, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Method,
-    Peer, Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
+    Address, Body, ContentCoding, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, Method, Peer,
+    Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
 };
 use overhear_query::{
-    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles,
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles, Way,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -67,7 +67,7 @@ pub(crate) fn row(
 ) -> LiveRow {
     let id = EndpointId {
         service: service.into(),
-        direction: Direction::Inbound,
+        way: Way::Inbound,
         protocol: "http",
         method: method.into(),
         route: route.into(),
@@ -90,7 +90,7 @@ pub(crate) fn row(
 }
 
 fn outbound(mut row: LiveRow) -> LiveRow {
-    row.row.id.direction = Direction::Outbound;
+    row.row.id.way = Way::Outbound("api.payments.example".into());
     row
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn exchange(id: &EndpointId, n: u64) -> Exchange {
         time: Timestamp::from_nanos(NOW.as_nanos() - n * 700_000_000),
         duration: (!failed).then(|| Duration::from_micros(2_400 + n * 1_310)),
         time_to_first_byte: (!failed).then(|| Duration::from_micros(2_100 + n * 1_300)),
-        direction: id.direction,
+        direction: id.way.direction(),
         client: peer(51_000, process(812, "gateway")),
         server: peer(8_080, process(815, &id.service)),
         service: Arc::clone(&id.service),

@@ -1,5 +1,6 @@
 //! Orders of the live table.
 
+use crate::views::table::answers;
 use overhear_query::{LiveRow, Percentiles};
 use std::cmp::Ordering;
 
@@ -53,7 +54,7 @@ impl SortBy {
     /// Ascending; rows that are equal in it keep an order of their own, so that the picture does not tremble.
     fn compare(self, a: &LiveRow, b: &LiveRow) -> Ordering {
         match self {
-            Self::Service => a.row.id.service.cmp(&b.row.id.service),
+            Self::Service => answers(&a.row.id).cmp(answers(&b.row.id)),
             Self::Method => a.row.id.method.cmp(&b.row.id.method),
             Self::Route => a.row.id.route.cmp(&b.row.id.route),
             Self::Calls => a.row.requests.cmp(&b.row.requests),

@@ -35,16 +35,12 @@ impl<'a> Url<'a> {
 }
 
 fn split_port(authority: &str, scheme: Scheme) -> Option<(&str, u16)> {
-    let default = match scheme {
-        Scheme::Http => 80,
-        Scheme::Https => 443,
-    };
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     let port = match port {
-        None | Some("") => default,
+        None | Some("") => scheme.default_port(),
         Some(digits) => digits.parse().ok()?,
     };
     (!host.is_empty()).then_some((host, port))

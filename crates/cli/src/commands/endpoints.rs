@@ -17,7 +17,7 @@ pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
     let answer = learn(&arguments.question)?;
     let ignored = answer.knowledge.ignored(&answer.model, &answer.selection);
     let mut rows = endpoints(&answer.model, &answer.selection);
-    rows.retain(|row| !ignored.contains(&row.id));
+    rows.retain(|row| !ignored.includes(&row.id));
     write(&rows, arguments.json)?;
     summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;
     answer.finish()
@@ -37,15 +37,17 @@ pub(crate) fn write(rows: &[EndpointRow], as_json: bool) -> Result<(), Fault> {
 /// What files or the running `watch` know of endpoints.
 pub(crate) fn learn(question: &Question) -> Result<Answer, Fault> {
     let knowledge = Knowledge::read(&question.known)?;
-    let hints = knowledge.hints();
+    let (hints, said) = (knowledge.hints(), knowledge.names());
     let choice = Choice::new(&question.scope, question.period)?;
     let mut answer = if question.from.is_empty() {
         let selection = choice.selection()?;
         let model = ask::model(&question.socket)?;
-        Answer { model, selection, statistics: Statistics::default(), fault: None, knowledge }
+        let names = model.names(&said);
+        Answer { model, selection, names, statistics: Statistics::default(), fault: None, knowledge }
     } else {
-        Answer { knowledge, ..from::learn(&question.from, &choice, &hints) }
+        Answer { knowledge, ..from::learn(&question.from, &choice, (&hints, &said)) }
     };
+    answer.join();
     answer.model.set_hints(hints);
     Ok(answer)
 }

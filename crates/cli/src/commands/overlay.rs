@@ -7,7 +7,6 @@ use crate::{
 };
 use overhear_export::openapi::{self, Version};
 use overhear_overlay::{Template, Unmatched, propose};
-use overhear_query::Direction;
 use serde_json::json;
 use std::{
     fs::File,
@@ -24,7 +23,7 @@ pub(crate) fn run(arguments: &Overlay) -> Result<i32, Fault> {
 
 fn init(arguments: &OverlayInit) -> Result<i32, Fault> {
     let answer = endpoints::learn(&arguments.question)?;
-    let text = propose(&spec::one(&answer, Direction::Inbound)?);
+    let text = propose(&spec::one(&answer, false)?);
     let path = &arguments.output;
     if path == Path::new("-") {
         output::stdout().write_all(text.as_bytes())?;
@@ -61,19 +60,24 @@ fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
             overhear_overlay::FILE_NAME
         )));
     };
-    let api = spec::one(&answer, Direction::Inbound)?;
+    let api = spec::one(&answer, false)?;
     let mut document = openapi::document(&api, Version::default());
     let applied = overlay.apply(&mut document);
     let mut idle: Vec<Idle> = applied.unmatched.iter().map(target).collect();
-    let routes: Vec<&str> = api.operations.iter().map(|operation| &*operation.id.route).collect();
+    let routes: Vec<&str> = api.operations.iter().map(|operation| &*operation.route).collect();
     idle.extend(
         overlay.routes.force.iter().filter(|known| !is_one_of(known, &routes)).map(|known| Idle {
             line: known.line,
             what: format!("no request was heard for {}", known.route),
         }),
     );
+    let unheard = overlay.aliases.iter().filter(|alias| !answer.names.contains_key(&*alias.name));
+    idle.extend(
+        unheard.map(|alias| Idle { line: alias.line, what: format!("nothing was heard of {}", alias.name) }),
+    );
     idle.sort_by_key(|idle| idle.line);
-    tell(&overlay.file, &idle, overlay.actions.len() + overlay.routes.force.len(), arguments.json)?;
+    let entries = overlay.actions.len() + overlay.routes.force.len() + overlay.aliases.len();
+    tell(&overlay.file, &idle, entries, arguments.json)?;
     if let Some(fault) = answer.fault {
         return Err(fault);
     }

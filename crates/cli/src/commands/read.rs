@@ -1,14 +1,16 @@
 use crate::{
     arguments::Read, choice::Choice, commands::endpoints, fault::Fault, from, listen, output, summary,
 };
-use overhear_model::Hints;
+use overhear_model::{Hints, Names};
 use overhear_query::endpoints as rows_of;
 use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Read) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, arguments.period)?;
-    let answer = from::learn(&arguments.files, &choice, &Hints::default());
-    let rows = rows_of(&answer.model, &answer.selection);
+    let answer = from::learn(&arguments.files, &choice, (&Hints::default(), &Names::new()));
+    // What is saved is what was heard; whoever asks it may know better what is one.
+    let joined = (!answer.names.is_empty()).then(|| answer.model.joined(&answer.names));
+    let rows = rows_of(joined.as_ref().unwrap_or(&answer.model), &answer.selection);
     if arguments.json {
         endpoints::write(&rows, true)?;
         summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Requests) -> Result<i32, Fault> {
     let mut out = output::stdout();
     let mut line = Vec::new();
     let style = output::style();
-    let read = from::each(&question.from, &choice, &knowledge.hints(), &mut |exchange, route| {
+    let read = from::each(&question.from, &choice, &knowledge, &mut |exchange, route| {
         line.clear();
         if arguments.json {
             json::write_exchange(&mut line, &exchange, Some(route)).map_err(io::Error::from)?;

@@ -12,7 +12,9 @@ use crate::{
     units::{clean, count, latency},
 };
 use overhear_model::Model;
-use overhear_query::{EndpointDetail, EndpointId, LatencyBucket, endpoint, find_endpoint, near_endpoints};
+use overhear_query::{
+    Authority, EndpointDetail, EndpointId, LatencyBucket, endpoint, find_endpoint, near_endpoints,
+};
 use serde_json::Value;
 use std::io::{self, BufRead, Write};
 
@@ -81,7 +83,8 @@ fn listed(lead: &str, ids: &[EndpointId]) -> String {
 }
 
 fn name(id: &EndpointId) -> String {
-    clean(&format!("{} {} {}", id.service, id.method, id.route))
+    let server = id.way.server().map(|server| format!("{server} ")).unwrap_or_default();
+    clean(&format!("{} {server}{} {}", id.service, id.method, id.route))
 }
 
 fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Result<()> {
@@ -205,6 +208,7 @@ fn examples(
     };
     let of_this = |exchange: &Value| {
         exchange["service.name"] == *id.service
+            && is_asked(id, exchange)
             && exchange["http.request.method"] == *id.method
             && exchange["http.route"] == *route
             && calls(exchange)
@@ -218,6 +222,13 @@ fn examples(
         writeln!(out, "{}", super::requests::of_json(exchange, style))?;
     }
     Ok(())
+}
+
+/// Whether the server that is asked is that of the endpoint. Where it has no name it is told by its address alone.
+fn is_asked(id: &EndpointId, exchange: &Value) -> bool {
+    let asked = id.way.server().map(Authority::parse).filter(Authority::is_name);
+    let address = exchange["server.address"].as_str().unwrap_or_default();
+    asked.is_none_or(|asked| asked.host.eq_ignore_ascii_case(address))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use crate::{
     arguments::{OpenApi, Spec, Syntax},
     commands::endpoints,
     fault::Fault,
+    file_name::file_name,
     from::Answer,
     knowledge::Knowledge,
     output, summary,
@@ -10,31 +11,75 @@ use crate::{
 use overhear_export::openapi::{self, Version};
 use overhear_query::{Api, Direction, apis};
 use serde_json::Value;
-use std::io::{self, Write};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+/// Where the documents of somebody else's APIs are, in a folder of all.
+const OUTBOUND: &str = "outbound";
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
     let answer = endpoints::learn(&arguments.question)?;
-    let direction = if arguments.outbound { Direction::Outbound } else { Direction::Inbound };
-    let api = match one(&answer, direction) {
-        Ok(api) => api,
+    let written = match &arguments.all {
+        Some(folder) => write_all(&answer, arguments, folder),
+        None => write_one(&answer, arguments),
+    };
+    if let Err(fault) = written {
         // Where the input was damaged that is why nothing was found.
-        Err(fault) => return Err(answer.fault.unwrap_or(fault)),
-    };
-    let document = document(&api, arguments.openapi, &answer.knowledge);
-    let text = match (arguments.format, arguments.json) {
-        (Syntax::Json, _) | (_, true) => openapi::to_json(&document),
-        (Syntax::Yaml, false) => openapi::to_yaml(&document).map_err(Fault::new)?,
-    };
-    match &arguments.output {
-        Some(path) => output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))?,
-        None => {
-            let mut out = output::stdout();
-            out.write_all(text.as_bytes())?;
-            out.flush()?;
-        }
+        return Err(answer.fault.unwrap_or(fault));
     }
     summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;
     answer.finish()
+}
+
+fn write_one(answer: &Answer, arguments: &Spec) -> Result<(), Fault> {
+    let text = text(&one(answer, arguments.outbound)?, arguments, &answer.knowledge)?;
+    if let Some(path) = &arguments.output {
+        return write(path, &text);
+    }
+    let mut out = output::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// A document for every API, in files whose names depend on nothing but theirs.
+fn write_all(answer: &Answer, arguments: &Spec, folder: &Path) -> Result<(), Fault> {
+    let mut found = apis(&answer.model, &answer.selection);
+    found.retain(|api| !arguments.outbound || api.owner.direction() == Direction::Outbound);
+    if found.is_empty() {
+        return Err(nothing());
+    }
+    let ending = if is_json(arguments) { "json" } else { "yaml" };
+    for api in &found {
+        let folder = match api.owner.direction() {
+            Direction::Inbound => folder.to_owned(),
+            Direction::Outbound => folder.join(OUTBOUND),
+        };
+        let failed = |error| Fault::new(format_args!("{}: cannot be made: {error}", folder.display()));
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let path = folder.join(format!("{}.{ending}", file_name(api.owner.name())));
+        write(&path, &text(api, arguments, &answer.knowledge)?)?;
+        output::tell(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Fault> {
+    output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))
+}
+
+fn text(api: &Api, arguments: &Spec, knowledge: &Knowledge) -> Result<String, Fault> {
+    let document = document(api, arguments.openapi, knowledge);
+    if is_json(arguments) {
+        return Ok(openapi::to_json(&document));
+    }
+    openapi::to_yaml(&document).map_err(Fault::new)
+}
+
+fn is_json(arguments: &Spec) -> bool {
+    arguments.json || arguments.format == Syntax::Json
 }
 
 /// The document with what people know of it.
@@ -51,27 +96,37 @@ pub(crate) fn document(api: &Api, version: OpenApi, knowledge: &Knowledge) -> Va
     document
 }
 
-/// The one API that is meant.
-pub(crate) fn one(answer: &Answer, direction: Direction) -> Result<Api, Fault> {
-    let mut found = apis(&answer.model, &answer.selection);
-    found.retain(|api| api.direction == direction);
-    match found.len() {
-        1 => found.pop().ok_or_else(nothing),
-        0 => Err(nothing()),
-        number => {
-            let names: Vec<String> = found
-                .iter()
-                .map(|api| {
-                    format!("{} ({})", clean(&api.name), plural(api.operations.len() as u64, "operation"))
-                })
-                .collect();
-            Err(Fault::new(format_args!(
-                "{}: choose one with --service: {}",
-                plural(number as u64, "service"),
-                names.join(", ")
-            )))
-        }
+/// The one API that is meant. What services answer goes first: what they ask is meant where it is asked for, or where
+/// there is nothing else.
+pub(crate) fn one(answer: &Answer, outbound: bool) -> Result<Api, Fault> {
+    let (mut answered, mut asked): (Vec<_>, Vec<_>) = apis(&answer.model, &answer.selection)
+        .into_iter()
+        .partition(|api| api.owner.direction() == Direction::Inbound);
+    let found = if outbound || answered.is_empty() { &mut asked } else { &mut answered };
+    if found.len() == 1 {
+        return found.pop().ok_or_else(nothing);
     }
+    let mut lists = Vec::new();
+    if !outbound && !answered.is_empty() {
+        lists.push(format!("{}: {}", plural(answered.len() as u64, "service"), listed(&answered)));
+    }
+    if !asked.is_empty() {
+        lists.push(format!("{} asked: {}", plural(asked.len() as u64, "server"), listed(&asked)));
+    }
+    if lists.is_empty() {
+        return Err(nothing());
+    }
+    Err(Fault::new(format_args!(
+        "several APIs were heard: choose one with --service, or write all with --all FOLDER\n{}",
+        lists.join("\n")
+    )))
+}
+
+fn listed(apis: &[Api]) -> String {
+    let names = apis.iter().map(|api| {
+        format!("{} ({})", clean(api.owner.name()), plural(api.operations.len() as u64, "operation"))
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn nothing() -> Fault {

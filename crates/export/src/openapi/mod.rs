@@ -12,8 +12,8 @@ mod security;
 
 use components::Components;
 use jiff::Timestamp as Instant;
-use overhear_exchange::{Direction, Timestamp};
-use overhear_query::Api;
+use overhear_exchange::Timestamp;
+use overhear_query::{Api, Owner};
 use serde_json::{Map, Value, json};
 
 /// Version of the OpenAPI Specification that a document follows.
@@ -84,12 +84,16 @@ fn info(api: &Api) -> Value {
     let calls: u64 = api.operations.iter().map(|operation| operation.requests).sum();
     let first = api.operations.iter().map(|operation| operation.first_seen).min();
     let last = api.operations.iter().map(|operation| operation.last_seen).max();
-    let part = match api.direction {
-        Direction::Inbound => "",
-        Direction::Outbound => " Only what was called is in it.",
-    };
     let mut seen = Map::new();
     seen.insert("calls".to_owned(), calls.into());
+    let part = match &api.owner {
+        Owner::Service(_) => "",
+        Owner::Server { callers, .. } => {
+            let callers = callers.iter().map(|caller| (**caller).into()).collect();
+            seen.insert("callers".to_owned(), Value::Array(callers));
+            " Only what was called is in it."
+        }
+    };
     if let (Some(first), Some(last)) = (first, last) {
         seen.insert("firstSeen".to_owned(), rfc3339(first).into());
         seen.insert("lastSeen".to_owned(), rfc3339(last).into());
@@ -98,7 +102,7 @@ fn info(api: &Api) -> Value {
         seen.insert("callsElsewhere".to_owned(), api.elsewhere.into());
     }
     json!({
-        "title": &*api.name,
+        "title": &**api.owner.name(),
         "description": format!("Inferred from observed traffic by Overhear.{part}"),
         "version": "observed",
         "x-overhear": seen,

@@ -38,7 +38,7 @@ const METHODS: [&str; 9] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "
 pub(super) fn group(operations: &[ApiOperation]) -> Vec<Placed<'_>> {
     let mut templates = BTreeMap::<String, (u64, &str)>::new();
     for operation in operations {
-        let route = &*operation.id.route;
+        let route = &*operation.route;
         let best = templates.entry(unnamed(route)).or_insert((0, route));
         if (operation.requests, best.1) > (best.0, route) {
             *best = (operation.requests, route);
@@ -47,8 +47,8 @@ pub(super) fn group(operations: &[ApiOperation]) -> Vec<Placed<'_>> {
     let mut placed: Vec<Placed<'_>> = operations
         .iter()
         .map(|operation| {
-            let template = templates.get(&unnamed(&operation.id.route));
-            let path = template.map_or(&*operation.id.route, |(_, route)| route).to_owned();
+            let template = templates.get(&unnamed(&operation.route));
+            let path = template.map_or(&*operation.route, |(_, route)| route).to_owned();
             let tag = nouns(&path).first().map(|noun| (*noun).to_owned());
             Placed { operation, path, id: String::new(), tag }
         })
@@ -86,7 +86,7 @@ pub(super) fn describe(placed: &[Placed<'_>], components: &mut Components, versi
 
 impl Placed<'_> {
     fn method(&self) -> &str {
-        &self.operation.id.method
+        &self.operation.method
     }
 }
 

@@ -1,10 +1,10 @@
 use super::{Version, document, to_json, to_yaml};
-use overhear_exchange::{Direction, Timestamp};
+use overhear_exchange::Timestamp;
 use overhear_model::shape::schema::{
     Array, Field, Format, Map, Number, Object, Operation, Parameter, Payload, Place, Record, Response,
     Schema, Scheme, SchemeUse, Security, Style, Text, Union,
 };
-use overhear_query::{Api, ApiOperation, EndpointId, PathParameter};
+use overhear_query::{Api, ApiOperation, Owner, PathParameter};
 use serde_json::{Value, json};
 
 fn text(format: Option<Format>, values: &[&str]) -> Schema {
@@ -63,13 +63,8 @@ fn operation(method: &str, route: &str, answer: Option<Schema>) -> ApiOperation 
         .skip(1)
         .map(|part| PathParameter { name: part.split('}').next().unwrap().to_owned(), schema: integer(7.0) });
     ApiOperation {
-        id: EndpointId {
-            service: "shop".into(),
-            direction: Direction::Inbound,
-            protocol: "http",
-            method: method.into(),
-            route: route.into(),
-        },
+        method: method.into(),
+        route: route.into(),
         requests: 9,
         first_seen: Timestamp::from_nanos(1_760_000_000_000_000_000),
         last_seen: Timestamp::from_nanos(1_760_000_060_000_000_000),
@@ -81,12 +76,21 @@ fn operation(method: &str, route: &str, answer: Option<Schema>) -> ApiOperation 
 
 fn api(operations: Vec<ApiOperation>) -> Api {
     Api {
-        name: "shop".into(),
-        direction: Direction::Inbound,
+        owner: Owner::Service("shop".into()),
         servers: vec!["http://shop.example".to_owned()],
         operations,
         elsewhere: 3,
     }
+}
+
+#[test]
+fn a_document_of_somebody_elses_api_says_who_asks() {
+    let owner =
+        Owner::Server { name: "api.stripe.com".into(), callers: vec!["billing".into(), "shop".into()] };
+    let info = document(&Api { owner, ..api(Vec::new()) }, Version::default())["info"].take();
+    assert_eq!(info["title"], "api.stripe.com");
+    assert_eq!(info["x-overhear"]["callers"], json!(["billing", "shop"]));
+    assert!(info["description"].as_str().unwrap().contains("Only what was called"));
 }
 
 /// The schema of the only answer, in each version.

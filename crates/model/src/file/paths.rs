@@ -97,7 +97,7 @@ struct SavedPlace {
 
 impl SavedTree {
     pub(super) fn new(tree: &Tree, hints: &Hints) -> Self {
-        let literals = View::of(tree, hints).literals;
+        let literals = View::of(&[tree], hints).literals;
         let nodes = |part| {
             let mut out = Vec::new();
             if *tree.part(part) != Node::default() {

@@ -10,7 +10,7 @@ use overhear_exchange::{
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
 
-fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
+pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
     let http = Http {
         version: HttpVersion::V1_1,
         scheme: Scheme::Http,
@@ -47,10 +47,17 @@ fn with_body(body: &'static str) -> Exchange {
     exchange
 }
 
+/// The same exchange, asked of this server.
+fn outbound(mut exchange: Exchange, server: &str) -> Exchange {
+    exchange.direction = Direction::Outbound;
+    let Detail::Http(http) = &mut exchange.detail;
+    http.authority = Some(server.into());
+    exchange
+}
+
 /// Endpoints as they are shown.
 fn rows(model: &Model) -> Vec<(String, Endpoint)> {
-    let name =
-        |id: &EndpointId| format!("{} {} {} {}", id.service, id.direction.as_str(), id.method, id.route);
+    let name = |id: &EndpointId| format!("{} {:?} {} {}", id.service, id.way.server(), id.method, id.route);
     model.endpoints().into_iter().map(|(id, endpoint)| (name(&id), endpoint.into_owned())).collect()
 }
 
@@ -119,16 +126,156 @@ fn odd_requests_have_a_place_too() {
     assert_eq!(id(&exchange("x y\n", "/", Some(200)), &mut model), "~other /");
 }
 
+#[test]
+fn every_server_that_is_asked_has_endpoints_of_its_own() {
+    let mut model = Model::default();
+    for n in 0..9 {
+        for server in ["api.stripe.com", "API.stripe.com:80", "api.github.com"] {
+            model.learn(&outbound(exchange("GET", &format!("/v1/charges/{n}"), Some(200)), server));
+        }
+        model.learn(&exchange("GET", &format!("/v1/charges/{n}"), Some(200)));
+    }
+    let requests: Vec<_> =
+        rows(&model).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    assert_eq!(
+        requests,
+        [
+            ("shop None GET /v1/charges/{chargeId}".to_owned(), 9),
+            ("shop Some(\"api.github.com\") GET /v1/charges/{chargeId}".to_owned(), 9),
+            ("shop Some(\"api.stripe.com\") GET /v1/charges/{chargeId}".to_owned(), 18),
+        ]
+    );
+}
+
+/// Neither has seen enough words to tell that they are values.
+#[test]
+fn the_routes_of_a_server_are_decided_from_all_that_ask_it() {
+    let mut model = Model::default();
+    let words = [
+        "berlin", "paris", "london", "madrid", "oslo", "tokyo", "delhi", "lagos", "lima", "quito", "dakar",
+        "cairo",
+    ];
+    for (n, word) in words.iter().cycle().take(60).enumerate() {
+        let mut exchange =
+            outbound(exchange("GET", &format!("/weather/{word}"), Some(200)), "weather.example");
+        let Detail::Http(http) = &mut exchange.detail;
+        http.response_body.captured = Redacted::new(format!(r#"{{"degrees":{n},"sky":"clear"}}"#).into());
+        exchange.service = ["auth", "mail", "shop"][n % 3].into();
+        model.learn(&exchange);
+    }
+    let surface = |chosen: &dyn Fn(&EndpointId) -> bool| {
+        let surfaces = model.surfaces(chosen);
+        let asked =
+            surfaces.into_iter().find(|surface| surface.way.server() == Some("weather.example")).unwrap();
+        let services: Vec<_> = asked.services.iter().map(ToString::to_string).collect();
+        (
+            services,
+            asked.endpoints.iter().map(|one| one.endpoint.requests).sum::<u64>(),
+            asked.endpoints.len(),
+        )
+    };
+    assert_eq!(surface(&|_| true), (["auth", "mail", "shop"].map(str::to_owned).into(), 60, 1));
+    let alone = surface(&|id| &*id.service == "auth");
+    assert_eq!(alone, (vec!["auth".to_owned()], 20, 4), "alone it looks like four routes");
+}
+
+fn answered(service: &str, port: u16) -> Exchange {
+    let mut exchange = exchange("GET", "/users/7", Some(200));
+    exchange.server.address = Address::Ip(([10, 0, 0, 5], port).into());
+    exchange.service = service.into();
+    exchange
+}
+
+#[test]
+fn what_is_asked_for_by_address_is_the_one_name_that_answers_there() {
+    let found = |calls: &[(&str, u16)]| -> Vec<(String, String)> {
+        let mut model = Model::default();
+        calls.iter().for_each(|(service, port)| drop(model.learn(&answered(service, *port))));
+        let model = Model::load(saved(&model).as_slice()).unwrap();
+        model
+            .names(&Default::default())
+            .into_iter()
+            .map(|(from, to)| (from.to_string(), to.to_string()))
+            .collect()
+    };
+    let one = |from: &str, to: &str| vec![(from.to_owned(), to.to_owned())];
+    assert_eq!(found(&[("shop.example", 80), ("10.0.0.5:80", 80)]), one("10.0.0.5:80", "shop.example"));
+    assert_eq!(found(&[("shop.example", 80), ("localhost", 80)]), one("localhost", "shop.example"));
+    assert_eq!(found(&[("shop.example", 80), ("10.0.0.5:81", 81)]), []);
+    // A gateway: whose calls those are cannot be known.
+    assert_eq!(found(&[("shop.example", 80), ("auth.example", 80), ("10.0.0.5:80", 80)]), []);
+    assert_eq!(
+        found(&[("shop.example", 80), ("auth.example", 81), ("localhost", 80), ("localhost", 81)]),
+        []
+    );
+    // Names are never joined by themselves.
+    assert_eq!(found(&[("shop.example", 80), ("www.shop.example", 80)]), []);
+}
+
+#[test]
+fn names_that_are_one_are_joined() {
+    let mut model = Model::default();
+    for service in ["eu.example", "us.example", "us.example", "auth"] {
+        model.learn(&answered(service, 80));
+        model.learn(&outbound(answered(service, 80), "a.example"));
+        model.learn(&outbound(answered(service, 80), "b.example"));
+    }
+    let names = [("eu.example", "api"), ("us.example", "api"), ("b.example", "a.example")];
+    let names: super::Names = names.map(|(from, to)| (from.into(), to.into())).into();
+    let joined = model.joined(&names);
+    let told: Vec<_> = rows(&joined).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    let row = |name: &str, requests| (format!("{name} GET /users/{{userId}}"), requests);
+    let asked = r#"Some("a.example")"#;
+    assert_eq!(
+        told,
+        [
+            row("api None", 3),
+            row(&format!("api {asked}"), 6),
+            row("auth None", 1),
+            row(&format!("auth {asked}"), 2)
+        ]
+    );
+    let mut more = names.clone();
+    more.insert("gone".into(), "api".into());
+    assert_eq!(model.names(&more), names, "nothing was heard of the last");
+    assert_eq!(model.joined(&Default::default()), model);
+}
+
+#[test]
+fn servers_beyond_the_bound_are_counted_together_whatever_the_order() {
+    let limits = Limits { servers: 3, ..Limits::default() };
+    let names: Vec<String> = (0..20).map(|n| format!("bucket{n}.example")).collect();
+    let learned = |names: &mut dyn Iterator<Item = &String>| {
+        let mut model = Model::with_limits(7, limits);
+        for server in names {
+            model.learn(&outbound(exchange("GET", "/", Some(200)), server));
+        }
+        model
+    };
+    let model = learned(&mut names.iter());
+    assert_eq!(saved(&model), saved(&learned(&mut names.iter().rev())));
+    let counts: Vec<_> = rows(&model).into_iter().map(|(name, endpoint)| (name, endpoint.requests)).collect();
+    assert_eq!(counts.len(), 4, "{counts:?}");
+    assert!(counts.contains(&("shop Some(\"~other\") ~other ~other".to_owned(), 17)), "{counts:?}");
+    let other = model.endpoints().into_iter().find(|(id, _)| id.way.server() == Some(OTHER)).unwrap().0;
+    assert_eq!(model.endpoint(&other).unwrap().requests, 17);
+}
+
 fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
     let status = prop_oneof![Just(None), (100u16..600).prop_map(Some)];
     let path = prop::sample::select(vec!["/a", "/users/1", "/users/me", "/x/y/2", "", "/b/"]);
-    let who = (prop::sample::select(vec!["shop", "auth"]), any::<bool>(), 0u8..4, any::<bool>());
+    let asked =
+        prop::option::of(prop::sample::select(vec!["a.example", "B.example:8080", "c.example", "~other"]));
+    let who = (prop::sample::select(vec!["shop", "auth"]), asked, 0u8..4, any::<bool>());
     let times = (1u64..1_000_000, prop::option::of(1u64..10_000_000_000));
     (status, path, who, times).prop_map(
-        |(status, path, (service, outbound, caller, local), (time, duration))| {
+        |(status, path, (service, asked, caller, local), (time, duration))| {
             let mut exchange = exchange("GET", path, status);
             exchange.service = service.into();
-            exchange.direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+            exchange.server.address = Address::Ip(([10, 0, 1, caller], 80).into());
+            if let Some(server) = asked {
+                exchange = outbound(exchange, server);
+            }
             exchange.time = Timestamp::from_nanos(time);
             exchange.duration = duration.map(Duration::from_nanos);
             exchange.client.address = Address::Ip(([10, 0, 0, caller], 1).into());
@@ -149,7 +296,7 @@ proptest! {
         exchanges in prop::collection::vec((arbitrary_exchange(), any::<u32>(), 0usize..3), 0..60),
         tiny in any::<bool>(),
     ) {
-        let few = Limits { services: 2, words: 3, sampled: 1, values: 1, ..Limits::default() };
+        let few = Limits { services: 1, servers: 2, words: 3, sampled: 1, values: 1, ..Limits::default() };
         let limits = if tiny { few } else { Limits::default() };
         let mut in_order = Model::with_limits(7, limits);
         exchanges.iter().for_each(|(exchange, ..)| { in_order.learn(exchange); });
@@ -202,12 +349,12 @@ fn what_is_no_model_is_refused_with_a_reason() {
     assert_eq!(reason(b"{\"log\":{}}"), "this is not a saved model");
     assert_eq!(reason(&zstd("{\"log\":{}}")), "this is not a saved model");
     assert!(
-        reason(&zstd("{\"overhear_model\": 3, \"x\": []}"))
-            .contains("version 3; this program reads version 2: use a newer")
+        reason(&zstd("{\"overhear_model\": 4, \"x\": []}"))
+            .contains("version 4; this program reads version 3: use a newer")
     );
-    assert!(reason(&zstd("{\"overhear_model\": 1, \"x\": []}")).contains("learn it again"));
-    assert!(reason(&zstd("{\"overhear_model\": 2")).contains("damaged"));
-    assert!(reason(&zstd("{\"overhear_model\": 2, \"key\": 0, \"services\": 4}")).contains("damaged"));
+    assert!(reason(&zstd("{\"overhear_model\": 2, \"x\": []}")).contains("learn it again"));
+    assert!(reason(&zstd("{\"overhear_model\": 3")).contains("damaged"));
+    assert!(reason(&zstd("{\"overhear_model\": 3, \"key\": 0, \"services\": 4}")).contains("damaged"));
 }
 
 #[test]

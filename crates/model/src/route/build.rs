@@ -27,26 +27,27 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Decides the routes of a tree.
-    pub(crate) fn of(tree: &'a Tree, hints: &Hints) -> Self {
-        let mut builder = Builder { tree, backdrop: Backdrop::of(&tree.served), view: View::default() };
-        builder.node(
-            0,
-            &Nodes { served: vec![&tree.served], unserved: vec![&tree.unserved] },
-            Some(hints.root()),
-        );
-        builder.odd(&tree.odd);
+    /// Decides the routes of trees that are one API, from all of them together.
+    pub(crate) fn of(trees: &[&'a Tree], hints: &Hints) -> Self {
+        let roots = Nodes {
+            served: trees.iter().map(|tree| &tree.served).collect(),
+            unserved: trees.iter().map(|tree| &tree.unserved).collect(),
+        };
+        let backdrop = Backdrop::of(&roots.served);
+        let mut builder = Builder { trees, backdrop, view: View::default() };
+        builder.node(0, &roots, Some(hints.root()));
+        trees.iter().for_each(|tree| builder.odd(&tree.odd));
         builder.view
     }
 }
 
-struct Builder<'a> {
-    tree: &'a Tree,
+struct Builder<'t, 'a> {
+    trees: &'t [&'a Tree],
     backdrop: Backdrop,
     view: View<'a>,
 }
 
-/// Nodes of the tree that are one place of a route.
+/// Nodes of the trees that are one place of a route.
 #[derive(Clone, Debug, Default)]
 struct Nodes<'a> {
     served: Vec<&'a Node>,
@@ -117,7 +118,7 @@ struct Verdicts {
     crowd: bool,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> Builder<'_, 'a> {
     fn node(&mut self, at: usize, nodes: &Nodes<'a>, hint: Option<&Hint>) {
         for node in nodes.all() {
             self.view.places.extend(node.places.iter().map(|place| (at, place)));
@@ -279,7 +280,7 @@ impl<'a> Builder<'a> {
             once: f64::from(u8::from(profile.requests == 1)),
             profile,
             echoed: nodes.iter().any(|node| node.echoed > 0),
-            id: self.tree.ids.contains(hash) == Some(true),
+            id: self.trees.iter().any(|tree| tree.ids.contains(hash) == Some(true)),
             leaf: nodes.iter().all(|node| node.below().next().is_none()),
             crowd: false,
         }

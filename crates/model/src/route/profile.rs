@@ -142,10 +142,10 @@ pub(crate) struct Backdrop {
 }
 
 impl Backdrop {
-    pub(crate) fn of(root: &Node) -> Self {
+    pub(crate) fn of(roots: &[&Node]) -> Self {
         let mut seen = FxHashSet::default();
         let mut kinds = FxHashSet::default();
-        visit(root, &mut |place| {
+        let mut see = |place: &Place| {
             // Answers with much in common often share their smallest hash (MinHash), so they count as one kind.
             let Some((least, _)) = place.shape.members.iter().next() else { return };
             let kind = (&*place.method, least);
@@ -153,7 +153,8 @@ impl Backdrop {
             for (member, _) in place.shape.members.iter() {
                 seen.insert((member, kind.0.to_owned(), least));
             }
-        });
+        };
+        roots.iter().for_each(|root| visit(root, &mut see));
         let mut with = FxHashMap::default();
         for (member, ..) in seen {
             *with.entry(member).or_insert(0.0) += 1.0;

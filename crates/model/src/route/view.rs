@@ -121,6 +121,9 @@ impl Routes {
     /// A target that is no path: a child of the root without a slash.
     pub(super) fn push_odd(&mut self, hash: u64, name: &str) -> usize {
         let number = self.nodes.len();
+        if let Some(known) = self.odd.get(&hash) {
+            return *known;
+        }
         self.odd.insert(hash, number);
         self.nodes.push(RouteNode { route: name.into(), ..RouteNode::default() });
         number

@@ -11,6 +11,7 @@ pub(crate) mod smallest;
 use crate::{
     Endpoint,
     route::segment::{Segment, Segments},
+    shape::Shapes,
 };
 use node::Node;
 use overhear_exchange::Http;
@@ -134,9 +135,7 @@ impl Tree {
         if let Some(other) = &more.other {
             lost.merge(key, other);
         }
-        if lost.requests > 0 {
-            self.other_mut().merge(key, &lost);
-        }
+        self.add_other(key, lost);
     }
 
     /// Adds all of a tree to what is beyond the bounds of this one.
@@ -148,8 +147,13 @@ impl Tree {
         if let Some(other) = &more.other {
             sum.merge(key, other);
         }
-        if sum.requests > 0 {
-            self.other_mut().merge(key, &sum);
+        self.add_other(key, sum);
+    }
+
+    /// What is beyond the bounds has no shape: whether it was kept apart once depends on the order.
+    fn add_other(&mut self, key: u64, lost: Endpoint) {
+        if lost.requests > 0 {
+            self.other_mut().merge(key, &Endpoint { shapes: Shapes::default(), ..lost });
         }
     }
 

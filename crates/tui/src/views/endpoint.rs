@@ -137,7 +137,10 @@ fn head(app: &App, detail: &EndpointDetail, data: &Data, width: usize) -> Vec<Li
     let first = time_of_day(row.first_seen, &app.zone, false);
     let mut about = vec![
         format!(" {}", text::clean(&row.id.service)),
-        format!("{} {}", row.id.protocol, row.id.direction.as_str()),
+        match row.id.way.server() {
+            None => format!("{} inbound", row.id.protocol),
+            Some(server) => format!("{} asks {}", row.id.protocol, text::clean(server)),
+        },
         format!("last {seen} ago"),
         format!("{} in", units::bytes(row.bytes_in)),
         format!("{} out", units::bytes(row.bytes_out)),

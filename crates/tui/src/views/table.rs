@@ -12,7 +12,7 @@ use crate::{
     units,
 };
 use overhear_exchange::Direction;
-use overhear_query::{EndpointId, LiveRow, Percentiles};
+use overhear_query::{EndpointId, LiveRow, Percentiles, Way};
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
@@ -28,7 +28,7 @@ const GAP: usize = 2;
 #[derive(Debug)]
 pub(crate) struct TableState {
     pub(crate) sort: Sort,
-    /// Every word of it must occur in service, method and route.
+    /// Every word of it must occur in service, server, method and route.
     pub(crate) filter: String,
     cursor: Cursor<EndpointId>,
 }
@@ -90,7 +90,7 @@ fn passes(id: &EndpointId, words: &[String]) -> bool {
     if words.is_empty() {
         return true;
     }
-    let all = format!("{} {} {}", id.service, id.method, id.route).to_lowercase();
+    let all = format!("{} {} {} {}", caller(id), answers(id), id.method, id.route).to_lowercase();
     words.iter().all(|word| all.contains(word.as_str()))
 }
 
@@ -139,6 +139,7 @@ fn render_empty(app: &App, data: &Data, area: Rect, buffer: &mut Buffer) {
 enum Column {
     Direction,
     Service,
+    Caller,
     Method,
     Route,
     Calls,
@@ -153,7 +154,7 @@ enum Column {
 }
 
 /// What matters most comes first: the rest is left out of narrow terminals, from the end.
-const BY_IMPORTANCE: [Column; 13] = [
+const BY_IMPORTANCE: [Column; 14] = [
     Column::Route,
     Column::Method,
     Column::Rate,
@@ -162,6 +163,7 @@ const BY_IMPORTANCE: [Column; 13] = [
     Column::Direction,
     Column::Service,
     Column::P50,
+    Column::Caller,
     Column::Seen,
     Column::Hidden,
     Column::P99,
@@ -180,9 +182,10 @@ fn columns(width: usize, rows: &[&LiveRow]) -> Vec<(Column, usize)> {
     let mut used = 0;
     for column in BY_IMPORTANCE {
         let needed = match column {
-            Column::Direction if rows.iter().all(|row| row.row.id.direction == Direction::Inbound) => 0,
+            Column::Direction | Column::Caller if rows.iter().all(|row| row.row.id.way == Way::Inbound) => 0,
             Column::Direction => 1,
-            Column::Service => longest(|id| &id.service).clamp(8, 18),
+            Column::Caller => longest(caller).clamp(8, 18),
+            Column::Service => longest(answers).clamp(8, (width / 7).clamp(11, 22)),
             Column::Method => longest(|id| &id.method).clamp(6, 8),
             Column::Route => least.min(width.saturating_sub(60).max(12)),
             Column::Errors => 13,
@@ -223,9 +226,12 @@ fn heading(columns: &[(Column, usize)], sort: Sort, theme: Theme) -> Line<'stati
             Column::P50 | Column::P95 | Column::P99 if sorted => pieces::right(&name, *width),
             Column::P50 | Column::P95 | Column::P99 => pieces::right(&format!("{name}   "), *width),
             Column::Calls | Column::Rate | Column::Hidden | Column::Seen => pieces::right(&name, *width),
-            Column::Direction | Column::Service | Column::Method | Column::Route | Column::Sparkline => {
-                pieces::left(&name, *width)
-            }
+            Column::Direction
+            | Column::Service
+            | Column::Caller
+            | Column::Method
+            | Column::Route
+            | Column::Sparkline => pieces::left(&name, *width),
         };
         spans.push(Span::styled(text, if sorted { theme.accent } else { theme.dim }));
     }
@@ -234,8 +240,9 @@ fn heading(columns: &[(Column, usize)], sort: Sort, theme: Theme) -> Line<'stati
 
 fn title(column: Column) -> (&'static str, Option<SortBy>) {
     match column {
-        Column::Direction => ("", None),
         Column::Service => ("service", Some(SortBy::Service)),
+        Column::Direction => ("", None),
+        Column::Caller => ("asked by", None),
         Column::Method => ("method", Some(SortBy::Method)),
         Column::Route => ("route", Some(SortBy::Route)),
         Column::Calls => ("calls", Some(SortBy::Calls)),
@@ -266,8 +273,9 @@ fn cell(row: &LiveRow, column: Column, width: usize, data: &Data, theme: Theme) 
     let span = match column {
         Column::Route => return pieces::route(&id.route, theme, width),
         Column::Errors => return errors(row, theme).into(),
-        Column::Direction => Span::styled(direction_mark(id.direction), theme.warn),
-        Column::Service => Span::raw(pieces::left(&text::clean(&id.service), width)),
+        Column::Direction => Span::styled(direction_mark(id.way.direction()), theme.warn),
+        Column::Caller => Span::styled(pieces::left(&text::clean(caller(id)), width), theme.dim),
+        Column::Service => Span::raw(pieces::left(&text::clean(answers(id)), width)),
         Column::Method => Span::styled(pieces::left(&text::clean(&id.method), width), theme.strong),
         Column::Calls => Span::raw(pieces::right(&units::short_count(row.row.requests), width)),
         Column::Rate => {
@@ -297,6 +305,16 @@ fn direction_mark(direction: Direction) -> &'static str {
         Direction::Inbound => " ",
         Direction::Outbound => "→",
     }
+}
+
+/// Who answers: the service, or the server that it asks.
+pub(crate) fn answers(id: &EndpointId) -> &str {
+    id.way.server().unwrap_or(&id.service)
+}
+
+/// The service that asks, where it is the one that is observed.
+fn caller(id: &EndpointId) -> &str {
+    id.way.server().map_or("", |_| &id.service)
 }
 
 /// Count and share since the start; louder while the endpoint fails.
