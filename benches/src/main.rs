@@ -11,6 +11,7 @@ mod process;
 mod read;
 mod start;
 mod traffic;
+mod yardstick;
 
 use std::{path::PathBuf, process::ExitCode};
 

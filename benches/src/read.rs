@@ -3,7 +3,7 @@
 use crate::{
     Effort, Figure, Result, median, overhear,
     process::{Cost, run},
-    traffic,
+    traffic, yardstick,
 };
 use std::{fs, path::Path, process::Command};
 
@@ -30,7 +30,8 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             format!("{:.0} MB/s", megabytes / cpu),
             "≥ 250 MB/s",
         ),
-        Figure::new("the same per second of wall time", format!("{:.0} MB/s", megabytes / wall), ""),
+        yardstick::figure(&traffic::bodies())?,
+        Figure::new("`read`, per second of wall time", format!("{:.0} MB/s", megabytes / wall), ""),
         Figure::new(
             "tshark on the same file takes, in CPU time",
             format!("{:.0} times as long", theirs.cpu / cpu),

@@ -33,6 +33,18 @@ pub(crate) fn write(file: &Path, megabytes: u64) -> Result<u64> {
     Ok(u64::from(connections) * u64::from(EXCHANGES))
 }
 
+/// Every body that is written, each as often as the others.
+pub(crate) fn bodies() -> Vec<String> {
+    (0..SIZES).map(|number| body(size(number))).collect()
+}
+
+/// Different sizes of bodies.
+const SIZES: u32 = 5;
+
+fn size(number: u32) -> usize {
+    1_024 << (number % SIZES)
+}
+
 fn connection(number: u32) -> Conversation {
     let [_, high, middle, low] = (number / 20_000).to_be_bytes();
     let port = u16::try_from(30_000 + number % 20_000).unwrap_or(30_000);
@@ -40,9 +52,9 @@ fn connection(number: u32) -> Conversation {
     let mut talk = Conversation::new(client, SocketAddr::from(([10, 255, 0, 1], 8080)));
     talk.at(Timestamp::from_nanos(START + u64::from(number) * 10_000_000)).open();
     for exchange in 0..EXCHANGES {
-        let size = 1_024 << (number.wrapping_mul(7).wrapping_add(exchange) % 5);
+        let body = body(size(number.wrapping_mul(7).wrapping_add(exchange)));
         talk.send(Side::A, &request(number, exchange)).wait(Duration::from_micros(300));
-        talk.send(Side::B, &response(size)).acknowledge(Side::A);
+        talk.send(Side::B, &response(&body)).acknowledge(Side::A);
     }
     talk.close();
     talk
@@ -63,8 +75,8 @@ fn request(number: u32, exchange: u32) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A response whose body has exactly this many bytes.
-fn response(size: usize) -> Vec<u8> {
+/// A body of exactly this many bytes.
+fn body(size: usize) -> String {
     let mut body = String::with_capacity(size + 64);
     body.push_str("{\"items\":[");
     while body.len() + 70 < size {
@@ -75,18 +87,22 @@ fn response(size: usize) -> Vec<u8> {
         body.push('x');
     }
     body.push_str("\"}]}");
+    body
+}
+
+fn response(body: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: application/json\r\n";
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{response, write};
+    use super::{body, response, write};
 
     #[test]
     fn bodies_are_json_of_their_size() {
         for size in [1_024, 16_384] {
-            let response = String::from_utf8(response(size)).unwrap();
+            let response = String::from_utf8(response(&body(size))).unwrap();
             let (_, body) = response.split_once("\r\n\r\n").unwrap();
             assert_eq!(body.len(), size);
             assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
