@@ -8,7 +8,7 @@ use overhear_exchange::{
     Redacted, Scheme, Timestamp, wire::ConnectionId,
 };
 use proptest::prelude::*;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
     let http = Http {
@@ -314,6 +314,55 @@ proptest! {
         prop_assert_eq!(saved(&c), saved(&in_order));
         a.merge(&b);
         prop_assert_eq!(in_order.requests(), exchanges.len() as u64);
+    }
+
+    /// The room that all paths share goes by order. What is promised once it is used up: nothing is counted twice or
+    /// lost, no endpoint is said to have had more calls than it had, and what it is short of is beyond the bounds.
+    #[test]
+    fn beyond_the_room_all_is_counted_and_nothing_too_often(
+        calls in prop::collection::vec((0usize..8, 0usize..2, 0u16..2, any::<u32>(), 0usize..3), 1..60),
+        room in 1usize..14,
+    ) {
+        const PATHS: [&str; 8] = [
+            "/admin", "/search", "/health", "/login/verify", "/me/settings", "/batch/status", "/ping", "/me/settings/export",
+        ];
+        let limits = Limits { served: room, ..Limits::default() };
+        let learn = |model: &mut Model, (path, method, status, ..): (usize, usize, u16, u32, usize)| {
+            drop(model.learn(&exchange(["GET", "POST"][method], PATHS[path], Some(200 + 300 * status))));
+        };
+        let mut in_order = Model::with_limits(7, limits);
+        calls.iter().for_each(|call| learn(&mut in_order, *call));
+        let mut shuffled = calls.clone();
+        shuffled.sort_by_key(|call| call.3);
+        let mut parts = [0; 3].map(|_| Model::with_limits(7, limits));
+        shuffled.iter().for_each(|call| learn(&mut parts[call.4], *call));
+        let [mut merged, b, c] = parts;
+        merged.merge(&b);
+        merged.merge(&c);
+
+        let mut truth = BTreeMap::<(String, String), u64>::new();
+        for (path, method, ..) in &calls {
+            *truth.entry((["GET", "POST"][*method].into(), PATHS[*path].into())).or_default() += 1;
+        }
+        for (model, is_exact) in [(&in_order, true), (&merged, false)] {
+            let (mut requests, mut errors, mut bytes, mut apart) = (0, 0, 0, 0);
+            for (id, endpoint) in model.endpoints() {
+                requests += endpoint.requests;
+                errors += endpoint.errors;
+                bytes += endpoint.bytes_in;
+                if &*id.route != OTHER {
+                    apart += 1;
+                    let had = truth.get(&(id.method.to_string(), id.route.to_string())).copied().unwrap_or(0);
+                    prop_assert!(endpoint.requests <= had, "{id:?}: {} of {had}", endpoint.requests);
+                    prop_assert!(!is_exact || endpoint.requests == had, "what is there from its first call is exact");
+                }
+            }
+            prop_assert!(apart <= room, "{apart} endpoints in a room of {room}");
+            prop_assert_eq!(requests, calls.len() as u64);
+            prop_assert_eq!(errors, calls.iter().filter(|call| call.2 == 1).count() as u64);
+            prop_assert_eq!(bytes, 10 * calls.len() as u64);
+            prop_assert_eq!(model.requests(), calls.len() as u64);
+        }
     }
 
     #[test]
