@@ -4,6 +4,8 @@
 //! model, and the same bytes when saved. Beyond its bounds what is not kept apart is counted by the class of its texts,
 //! or under [`OTHER`]. Which exchanges stay apart depends on names alone (see `bounded.rs` and `tree/node.rs`), never on
 //! who came first; only once the room that all paths share is used up, what is there stays and nothing new is kept apart.
+//! The error is then this: an endpoint that is kept apart may be told to have had fewer calls than it had, where models
+//! were merged, and never more; what it is short of is in [`OTHER`], and all sums are exact.
 
 mod bodies;
 mod bounded;
