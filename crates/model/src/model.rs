@@ -2,7 +2,6 @@ use crate::{
     Bodies, Described, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
     bounded::{Bounded, rank},
     endpoint::Outcome,
-    hidden,
     route::{
         build::View,
         segment::{Segment, Segments, segments},
@@ -136,7 +135,7 @@ impl Model {
 
     /// Learns an exchange, given its bodies without content coding.
     pub fn learn_decoded(&mut self, exchange: &Exchange, bodies: Bodies<'_>, effort: Effort) -> Learned {
-        let response_body = bodies.response.map(|body| body.bytes);
+        let response_body = bodies.response.map_or(&[][..], |body| body.bytes);
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
@@ -146,7 +145,7 @@ impl Model {
         let outcome = Outcome {
             status: http.status,
             error,
-            hidden_error: hides_error(http, response_body),
+            hidden_error: hides_error(http, response_body, &scratch.shapes),
             bytes_in: http.request_body.size,
             bytes_out: http.response_body.size,
             caller: caller(exchange).unwrap_or(&scratch.caller),
@@ -477,12 +476,11 @@ fn caller(exchange: &Exchange) -> Option<&str> {
     }
 }
 
-fn hides_error(http: &Http, body: Option<&[u8]>) -> bool {
+fn hides_error(http: &Http, body: &[u8], read: &shape::Scratch) -> bool {
     let is_json = |value: &[u8]| memchr::memmem::find(value, b"json").is_some();
     matches!(http.status, Some(200..=299))
-        && body.is_some_and(|body| !body.is_empty())
+        && read.response_says_error(body)
         && http.response_headers.get("content-type").is_none_or(is_json)
-        && body.is_some_and(hidden::says_error)
 }
 
 mod join;

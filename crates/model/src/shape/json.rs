@@ -90,7 +90,17 @@ impl Reader<'_> {
 
     /// One value at the top with all that is in it.
     fn value(&mut self) -> Result<(), Stop> {
-        let mut opened = self.begin_value()?;
+        loop {
+            let opened = self.begin_value()?;
+            if !self.next_place(opened)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes on to where the next value begins; false where all is closed. `opened`: what is open is empty so far.
+    #[inline(always)]
+    fn next_place(&mut self, mut opened: bool) -> Result<bool, Stop> {
         while let Some(in_object) = self.open.in_object() {
             self.skip_space();
             let byte = self.peek()?;
@@ -109,12 +119,13 @@ impl Reader<'_> {
             if in_object {
                 self.key()?;
             }
-            opened = self.begin_value()?;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Reads a scalar, or the beginning of an array or object; true for the latter.
+    #[inline(always)]
     fn begin_value(&mut self) -> Result<bool, Stop> {
         if self.tape.is_full() {
             return Err(Ending::Cut);
@@ -345,12 +356,12 @@ mod tests {
         let mut out = String::new();
         for at in 0..tape.len() {
             let token = tape.get(at).unwrap();
-            assert!(token.next as usize > at && token.next as usize <= tape.len());
+            assert!(token.next(at) > at && token.next(at) <= tape.len());
             let text = String::from_utf8_lossy(tape.text(text, token)).into_owned();
             out += &match token.kind {
                 Kind::Key => format!("{text}:"),
-                Kind::Array => format!("[{}", token.next as usize - at - 1),
-                Kind::Object => format!("{{{}", token.next as usize - at - 1),
+                Kind::Array => format!("[{}", token.next(at) - at - 1),
+                Kind::Object => format!("{{{}", token.next(at) - at - 1),
                 Kind::Null
                 | Kind::Boolean
                 | Kind::Integer

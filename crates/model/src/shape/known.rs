@@ -198,10 +198,10 @@ fn replay_object(objects: &mut Objects, count: usize, steps: &mut impl Iterator<
                 replay(&mut rest.values, steps, seen)
             }
         };
-        members.push((hash, types));
+        members.push(Member { hash, types, at: u32::try_from(tags.len()).unwrap_or(u32::MAX) });
         tags.push(tag);
     }
-    objects.tags.learn(0, &members, seen, |at| tags.get(at).copied().flatten().map(Text::Known));
+    objects.tags.learn(0, &members, seen, |at| tags.get(at as usize).copied().flatten().map(Text::Known));
 }
 
 /// Makes of a segment what is stored of it.
@@ -267,7 +267,7 @@ impl Witness<'_> {
 
     fn path(&self, target: usize) -> Vec<Edge> {
         let mut path = Vec::new();
-        let holds = |at: usize, token: Token| (at..token.next as usize).contains(&target);
+        let holds = |at: usize, token: Token| (at..token.next(at)).contains(&target);
         let Some((mut at, _)) = self.tape.roots().find(|(at, token)| holds(*at, *token)) else { return path };
         while at != target {
             let next = self.tape.within(at).find_map(|(place, token)| {

@@ -1,7 +1,7 @@
 //! Learns the tokens of a message, value by value.
 
 use super::{
-    node::{ARRAY, Arrays, BOOLEAN, INTEGER, NULL, NUMBER, Node, OBJECT, STRING, Texts, Types},
+    node::{ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, Node, OBJECT, STRING, Texts, Types},
     objects::{Objects, Slot},
     scalar::hash,
     tags::{Member, Tags, Text},
@@ -144,20 +144,17 @@ impl Learner<'_> {
     fn array(&mut self, node: &mut Node, at: usize, token: Token, depth: usize, secret: bool) {
         let arrays = node.arrays.get_or_insert_default();
         arrays.seen = arrays.seen.saturating_add(1);
-        let mut items = 0;
-        for item in self.tape.within(at) {
-            items += 1;
-            let node = self.items(arrays);
-            self.value(node, item, depth + 1, secret);
+        let mut count = 0;
+        let mut items = self.tape.within(at).peekable();
+        if items.peek().is_some() {
+            self.added += usize::from(arrays.items.is_none());
+            let node = arrays.items.get_or_insert_default();
+            for item in items {
+                count += 1;
+                self.value(node, item, depth + 1, secret);
+            }
         }
-        arrays.learn(items, token.cut);
-    }
-
-    fn items<'a>(&mut self, arrays: &'a mut Arrays) -> &'a mut Node {
-        if arrays.items.is_none() {
-            self.added += 1;
-        }
-        arrays.items.get_or_insert_default()
+        arrays.learn(count, token.cut);
     }
 
     #[inline(never)]
@@ -166,7 +163,7 @@ impl Learner<'_> {
         objects.cut = objects.cut.saturating_add(u64::from(token.cut));
         self.stamp += 1;
         let within = Within { depth, stamp: self.stamp, cut: token.cut, secret };
-        let mut members = Members::default();
+        let mut members = Members::new();
         let mut before = None;
         for (name, value) in self.tape.members(at) {
             let name = self.tape.text(self.source, name);
@@ -181,10 +178,11 @@ impl Learner<'_> {
                     false
                 }
             };
+            let types = types(value.1.kind);
             if repeated {
-                members.repeat(hash, types(value.1.kind));
-            } else {
-                members.push((hash, types(value.1.kind)), value.0);
+                repeat(&mut members, hash, types);
+            } else if members.len() <= Tags::MEMBERS {
+                members.push(Member { hash, types, at: u32::try_from(value.0).unwrap_or(u32::MAX) });
             }
         }
         if !token.cut && objects.tags.is_active() {
@@ -253,36 +251,20 @@ impl Learner<'_> {
         self.value(&mut rest.values, value, within.depth + 1, secret);
     }
 
-    fn tags(&self, tags: &mut Tags, members: &Members) {
-        tags.learn(self.key, &members.all, 1, |at| {
-            let value = members.values.get(at)?;
-            Some(Text::Read(self.tape.text(self.source, self.tape.get(*value as usize)?)))
+    fn tags(&self, tags: &mut Tags, members: &[Member]) {
+        tags.learn(self.key, members, 1, |at| {
+            Some(Text::Read(self.tape.text(self.source, self.tape.get(at as usize)?)))
         });
     }
 }
 
 /// The members of an object, as far as they tell its kind.
-#[derive(Default)]
-struct Members {
-    all: SmallVec<[Member; 16]>,
-    /// Where on the tape their values are.
-    values: SmallVec<[u32; 16]>,
-}
+type Members = SmallVec<[Member; 16]>;
 
-impl Members {
-    #[inline]
-    fn push(&mut self, member: Member, value: usize) {
-        if self.all.len() <= Tags::MEMBERS {
-            self.all.push(member);
-            self.values.push(u32::try_from(value).unwrap_or(u32::MAX));
-        }
-    }
-
-    /// A key that comes again has the types of all its values.
-    fn repeat(&mut self, hash: u64, types: Types) {
-        if let Some((_, all)) = self.all.iter_mut().find(|(other, _)| *other == hash) {
-            *all |= types;
-        }
+/// A key that comes again has the types of all its values.
+fn repeat(members: &mut Members, hash: u64, types: Types) {
+    if let Some(member) = members.iter_mut().find(|member| member.hash == hash) {
+        member.types |= types;
     }
 }
 

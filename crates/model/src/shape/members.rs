@@ -28,7 +28,7 @@ pub(crate) struct Members<'a> {
     /// Of the value that comes next.
     path: u64,
     /// Where every array and object that is open ends, and the path of what is in it.
-    open: SmallVec<[(u32, u64); 16]>,
+    open: SmallVec<[(usize, u64); 16]>,
 }
 
 impl<'a> Members<'a> {
@@ -47,7 +47,7 @@ impl<'a> Members<'a> {
 
     /// Leaves what ends here.
     fn leave(&mut self) {
-        while self.open.last().is_some_and(|(end, _)| *end as usize <= self.at) {
+        while self.open.last().is_some_and(|(end, _)| *end <= self.at) {
             self.open.pop();
         }
         self.path = self.open.last().map_or(self.root, |(_, path)| *path);
@@ -60,12 +60,13 @@ impl<'a> Iterator for Members<'a> {
     fn next(&mut self) -> Option<Member<'a>> {
         while self.at < MOST_TOKENS {
             let token = self.tape.get(self.at)?;
+            let end = token.next(self.at);
             self.at += 1;
             match token.kind {
-                Kind::Object => self.open.push((token.next, self.path)),
+                Kind::Object => self.open.push((end, self.path)),
                 Kind::Array => {
                     self.path = mix(self.path, 0x5b);
-                    self.open.push((token.next, self.path));
+                    self.open.push((end, self.path));
                 }
                 Kind::Key => {
                     let (_, above) = *self.open.last()?;

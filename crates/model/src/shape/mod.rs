@@ -12,6 +12,7 @@ mod derive;
 mod fields;
 mod format;
 mod headers;
+mod hidden;
 mod json;
 mod known;
 mod learn;

@@ -5,6 +5,7 @@ use super::{
     sketch::{Sketch, Tally},
     words,
 };
+use crate::bytes::decimal;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -42,6 +43,7 @@ impl Default for Numbers {
 }
 
 impl Numbers {
+    #[inline]
     pub(super) fn count(&mut self, seen: u64, integer: bool) {
         self.seen = self.seen.saturating_add(seen);
         if integer {
@@ -55,7 +57,7 @@ impl Numbers {
         self.cents = self.cents.saturating_add(u64::from(
             !integer && matches!(text, [.., b'.', d1, d2] if d1.is_ascii_digit() && d2.is_ascii_digit()),
         ));
-        let value = number(text, integer);
+        let value = number(text);
         // Finite, so that plain comparison does.
         if value < self.minimum {
             self.minimum = value;
@@ -91,15 +93,21 @@ mod bits {
 }
 
 /// The value; what is too large for a double becomes the largest one, and there is no negative zero.
-fn number(text: &[u8], integer: bool) -> f64 {
-    let value = short_number(text, integer).or_else(|| std::str::from_utf8(text).ok()?.parse().ok());
+#[inline(always)]
+fn number(text: &[u8]) -> f64 {
+    short_number(text).unwrap_or_else(|| long_number(text))
+}
+
+#[inline(never)]
+fn long_number(text: &[u8]) -> f64 {
+    let value = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
     value.unwrap_or_default().clamp(f64::MIN, f64::MAX) + 0.0
 }
 
 /// The value of the usual number, few digits and perhaps a point. Digits and power of ten are exact doubles, and so
 /// their quotient is the nearest one, as a full parser would find it (Clinger 1990, the fast path).
 #[inline]
-fn short_number(text: &[u8], integer: bool) -> Option<f64> {
+fn short_number(text: &[u8]) -> Option<f64> {
     /// More digits may be no exact double.
     const MOST: usize = 15;
     const TENS: [f64; MOST + 1] =
@@ -111,27 +119,25 @@ fn short_number(text: &[u8], integer: bool) -> Option<f64> {
     if text.len() > MOST {
         return None;
     }
-    let point = if integer { None } else { text.iter().position(|byte| *byte == b'.') };
-    let value = match point {
-        None => digits(0, text)? as f64,
-        Some(point) => {
-            let (whole, fraction) = (text.get(..point)?, text.get(point + 1..)?);
-            digits(digits(0, whole)?, fraction)? as f64 / TENS.get(fraction.len())?
-        }
+    let (digits, fraction) = match decimal(text) {
+        Some((digits, fraction)) => (i64::from(digits), fraction),
+        None => long_decimal(text)?,
     };
-    Some(if negative { -value } else { value })
+    let value = if fraction == 0 { digits as f64 } else { digits as f64 / TENS.get(fraction)? };
+    Some(if negative { 0.0 - value } else { value })
 }
 
-/// The number that goes on with these digits; nothing where something else is among them.
-#[inline]
-fn digits(before: i64, text: &[u8]) -> Option<i64> {
-    let (mut all, mut others) = (before, 0);
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        all = all * 10 + i64::from(digit);
-        others |= u8::from(digit > 9);
+/// Like [`decimal`], for any length.
+fn long_decimal(text: &[u8]) -> Option<(i64, usize)> {
+    let (mut digits, mut fraction) = (0i64, None);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + i64::from(byte - b'0'),
+            b'.' if fraction.is_none() => fraction = Some(text.len() - at - 1),
+            _ => return None,
+        }
     }
-    (others == 0).then_some(all)
+    Some((digits, fraction.unwrap_or(0)))
 }
 
 /// Strings. `examined` is how many of them the rest is of; the others were only counted.

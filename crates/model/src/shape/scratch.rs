@@ -1,6 +1,6 @@
 //! Buffers that are reused between calls.
 
-use super::{call::Content, fields::Pairs, known::Segment, members::Members, read::Read, tape::Tape};
+use super::{call::Content, fields::Pairs, hidden, known::Segment, members::Members, read::Read, tape::Tape};
 
 /// Room to work in. One serves all endpoints; it holds nothing between calls that anybody reads.
 #[derive(Clone, Debug, Default)]
@@ -22,5 +22,10 @@ impl Scratch {
     /// The members of the response that was read last; nothing where it is no JSON object or array. `source`: its bytes.
     pub(crate) fn response_members<'a>(&'a self, key: u64, source: &'a [u8]) -> Option<Members<'a>> {
         self.response.ending.and_then(|_| Members::of(key, &self.response.tape, source))
+    }
+
+    /// Whether the response that was read last says that the call failed. `source`: its bytes.
+    pub(crate) fn response_says_error(&self, source: &[u8]) -> bool {
+        hidden::says_error(&self.response.tape, source)
     }
 }

@@ -53,8 +53,16 @@ pub(super) enum Text<'a> {
     Known(u64),
 }
 
-/// A member of an object: the hash of its key and the type of its value.
-pub(super) type Member = (u64, Types);
+/// A member of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// Of its key.
+    pub(super) hash: u64,
+    /// Of its value.
+    pub(super) types: Types,
+    /// Where the value is, for who asked.
+    pub(super) at: u32,
+}
 
 impl Tags {
     const FIELDS: usize = 3;
@@ -80,19 +88,19 @@ impl Tags {
         self.0.iter().any(|tag| tag.values.is_some())
     }
 
-    /// Counts objects of these members. `value` gives the string of a member; nothing where it is not known.
+    /// Counts objects of these members. `value` gives the string that is somewhere; nothing where it is not known.
     pub(super) fn learn<'a>(
         &mut self,
         key: u64,
         members: &[Member],
         seen: u64,
-        value: impl Fn(usize) -> Option<Text<'a>>,
+        value: impl Fn(u32) -> Option<Text<'a>>,
     ) {
         for tag in &mut self.0 {
             let Some(values) = &mut tag.values else { continue };
-            let is_tag = |(hash, types): &Member| *hash == tag.hash && *types == STRING;
-            if let Some(place) = members.iter().position(is_tag) {
-                let counted = value(place)
+            let is_tag = |member: &&Member| member.hash == tag.hash && member.types == STRING;
+            if let Some(member) = members.iter().find(is_tag) {
+                let counted = value(member.at)
                     .and_then(|text| entry(key, values, text))
                     .is_some_and(|value| value.count(members, seen));
                 if !counted {
@@ -199,16 +207,18 @@ impl TagValue {
 
     /// Counts a member where the last object had the same one in the same place; else false.
     #[inline]
-    fn again(&mut self, at: usize, (hash, types): Member, seen: u64) -> bool {
+    fn again(&mut self, at: usize, member: Member, seen: u64) -> bool {
         let field = self.order.0.get(at).and_then(|field| self.fields.get_mut(usize::from(*field)));
-        let Some((_, count, all)) = field.filter(|(known, ..)| *known == hash) else { return false };
+        let Some((_, count, all)) = field.filter(|(known, ..)| *known == member.hash) else { return false };
         *count = count.saturating_add(seen);
-        *all |= types;
+        *all |= member.types;
         true
     }
 
-    fn add_member(&mut self, at: usize, (hash, types): Member, seen: u64) -> bool {
-        let Some(field) = self.add(hash, seen, types).and_then(|field| u8::try_from(field).ok()) else {
+    fn add_member(&mut self, at: usize, member: Member, seen: u64) -> bool {
+        let Some(field) =
+            self.add(member.hash, seen, member.types).and_then(|field| u8::try_from(field).ok())
+        else {
             return false;
         };
         self.order.0.resize(self.order.0.len().max(at + 1), u8::MAX);

@@ -29,9 +29,21 @@ pub(super) struct Token {
     pub(super) cut: bool,
     place: Place,
     start: u32,
-    length: u32,
-    /// The token after this one and all that is in it.
-    pub(super) next: u32,
+    /// Array or object: how many tokens are in it. All else: how long the text is.
+    extent: u32,
+}
+
+impl Token {
+    /// Where the token is that comes after this one, which stands at `at`, and all that is in it.
+    #[inline]
+    pub(super) fn next(self, at: usize) -> usize {
+        at + 1 + if self.is_container() { self.extent as usize } else { 0 }
+    }
+
+    #[inline]
+    fn is_container(self) -> bool {
+        matches!(self.kind, Kind::Array | Kind::Object)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,28 +86,31 @@ impl Tape {
     /// The text of a token, decoded; empty for arrays and objects.
     #[inline]
     pub(super) fn text<'a>(&'a self, source: &'a [u8], token: Token) -> &'a [u8] {
+        if token.is_container() {
+            return &[];
+        }
         let from = match token.place {
             Place::Source => source,
             Place::Own => &self.own,
         };
         let start = token.start as usize;
-        from.get(start..start + token.length as usize).unwrap_or_default()
+        from.get(start..start + token.extent as usize).unwrap_or_default()
     }
 
     /// Places of the tokens directly within the one at `at`: items, or keys.
     pub(super) fn within(&self, at: usize) -> Within<'_> {
-        let end = self.get(at).map_or(at, |token| token.next as usize);
+        let end = self.get(at).map_or(at, |token| token.next(at));
         Within { tape: self, at: at + 1, end }
     }
 
     /// The members of the object at `at`: key, and value with its place.
     pub(super) fn members(&self, at: usize) -> impl Iterator<Item = (Token, (usize, Token))> {
-        let end = self.get(at).map_or(at, |token| token.next as usize);
+        let end = self.get(at).map_or(at, |token| token.next(at));
         let mut at = at + 1;
         std::iter::from_fn(move || {
             let key = self.get(at).filter(|_| at < end)?;
             let (place, value) = (at + 1, self.get(at + 1)?);
-            at = value.next as usize;
+            at = value.next(place);
             Some((key, (place, value)))
         })
     }
@@ -121,24 +136,17 @@ impl Tape {
     #[inline]
     fn push_at(&mut self, kind: Kind, place: Place, start: usize, length: usize) -> usize {
         let at = self.tokens.len();
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        self.tokens.push(Token {
-            kind,
-            cut: false,
-            place,
-            start: narrow(start),
-            length: narrow(length),
-            next: narrow(at + 1),
-        });
+        // Texts are shorter than 4 GiB, see `json::read`.
+        self.tokens.push(Token { kind, cut: false, place, start: start as u32, extent: length as u32 });
         at
     }
 
     /// Ends the array or object at `at` here.
     #[inline]
     pub(super) fn close(&mut self, at: usize, cut: bool) {
-        let end = u32::try_from(self.tokens.len()).unwrap_or(u32::MAX);
+        let within = self.tokens.len().saturating_sub(at + 1);
         if let Some(token) = self.tokens.get_mut(at) {
-            token.next = end;
+            token.extent = u32::try_from(within).unwrap_or(u32::MAX);
             token.cut = cut;
         }
     }
@@ -168,8 +176,7 @@ impl Iterator for Within<'_> {
         }
         let (at, token) = (self.at, self.tape.get(self.at)?);
         // The value of a member belongs to its key.
-        let last = if token.kind == Kind::Key { self.tape.get(at + 1)? } else { token };
-        self.at = last.next as usize;
+        self.at = if token.kind == Kind::Key { self.tape.get(at + 1)?.next(at + 1) } else { token.next(at) };
         Some((at, token))
     }
 }

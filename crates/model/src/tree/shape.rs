@@ -43,17 +43,16 @@ impl Answer {
     pub(crate) fn read(&mut self, key: u64, members: Members<'_>) {
         self.clear();
         // Items of a list mostly have the same members: what came just before is left out here, the rest below.
-        let mut recent = [0u32; 64];
+        let mut recent = [(0u32, false); 64];
         for member in members {
             let path = (member.path >> 32) as u32;
-            if let Some(slot) = recent.get_mut(path as usize % 64)
-                && *slot != path
-            {
-                *slot = path;
+            let Some((known, names_a_thing)) = recent.get_mut(path as usize % 64) else { continue };
+            if *known != path {
+                (*known, *names_a_thing) = (path, is_name_of_a_thing(member.name));
                 self.members.push(path);
             }
-            if self.ids.len() < MAX_IDS
-                && names_a_thing(member.name)
+            if *names_a_thing
+                && self.ids.len() < MAX_IDS
                 && let Some(id) = member.text.and_then(id)
             {
                 self.ids.push(crate::bounded::rank(key, id));
@@ -83,19 +82,20 @@ pub(crate) fn mix(hash: u64, with: u64) -> u64 {
 }
 
 /// Members whose value a path may hold: `id`, `userId`, `order_id`, `slug`, …
-fn names_a_thing(member: &[u8]) -> bool {
+fn is_name_of_a_thing(member: &[u8]) -> bool {
     if let [.., b'I', b'd'] | [.., b'_', b'i', b'd'] = member {
         return member.len() <= 32;
     }
-    let mut lower = [0; 8];
-    let Some(lower) = lower.get_mut(..member.len()) else { return false };
-    lower.copy_from_slice(member);
-    lower.make_ascii_lowercase();
-    let lower: &[u8] = lower;
-    matches!(
-        lower,
-        b"id" | b"key" | b"slug" | b"name" | b"code" | b"uuid" | b"login" | b"handle" | b"username"
-    )
+    let names: &[&[u8]] = match member.len() {
+        2 => &[b"id"],
+        3 => &[b"key"],
+        4 => &[b"slug", b"name", b"code", b"uuid"],
+        5 => &[b"login"],
+        6 => &[b"handle"],
+        8 => &[b"username"],
+        _ => &[],
+    };
+    names.iter().any(|name| name.eq_ignore_ascii_case(member))
 }
 
 #[cfg(test)]
