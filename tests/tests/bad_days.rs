@@ -1,5 +1,6 @@
 //! Bad input and bad days: one clear message, the right exit code, bounded memory, no panic.
 
+use overhear_testkit::copy_program;
 use overhear_tests::{
     Result,
     program::{Said, run, run_with_input},
@@ -105,10 +106,8 @@ fn where_keeps_what_it_says() {
 fn without_root_watch_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("overhear");
-    std::fs::copy(overhear_tests::program::overhear().unwrap(), &binary).unwrap();
-    for path in [folder.path(), &binary] {
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    }
+    copy_program(overhear_tests::program::overhear().unwrap(), &binary).unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let output = Command::new(&binary)
         .args(["watch", "--for", "1s", "--json"])
         .uid(65_534)

@@ -1,5 +1,6 @@
 //! Live capture: the real kernel, real servers, real clients. As root only, and never skipped.
 
+use overhear_testkit::copy_program;
 use overhear_tests::{
     Result,
     program::{Heard, Watch, run, signal},
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -356,7 +358,7 @@ fn apis_of_others_are_told_by_server() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
     let curl = program("curl").unwrap();
-    std::fs::copy(&curl, file("billing")).unwrap();
+    copy_program(&curl, Path::new(&file("billing"))).unwrap();
     let ask = |program: &str, server: &str, saved: &str| {
         let calls: Vec<String> = (0..4).map(|n| format!("http://{server}:{port}/v1/charges/{n}")).collect();
         let resolve = format!("{server}:{port}:127.0.0.1");

@@ -4,7 +4,7 @@ use crate::{
     bpf::{CLANG, STRIP},
     shell::{Error, Result, at, cache, command, find, is_root, run as execute},
 };
-use std::{fs, path::Path};
+use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
 const PACKAGES: [(&str, &str); 12] = [
@@ -85,10 +85,16 @@ pub(crate) fn ensure(packages: &[(&str, &'static str)]) -> Result<()> {
         return Err(Error::Refused(format!("packages are missing; as root, run: {install}")));
     }
     println!("setup: installing {}", missing.join(" "));
-    execute(command("apt-get", &["update", "--quiet"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    execute(&mut apt_get(&["update", "--quiet"]))?;
     let words: Vec<&str> = install.split(' ').skip(1).collect();
-    execute(command("apt-get", &words).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    Ok(())
+    execute(&mut apt_get(&words))
+}
+
+/// What it tells is how it goes, no result: it belongs on standard error.
+pub(crate) fn apt_get(arguments: &[&str]) -> Command {
+    let mut command = command("apt-get", arguments);
+    command.env("DEBIAN_FRONTEND", "noninteractive").stdout(io::stderr());
+    command
 }
 
 /// The packages of what `present` does not find.
@@ -130,7 +136,7 @@ fn pip() -> Result<()> {
                 "pip is missing; as root, run: apt-get install --yes python3-pip".into(),
             ));
         }
-        execute(&mut command("apt-get", &["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
+        execute(&mut apt_get(&["install", "--yes", "--no-install-recommends", "python3-pip"]))?;
     }
     Ok(())
 }

@@ -31,10 +31,10 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::File { path, source }
 }
 
-/// Runs a command with this program's own input and output.
+/// Runs a command with this program's own input and output. That it does is no result: standard error tells it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    println!("$ {shown}");
+    eprintln!("$ {shown}");
     let status = command.status().map_err(|source| Error::Start { command: shown.clone(), source })?;
     if status.success() { Ok(()) } else { Err(Error::Failed { command: shown, status }) }
 }

@@ -18,7 +18,7 @@ use overhear_probe::record::{Loss, Verdict, Way, What};
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -48,7 +48,7 @@ fn peer() -> &'static PathBuf {
         if let Some(built) = std::env::var_os("OVERHEAR_PEER") {
             return built.into();
         }
-        let built = std::env::temp_dir().join(format!("overhear-peer-{}", std::process::id()));
+        let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overhear-peer");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer.c");
         let compiled = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&built).arg(source).status();
         assert!(compiled.expect("a C compiler").success(), "peer.c does not compile");

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test whose scene cannot be set fails")]
 
 use overhear_exchange::{Side, Timestamp};
-use overhear_testkit::pcap::{Capture, Conversation};
+use overhear_testkit::{
+    copy_program,
+    pcap::{Capture, Conversation},
+};
 use std::{
     fs,
     io::Write,
@@ -82,10 +85,8 @@ fn run(arguments: &[&str]) -> Said {
 fn run_as_nobody(arguments: &[&str]) -> Said {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("overhear");
-    fs::copy(env!("CARGO_BIN_EXE_overhear"), &copy).unwrap();
-    for path in [folder.path(), &copy] {
-        fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
-    }
+    copy_program(Path::new(env!("CARGO_BIN_EXE_overhear")), &copy).unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let mut command = command(&copy, arguments);
     if is_root() {
         command.uid(65_534).gid(65_534);

@@ -5,9 +5,11 @@
 
 pub mod damage;
 pub mod pcap;
+mod programs;
 pub mod properties;
 mod render;
 mod transcript;
 
+pub use programs::copy_program;
 pub use render::{full_identity, identity, render};
 pub use transcript::{Event, Malformed, Step, Transcript};

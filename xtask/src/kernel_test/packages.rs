@@ -1,6 +1,9 @@
 //! Debian's kernel packages, unpacked and not installed.
 
-use crate::shell::{Error, Result, at, cache, command, output, run as execute};
+use crate::{
+    setup::apt_get,
+    shell::{Error, Result, at, cache, command, output, run as execute},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -39,7 +42,7 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
     let kernels = folder.parent().unwrap_or(folder);
     fs::create_dir_all(kernels).map_err(at(kernels))?;
     let temporary = tempfile::tempdir_in(kernels).map_err(at(kernels))?;
-    execute(command("apt-get", &["download", "--quiet", package]).current_dir(temporary.path()))?;
+    execute(apt_get(&["download", "--quiet", package]).current_dir(temporary.path()))?;
     let files = fs::read_dir(temporary.path()).map_err(at(temporary.path()))?;
     let archive = files
         .filter_map(|file| Some(file.ok()?.path()))
