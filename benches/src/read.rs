@@ -15,20 +15,28 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let exchanges = traffic::write(&file, effort.capture)?;
     let megabytes = megabytes(&file)?;
     check(&file, exchanges)?;
-    let ours = read(&file, RUNS)?;
+    let ours = read(&file, RUNS, None)?;
+    let saved = folder.path().join("model");
+    let learning = read(&file, RUNS, Some(&saved))?;
     let theirs = run(&mut tshark(&file))?;
     fs::remove_file(&file)?;
     traffic::write(&file, effort.large_capture)?;
     let large_megabytes = self::megabytes(&file)?;
-    let [large] = read(&file, 1)?[..] else { return Err("one run expected".into()) };
+    let [large] = read(&file, 1, Some(&saved))?[..] else { return Err("one run expected".into()) };
 
-    let cpu = median(&ours.iter().map(|cost| cost.cpu).collect::<Vec<_>>());
+    let cpu = |costs: &[Cost]| median(&costs.iter().map(|cost| cost.cpu).collect::<Vec<_>>());
     let wall = median(&ours.iter().map(|cost| cost.wall).collect::<Vec<_>>());
+    let (cpu, learning) = (cpu(&ours), cpu(&learning));
     Ok(vec![
         Figure::new(
             format!("`read`, {megabytes:.0} MB of pcap, {exchanges} exchanges, per second of CPU"),
             format!("{:.0} MB/s", megabytes / cpu),
             "≥ 250 MB/s",
+        ),
+        Figure::new(
+            "the same with `--save`: what calls look like is learned too",
+            format!("{:.0} MB/s", megabytes / learning),
+            "",
         ),
         yardstick::figure(&traffic::bodies())?,
         Figure::new("`read`, per second of wall time", format!("{:.0} MB/s", megabytes / wall), ""),
@@ -37,9 +45,10 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             format!("{:.0} times as long", theirs.cpu / cpu),
             "≥ 30",
         ),
+        Figure::new("beside `--save`", format!("{:.0} times as long", theirs.cpu / learning), "≥ 30"),
         Figure::new("the same in wall time", format!("{:.0} times as long", theirs.wall / wall), ""),
         Figure::new(
-            format!("most memory for a file of {large_megabytes:.0} MB"),
+            format!("most memory for a file of {large_megabytes:.0} MB, with `--save`"),
             format!("{:.0} MB", large.peak as f64 / 1e6),
             "< 200 MB",
         ),
@@ -55,8 +64,11 @@ fn check(file: &Path, exchanges: u64) -> Result<()> {
     if found == exchanges { Ok(()) } else { Err(format!("{found} exchanges found of {exchanges}").into()) }
 }
 
-fn read(file: &Path, times: usize) -> Result<Vec<Cost>> {
-    (0..times).map(|_| run(Command::new(overhear()?).arg("read").arg(file))).collect()
+fn read(file: &Path, times: usize, save: Option<&Path>) -> Result<Vec<Cost>> {
+    let save = save.map(|model| [Path::new("--save"), model]);
+    (0..times)
+        .map(|_| run(Command::new(overhear()?).arg("read").arg(file).args(save.iter().flatten())))
+        .collect()
 }
 
 fn tshark(file: &Path) -> Command {

@@ -84,11 +84,23 @@ fn score(bench: &Path, spec: &Path, mode: &str) -> Result<(String, Value)> {
     if said.code != Some(0) {
         return Err(format!("{name}: {}", said.err).into());
     }
+    if let Some(difference) = difference(&file("traffic.har"), &file("model"))? {
+        return Err(format!("{name} {mode}: {difference}").into());
+    }
     let satisfies = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/satisfies.py");
     judge::python_script(&satisfies, [file("traffic.har"), file("spec.json")])
         .map_err(|error| format!("{name} {mode}: {error}"))?;
     let scored = judge::python_script(&bench.join("score.py"), [&at, &file("spec.json"), "--json"])?;
     Ok((name, serde_json::from_str(&scored)?))
+}
+
+/// How the endpoints of a capture differ from those of a model saved of it. The capture is asked without learning what
+/// calls look like, the model has it: which endpoints there are must not hang on that.
+fn difference(capture: &str, model: &str) -> Result<Option<String>> {
+    run(&["read", capture, "--save", model])?;
+    let endpoints = |from: &str| run(&["endpoints", "--json", "--from", from])?.document();
+    let (heard, saved) = (endpoints(capture)?, endpoints(model)?);
+    Ok((heard != saved).then(|| format!("endpoints differ once saved:\n{heard}\n{saved}")))
 }
 
 /// The mean over the descriptions that have something to score.

@@ -50,13 +50,19 @@ impl Answer {
 }
 
 /// Learns from the files. What was whole counts even where a file is damaged.
-pub(crate) fn learn(files: &[PathBuf], choice: &Choice, (hints, said): (&Hints, &Names)) -> Answer {
+/// `effort`: what of the shapes is learned, which takes half of the time.
+pub(crate) fn learn(
+    files: &[PathBuf],
+    choice: &Choice,
+    (hints, said): (&Hints, &Names),
+    effort: Effort,
+) -> Answer {
     if !choice.asks_for_all() {
-        let answer = learn_knowing(files, choice, &Known::default());
+        let answer = learn_knowing(files, choice, &Known::default(), effort);
         return Answer { names: answer.model.names(said), ..answer };
     }
     let known = Known::of(files, hints, said);
-    Answer { names: known.names.clone(), ..learn_knowing(files, choice, &known) }
+    Answer { names: known.names.clone(), ..learn_knowing(files, choice, &known, effort) }
 }
 
 /// What only shows at the end of files.
@@ -73,7 +79,7 @@ impl Known {
         if !files.iter().all(|file| file.is_file()) {
             return Self { model: None, names: said.clone() };
         }
-        let model = learn_knowing(files, &Choice::default(), &Self::default()).model;
+        let model = learn_knowing(files, &Choice::default(), &Self::default(), Effort::Nothing).model;
         let names = model.names(said);
         let mut model = if names.is_empty() { model } else { model.joined(&names) };
         model.set_hints(hints.clone());
@@ -92,8 +98,9 @@ impl Known {
     }
 }
 
-fn learn_knowing(files: &[PathBuf], choice: &Choice, known: &Known) -> Answer {
-    let mut learning = Learning { choice, known, model: Model::new(0), selection: None, refused: None };
+fn learn_knowing(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort) -> Answer {
+    let mut learning =
+        Learning { choice, known, effort, model: Model::new(0), selection: None, refused: None };
     let (statistics, faults) = read_all(files, &mut learning);
     let Learning { model, selection, refused, .. } = learning;
     let fault = refused.or_else(|| together(faults));
@@ -156,6 +163,7 @@ trait Stoppable: Consumer {
 struct Learning<'a> {
     choice: &'a Choice,
     known: &'a Known,
+    effort: Effort,
     model: Model,
     selection: Option<Selection>,
     refused: Option<Fault>,
@@ -167,7 +175,7 @@ impl Consumer for Learning<'_> {
         if self.choice.includes(&exchange, &|exchange| self.known.route_of(exchange)) {
             let Detail::Http(http) = &exchange.detail;
             let bodies = DecodedBodies::of(&exchange);
-            self.model.learn_decoded(&exchange, bodies.with(http), Effort::Whole);
+            self.model.learn_decoded(&exchange, bodies.with(http), self.effort);
         }
         ControlFlow::Continue(())
     }

@@ -133,7 +133,8 @@ impl Model {
         self.learn_decoded(exchange, Bodies::of(http), Effort::Whole)
     }
 
-    /// Learns an exchange, given its bodies without content coding.
+    /// Learns an exchange, given its bodies without content coding. `effort` is about its shape alone: routes, counts and
+    /// times are learned of every exchange.
     pub fn learn_decoded(&mut self, exchange: &Exchange, bodies: Bodies<'_>, effort: Effort) -> Learned {
         let response_body = bodies.response.map_or(&[][..], |body| body.bytes);
         let mut scratch = std::mem::take(&mut self.scratch);

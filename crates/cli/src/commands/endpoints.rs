@@ -9,12 +9,13 @@ use crate::{
     output, summary,
 };
 use overhear_exchange::Statistics;
+use overhear_model::shape::Effort;
 use overhear_query::{EndpointRow, endpoints};
 use serde_json::Value;
 use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
-    let answer = learn(&arguments.question)?;
+    let answer = learn(&arguments.question, Effort::Nothing)?;
     let ignored = answer.knowledge.ignored(&answer.model, &answer.selection);
     let mut rows = endpoints(&answer.model, &answer.selection);
     rows.retain(|row| !ignored.includes(&row.id));
@@ -35,7 +36,7 @@ pub(crate) fn write(rows: &[EndpointRow], as_json: bool) -> Result<(), Fault> {
 }
 
 /// What files or the running `watch` know of endpoints.
-pub(crate) fn learn(question: &Question) -> Result<Answer, Fault> {
+pub(crate) fn learn(question: &Question, effort: Effort) -> Result<Answer, Fault> {
     let knowledge = Knowledge::read(&question.known)?;
     let (hints, said) = (knowledge.hints(), knowledge.names());
     let choice = Choice::new(&question.scope, question.period)?;
@@ -45,7 +46,7 @@ pub(crate) fn learn(question: &Question) -> Result<Answer, Fault> {
         let names = model.names(&said);
         Answer { model, selection, names, statistics: Statistics::default(), fault: None, knowledge }
     } else {
-        Answer { knowledge, ..from::learn(&question.from, &choice, (&hints, &said)) }
+        Answer { knowledge, ..from::learn(&question.from, &choice, (&hints, &said), effort) }
     };
     answer.join();
     answer.model.set_hints(hints);

@@ -6,6 +6,7 @@ use crate::{
     units::plural,
 };
 use overhear_export::openapi::{self, Version};
+use overhear_model::shape::Effort;
 use overhear_overlay::{Template, Unmatched, propose};
 use serde_json::json;
 use std::{
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &Overlay) -> Result<i32, Fault> {
 }
 
 fn init(arguments: &OverlayInit) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question)?;
+    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let text = propose(&spec::one(&answer, false)?);
     let path = &arguments.output;
     if path == Path::new("-") {
@@ -53,7 +54,7 @@ struct Idle {
 }
 
 fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question)?;
+    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let Some(overlay) = &answer.knowledge.overlay else {
         return Err(Fault::new(format_args!(
             "there is no {} here: name an overlay with --overlay, or begin one with `overhear overlay init`",

@@ -11,7 +11,7 @@ use crate::{
     table::{self, Align, Cell},
     units::{clean, count, latency},
 };
-use overhear_model::Model;
+use overhear_model::{Model, shape::Effort};
 use overhear_query::{
     Authority, EndpointDetail, EndpointId, LatencyBucket, endpoint, find_endpoint, near_endpoints,
 };
@@ -28,7 +28,7 @@ const SHORTEST: f64 = 1e-6;
 const EXAMPLES: usize = 5;
 
 pub(crate) fn run(arguments: &Show) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question)?;
+    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let wanted = arguments.endpoint.join(" ");
     let id = match one(&answer.model, &wanted, &|id| answer.selection.includes(id)) {
         Ok(id) => id,

@@ -9,6 +9,7 @@ use crate::{
     units::{clean, plural},
 };
 use overhear_export::openapi::{self, Version};
+use overhear_model::shape::Effort;
 use overhear_query::{Api, Direction, apis};
 use serde_json::Value;
 use std::{
@@ -21,7 +22,7 @@ use std::{
 const OUTBOUND: &str = "outbound";
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question)?;
+    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let written = match &arguments.all {
         Some(folder) => write_all(&answer, arguments, folder),
         None => write_one(&answer, arguments),

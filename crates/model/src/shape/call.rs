@@ -20,6 +20,8 @@ pub enum Effort {
     /// Its structure; and its values where the structure is not settled yet, the call failed, or the given hash (of the
     /// connection and the call's place on it) chooses it for a sample.
     Adaptive(u64),
+    /// Nothing: whoever asks wants to know which endpoints there are, not what their calls look like.
+    Nothing,
 }
 
 /// One request and its response.
@@ -61,7 +63,7 @@ impl<'a> Call<'a> {
         /// One in so many is learned whole.
         const SAMPLE: u64 = 64;
         match self.effort {
-            Effort::Whole => false,
+            Effort::Whole | Effort::Nothing => false,
             Effort::Adaptive(hash) => {
                 let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
                 self.status.is_some_and(|status| status < 400) && !spread.is_multiple_of(SAMPLE)

@@ -1,7 +1,7 @@
 //! The evidence of one endpoint: what its calls were made of.
 
 use super::{
-    call::Call,
+    call::{self, Call},
     derive, headers,
     json::Ending,
     payloads::Payloads,
@@ -59,7 +59,9 @@ impl Shapes {
 
     /// Learns a call whose response the scratch has read.
     pub(crate) fn learn_read(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
-        self.0.get_or_insert_default().learn(key, call, scratch);
+        if call.effort != call::Effort::Nothing {
+            self.0.get_or_insert_default().learn(key, call, scratch);
+        }
     }
 
     /// Adds what was learned elsewhere, with the same key.
