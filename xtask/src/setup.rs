@@ -118,8 +118,7 @@ fn go() -> Result<()> {
         .ok_or_else(|| Error::Refused(format!("{GO} brought no `go` into {}", folder.display())))
 }
 
-/// Kept apart from what the machine's Python has, in a folder for `PYTHONPATH`.
-/// Python packages in a folder of their own below the cache, for `PYTHONPATH`.
+/// Python packages in a folder of their own below the cache, for `PYTHONPATH`: apart from what the machine's Python has.
 fn python(name: &str, wanted: &[&str]) -> Result<()> {
     let install = ["-m", "pip", "install", "--quiet", "--upgrade", "--no-cache-dir", "--target"];
     brought(name, wanted, |folder| {
