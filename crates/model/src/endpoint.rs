@@ -1,5 +1,10 @@
-use crate::{Callers, Calls, Histogram, shape::Shapes};
+use crate::{
+    Callers, Calls, Histogram,
+    shape::Shapes,
+    tally::{Call, Ending, Recent, Slot},
+};
 use overhear_exchange::{Authority, Direction, ErrorType, Exchange, Timestamp};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +24,7 @@ pub struct EndpointId {
 }
 
 /// Which way the calls of an endpoint go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Way<S = Arc<str>> {
     /// The service answers them.
     Inbound,
@@ -83,6 +88,8 @@ pub struct Endpoint {
     pub shapes: Shapes,
     pub(crate) statuses: Counts<Option<u16>>,
     pub(crate) error_types: Counts<ErrorType>,
+    /// What was counted since it was last taken out.
+    pub(crate) recent: Recent,
 }
 
 /// One exchange reduced to what an endpoint counts.
@@ -95,6 +102,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) bytes_out: u64,
     pub(crate) caller: &'a str,
     pub(crate) server: &'a str,
+    /// When it ended, where times are recorded.
+    pub(crate) slot: Option<Slot>,
 }
 
 impl Endpoint {
@@ -125,6 +134,12 @@ impl Endpoint {
         let calls = Calls { requests: 1, errors: failed };
         self.callers.add(key, outcome.caller, calls);
         self.servers.add(key, outcome.server, calls);
+        if let Some(slot) = outcome.slot {
+            let Outcome { status, error, hidden_error, bytes_in, bytes_out, .. } = outcome;
+            let call = Call { bytes_in, bytes_out, duration: exchange.duration };
+            let ending = Ending { status, error, hidden_error };
+            self.recent.tally(slot).record(key, outcome.caller, ending, call);
+        }
     }
 
     pub(crate) fn merge(&mut self, key: u64, other: &Self) {
@@ -143,6 +158,7 @@ impl Endpoint {
         self.callers.merge(key, &other.callers);
         self.servers.merge(key, &other.servers);
         self.shapes.merge(&other.shapes);
+        self.recent.merge(key, &other.recent);
     }
 
     fn see(&mut self, first: Timestamp, last: Timestamp) {

@@ -312,7 +312,7 @@ impl From<&Histogram> for SavedHistogram {
 
 impl SavedHistogram {
     fn restore(&self) -> Result<Histogram, LoadError> {
-        Histogram::from_parts(self.buckets.iter().copied(), self.sum_nanos)
+        Histogram::from_parts(self.buckets.iter().copied(), std::time::Duration::from_nanos(self.sum_nanos))
             .ok_or_else(|| damaged("a histogram is out of range"))
     }
 }

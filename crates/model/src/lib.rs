@@ -17,9 +17,11 @@ mod file;
 mod histogram;
 mod model;
 pub mod route;
+mod series;
 mod server;
 mod service;
 pub mod shape;
+mod tally;
 mod tree;
 mod verb;
 
@@ -31,7 +33,9 @@ pub use file::{LoadError, SaveError};
 pub use histogram::Histogram;
 pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
+pub use series::{Counted, RouteIndex, Series};
 pub use server::server_asked;
+pub use tally::{Count, Ending, Slot, Tally};
 
 /// Service, server, method, route and caller of what is beyond the bounds.
 pub const OTHER: &str = "~other";

@@ -9,10 +9,11 @@ use crate::{
     server,
     service::{Branch, Call, Found, Service, endpoints},
     shape::{self, Effort},
+    tally::Slot,
     tree::{BothBounds, Bounds, Part, Path, Tree, shape::Answer},
     verb::Verb,
 };
-use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http};
+use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http, Timestamp};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
 /// How much is kept apart; the rest is counted by the class of its texts, or under [`OTHER`].
@@ -73,6 +74,8 @@ pub struct Model {
     services: Bounded<Service>,
     other: Service,
     hints: Hints,
+    /// Counts are also kept by time.
+    pub(crate) records_times: bool,
     scratch: Scratch,
 }
 
@@ -122,6 +125,7 @@ impl Model {
             services: Bounded::new(limits.services),
             other: Service::new(OTHER.into(), 0),
             hints: Hints::default(),
+            records_times: false,
             scratch: Scratch::default(),
         }
     }
@@ -151,6 +155,7 @@ impl Model {
             bytes_out: http.response_body.size,
             caller: caller(exchange).unwrap_or(&scratch.caller),
             server: &scratch.server,
+            slot: self.records_times.then(|| Slot::of(ended(exchange))),
         };
         let (part, segments) = self.target(http);
         let path = Path::new(&segments, &scratch.answer.ids);
@@ -339,11 +344,16 @@ impl Model {
         self.services.iter().map(|(_, service)| service).chain([&self.other])
     }
 
-    fn branches(&self) -> impl Iterator<Item = (&Service, &Branch)> {
+    /// Every tree, with whose it is.
+    pub(crate) fn trees_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &Way, &mut Tree)> {
+        self.services.values_mut().chain([&mut self.other]).flat_map(Service::trees_mut)
+    }
+
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (&Service, &Branch)> {
         self.all_services().flat_map(|service| service.branches().map(move |branch| (service, branch)))
     }
 
-    fn view<'m>(&self, trees: &[&'m Tree]) -> View<'m> {
+    pub(crate) fn view<'m>(&self, trees: &[&'m Tree]) -> View<'m> {
         View::of(trees, &self.hints)
     }
 
@@ -442,6 +452,13 @@ impl Scratch {
             let _ = write!(self.caller, "{}", address.ip());
         }
     }
+}
+
+/// When the answer was there, or the request where none came.
+fn ended(exchange: &Exchange) -> Timestamp {
+    let duration =
+        exchange.duration.map_or(0, |duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    Timestamp::from_nanos(exchange.time.as_nanos().saturating_add(duration))
 }
 
 fn way(direction: Direction, asked: &str) -> Way<&str> {

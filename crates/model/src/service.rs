@@ -190,6 +190,13 @@ impl Service {
         }
     }
 
+    /// Its trees, each with its own name and the way it goes.
+    pub(crate) fn trees_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &Way, &mut Tree)> {
+        let Self { name, inbound, elsewhere, outbound, .. } = self;
+        let branches = [inbound, elsewhere].into_iter().chain(outbound.values_mut());
+        branches.map(|branch| (&*name, &branch.way, &mut branch.tree))
+    }
+
     fn branches_mut(&mut self) -> impl Iterator<Item = &mut Branch> {
         [&mut self.inbound, &mut self.elsewhere].into_iter().chain(self.outbound.values_mut())
     }
@@ -305,7 +312,7 @@ fn add<'a, K: Ord>(
 }
 
 /// The name of an endpoint: `text` is that of its [`Verb`].
-fn identity(service: &Arc<str>, way: &Way, text: &str, route: &str) -> EndpointId {
+pub(crate) fn identity(service: &Arc<str>, way: &Way, text: &str, route: &str) -> EndpointId {
     let (protocol, method, route) = name(text, route);
     EndpointId { service: Arc::clone(service), way: way.clone(), protocol, method, route }
 }

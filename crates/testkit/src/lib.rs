@@ -8,8 +8,10 @@ pub mod pcap;
 mod programs;
 pub mod properties;
 mod render;
+mod sample;
 mod transcript;
 
 pub use programs::copy_program;
 pub use render::{full_identity, identity, render};
+pub use sample::exchange;
 pub use transcript::{Event, Malformed, Step, Transcript};

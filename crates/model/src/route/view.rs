@@ -7,6 +7,7 @@ use super::{
     weights::Before,
     word::{Look, Word},
 };
+use crate::series::Step;
 use rustc_hash::FxHashMap;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -97,6 +98,20 @@ impl Routes {
         let Some((segment, rest)) = segments.split_first() else { return Some(at) };
         let node = self.nodes.get(at)?;
         self.find_below(node.next(segment)?, rest)
+    }
+
+    /// The node that steps of a series lead to.
+    pub(crate) fn follow(&self, steps: &[Step]) -> Option<usize> {
+        steps.iter().try_fold(0, |at, step| {
+            let node = self.nodes.get(at)?;
+            let literal = step.hash.and_then(|hash| node.literals.get(&hash).copied());
+            literal.or_else(|| node.parameter_for(&step.suffix).filter(|_| !step.is_empty))
+        })
+    }
+
+    /// The node of a target that is no path, by the hash of its form.
+    pub(crate) fn odd(&self, hash: u64) -> Option<usize> {
+        self.odd.get(&hash).copied()
     }
 
     /// The node of a path. One that is new is decided by what its segments look like, until there is more to go by.

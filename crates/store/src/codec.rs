@@ -1,0 +1,207 @@
+//! Tallies as bytes: postcard over plain structs, bucket indices as differences, zstd where there is enough to gain.
+
+use overhear_exchange::ErrorType;
+use overhear_model::{Count, Ending, Histogram, Tally};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Below this length in bytes compression gains little.
+const WORTH_IT: usize = 512;
+const LEVEL: i32 = 3;
+/// Longest text of one blob, in bytes; what is longer was not written by us.
+const LONGEST: usize = 256 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Cell<'a> {
+    #[serde(borrow)]
+    caller: &'a str,
+    /// 0: none.
+    status: u16,
+    error: u16,
+    hidden_error: bool,
+    requests: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    sum_nanos: u64,
+    /// Each bucket's index less that of the one before, and its count.
+    buckets: Vec<(i16, u64)>,
+}
+
+/// What is wrong with a blob.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Damage(String);
+
+impl From<String> for Damage {
+    fn from(why: String) -> Self {
+        Self(why)
+    }
+}
+
+/// Offsets, slots or series with a tally each.
+pub(crate) fn encode(tallies: &[(u32, &Tally)]) -> Result<Vec<u8>, Damage> {
+    let plain: Vec<(u32, Vec<Cell<'_>>)> = tallies.iter().map(|(at, tally)| (*at, cells(tally))).collect();
+    let plain = postcard::to_stdvec(&plain).map_err(damage)?;
+    let mut blob = vec![0];
+    if plain.len() < WORTH_IT {
+        blob.extend(plain);
+    } else {
+        blob = vec![1];
+        blob.extend(zstd::bulk::compress(&plain, LEVEL).map_err(damage)?);
+    }
+    Ok(blob)
+}
+
+/// What [`encode`] was given. `key` is the model's; only what `wanted` says yes to is made.
+pub(crate) fn decode(
+    key: u64,
+    blob: &[u8],
+    wanted: &dyn Fn(u32) -> bool,
+) -> Result<Vec<(u32, Tally)>, Damage> {
+    let inflated;
+    let plain = match blob.split_first() {
+        Some((0, rest)) => rest,
+        Some((1, rest)) => {
+            let mut decoder = zstd::Decoder::with_buffer(rest).map_err(damage)?;
+            inflated = read_all(&mut decoder)?;
+            &inflated
+        }
+        _ => return Err(Damage("a blob of no known kind".to_owned())),
+    };
+    let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(plain).map_err(damage)?;
+    let wanted = cells.iter().filter(|(at, _)| wanted(*at));
+    wanted.map(|(at, cells)| Ok((*at, tally(key, cells)?))).collect()
+}
+
+fn read_all(from: &mut impl std::io::Read) -> Result<Vec<u8>, Damage> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    from.by_ref().take(LONGEST as u64).read_to_end(&mut text).map_err(damage)?;
+    Ok(text)
+}
+
+fn damage(why: impl ToString) -> Damage {
+    Damage(why.to_string())
+}
+
+fn cells(tally: &Tally) -> Vec<Cell<'_>> {
+    let cell = |(caller, ending, count): (_, Ending, &Count)| {
+        let caller: &std::sync::Arc<str> = caller;
+        let mut last = 0;
+        let buckets =
+            count.latency.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));
+        Cell {
+            caller,
+            status: ending.status.unwrap_or(0),
+            error: ending.error.map_or(0, error_code),
+            hidden_error: ending.hidden_error,
+            requests: count.requests,
+            bytes_in: count.bytes_in,
+            bytes_out: count.bytes_out,
+            sum_nanos: u64::try_from(count.latency.sum().as_nanos()).unwrap_or(u64::MAX),
+            buckets: buckets.collect(),
+        }
+    };
+    tally.cells().map(|(caller, ending, count)| cell((caller, ending, count))).collect()
+}
+
+fn tally(key: u64, cells: &[Cell<'_>]) -> Result<Tally, Damage> {
+    let mut tally = Tally::default();
+    for cell in cells {
+        let mut last = 0i16;
+        let buckets = cell.buckets.iter().map(|(step, n)| {
+            last = last.saturating_add(*step);
+            (last, *n)
+        });
+        let latency = Histogram::from_parts(buckets, Duration::from_nanos(cell.sum_nanos))
+            .ok_or_else(|| damage("a histogram is out of range"))?;
+        let ending = Ending {
+            status: (cell.status > 0).then_some(cell.status),
+            error: error_of(cell.error)?,
+            hidden_error: cell.hidden_error,
+        };
+        let Cell { requests, bytes_in, bytes_out, .. } = *cell;
+        tally.add(key, cell.caller, ending, &Count { requests, bytes_in, bytes_out, latency });
+    }
+    Ok(tally)
+}
+
+/// Those without a status; a status is its own code. Appended to, never reordered.
+const ERRORS: [ErrorType; 7] = [
+    ErrorType::ConnectionRefused,
+    ErrorType::ConnectionReset,
+    ErrorType::Timeout,
+    ErrorType::HostUnreachable,
+    ErrorType::ClientClosed,
+    ErrorType::ServerClosed,
+    ErrorType::InvalidResponse,
+];
+/// Codes below are positions in [`ERRORS`], from one on.
+const FIRST_STATUS: u16 = 100;
+
+fn error_code(error: ErrorType) -> u16 {
+    match (error, ERRORS.iter().position(|known| *known == error)) {
+        (ErrorType::Status(status), _) => status.max(FIRST_STATUS),
+        (_, position) => position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
+    }
+}
+
+fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
+    match code {
+        0 => Ok(None),
+        FIRST_STATUS.. => Ok(Some(ErrorType::Status(code))),
+        _ => match ERRORS.get(usize::from(code) - 1) {
+            Some(error) => Ok(Some(*error)),
+            None => Err(damage(format!("unknown error code {code}"))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ERRORS, decode, encode};
+    use overhear_exchange::ErrorType;
+    use overhear_model::{Count, Ending, Histogram, Tally};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn arbitrary_ending() -> impl Strategy<Value = Ending> {
+        let error = prop_oneof![
+            Just(None),
+            (100u16..=999).prop_map(|status| Some(ErrorType::Status(status))),
+            prop::sample::select(ERRORS.to_vec()).prop_map(Some),
+        ];
+        (prop::option::of(100u16..=999), error, any::<bool>())
+            .prop_map(|(status, error, hidden_error)| Ending { status, error, hidden_error })
+    }
+
+    pub(crate) fn arbitrary_tally() -> impl Strategy<Value = Tally> {
+        let count = (1u64..1000, any::<u32>(), any::<u32>(), prop::collection::vec(any::<u64>(), 0..40))
+            .prop_map(|(requests, bytes_in, bytes_out, nanos)| {
+                let mut latency = Histogram::default();
+                nanos.iter().for_each(|n| latency.record(Duration::from_nanos(*n >> 20)));
+                Count { requests, bytes_in: bytes_in.into(), bytes_out: bytes_out.into(), latency }
+            });
+        prop::collection::vec(("[a-z]{0,6}", arbitrary_ending(), count), 0..12).prop_map(|cells| {
+            let mut tally = Tally::default();
+            cells.iter().for_each(|(caller, ending, count)| tally.add(1, caller, *ending, count));
+            tally
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(tallies in prop::collection::vec((any::<u32>(), arbitrary_tally()), 0..30)) {
+            let given: Vec<_> = tallies.iter().map(|(at, tally)| (*at, tally)).collect();
+            let blob = encode(&given).unwrap();
+            prop_assert_eq!(&decode(1, &blob, &|_| true).unwrap(), &tallies);
+            let even: Vec<_> = tallies.iter().filter(|(at, _)| at % 2 == 0).cloned().collect();
+            prop_assert_eq!(decode(1, &blob, &|at| at % 2 == 0).unwrap(), even);
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(blob in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(1, &blob, &|_| true);
+        }
+    }
+}

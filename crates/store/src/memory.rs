@@ -1,0 +1,118 @@
+use crate::{
+    About, Error, Questions, Recorded, Resolution, Retention, Session, Store, Timeline, Totals, Window,
+    evidence,
+};
+use overhear_exchange::{Statistics, Timestamp};
+use overhear_model::{Counted, Model, Series, Slot, Tally};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A store in memory that forgets nothing: says what the answers are.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    key: u64,
+    counted: BTreeMap<Arc<Series>, BTreeMap<Slot, Tally>>,
+    models: Vec<Model>,
+    version: u64,
+    session: Option<Session>,
+}
+
+impl Memory {
+    /// One without anything in it.
+    pub fn new(key: u64) -> Self {
+        Self { key, ..Self::default() }
+    }
+}
+
+impl Questions for Memory {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn evidence(&self) -> Result<Model, Error> {
+        Ok(evidence::sum(self.key, self.models.iter().cloned()))
+    }
+
+    fn evidence_version(&self) -> Result<u64, Error> {
+        Ok(self.version)
+    }
+
+    fn totals(&self, window: Window) -> Result<Recorded<Totals>, Error> {
+        let mut totals = Totals::new();
+        for (series, slots) in &self.counted {
+            let mut sum = Tally::default();
+            let within = slots.iter().filter(|(slot, _)| window.contains(**slot));
+            within.for_each(|(_, tally)| sum.merge(self.key, tally));
+            if !sum.is_empty() {
+                totals.push((Arc::clone(series), sum));
+            }
+        }
+        Ok(Recorded { what: totals, window, resolution: Resolution::TenSeconds })
+    }
+
+    fn timeline(
+        &self,
+        window: Window,
+        step: Resolution,
+        of: Option<&[Series]>,
+    ) -> Result<Recorded<Timeline>, Error> {
+        let wanted: Option<BTreeSet<&Series>> = of.map(|of| of.iter().collect());
+        let window = window.outward(step);
+        let mut timeline = Timeline::new();
+        for (series, slots) in &self.counted {
+            let mut steps = BTreeMap::<Slot, Tally>::new();
+            for (slot, tally) in slots.iter().filter(|(slot, _)| window.contains(**slot)) {
+                steps.entry(step.floor(*slot)).or_default().merge(self.key, tally);
+            }
+            if !steps.is_empty() && wanted.as_ref().is_none_or(|wanted| wanted.contains(&**series)) {
+                timeline.push((Arc::clone(series), steps.into_iter().collect()));
+            }
+        }
+        Ok(Recorded { what: timeline, window, resolution: step })
+    }
+
+    fn sessions(&self, _: Window) -> Result<Vec<Session>, Error> {
+        Ok(self.session.iter().cloned().collect())
+    }
+
+    fn about(&self) -> Result<About, Error> {
+        let oldest = self.counted.values().filter_map(|slots| slots.first_key_value()).map(|(slot, _)| *slot);
+        Ok(About {
+            bytes: 0,
+            retention: Retention::default(),
+            series: self.counted.len() as u64,
+            oldest: oldest.min().map(Slot::start),
+        })
+    }
+}
+
+impl Store for Memory {
+    fn append(&mut self, counted: &[Counted]) -> Result<(), Error> {
+        for Counted { series, slot, tally } in counted {
+            let slots = match self.counted.get_mut(series) {
+                Some(slots) => slots,
+                None => self.counted.entry(Arc::new(series.clone())).or_default(),
+            };
+            slots.entry(*slot).or_default().merge(self.key, tally);
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, model: &Model) -> Result<(), Error> {
+        self.version += 1;
+        self.models = vec![model.clone()];
+        Ok(())
+    }
+
+    fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error> {
+        let started = self.session.as_ref().map_or(at, |session| session.started);
+        self.session = Some(Session { number: 1, started, last: at, heard: statistics.into() });
+        Ok(())
+    }
+
+    fn tidy(&mut self, _: Timestamp) -> Result<(), Error> {
+        Ok(())
+    }
+}

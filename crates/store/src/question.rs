@@ -1,0 +1,155 @@
+use crate::{Error, Resolution, Retention, Window};
+use overhear_exchange::{Statistics, Timestamp};
+use overhear_model::{Counted, Model, Series, Slot, Tally};
+use std::sync::Arc;
+
+/// What was counted of each series over a window.
+pub type Totals = Vec<(Arc<Series>, Tally)>;
+
+/// What was counted of each series, step by step; ascending by time, steps without calls left out.
+pub type Timeline = Vec<(Arc<Series>, Vec<(Slot, Tally)>)>;
+
+/// All that is asked of a store.
+pub trait Questions {
+    /// The key that decides, with the names, what is kept beyond the bounds of a model: every model of a store has it.
+    fn key(&self) -> u64;
+
+    /// All that was learned of routes and shapes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn evidence(&self) -> Result<Model, Error>;
+
+    /// Changes whenever [`Self::evidence`] may have.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn evidence_version(&self) -> Result<u64, Error>;
+
+    /// What was counted over a window, in no particular order; series without calls left out. Where the ends are older
+    /// than is kept so fine, the window is made wider: see [`Recorded::window`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn totals(&self, window: Window) -> Result<Recorded<Totals>, Error>;
+
+    /// The same step by step, of some series or of all, in no particular order. Where so fine steps are no longer kept they
+    /// are longer: see [`Recorded::resolution`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn timeline(
+        &self,
+        window: Window,
+        step: Resolution,
+        of: Option<&[Series]>,
+    ) -> Result<Recorded<Timeline>, Error>;
+
+    /// Who wrote and what they could not hear, those that overlap a window, oldest first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn sessions(&self, window: Window) -> Result<Vec<Session>, Error>;
+
+    /// How large it is and how far back it goes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn about(&self) -> Result<About, Error>;
+}
+
+/// All that is told to a store. One process does.
+pub trait Store: Questions {
+    /// Adds what was counted.
+    ///
+    /// # Errors
+    /// When it cannot be written; it is then kept, for an hour or so, and written with what comes next.
+    fn append(&mut self, counted: &[Counted]) -> Result<(), Error>;
+
+    /// Replaces what this session said before of what it has learned since it began.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    fn learn(&mut self, model: &Model) -> Result<(), Error>;
+
+    /// Replaces what this session said before of itself.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error>;
+
+    /// Makes room: sums up what is old, forgets what is older than is kept. To be called now and then.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    fn tidy(&mut self, now: Timestamp) -> Result<(), Error>;
+}
+
+/// An answer and what it covers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded<T> {
+    /// What was counted.
+    pub what: T,
+    /// When: what was asked for, or more.
+    pub window: Window,
+    /// How fine: as was asked for, or less.
+    pub resolution: Resolution,
+}
+
+/// A time somebody listened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Counts up.
+    pub number: i64,
+    /// When it began to write.
+    pub started: Timestamp,
+    /// When it last wrote.
+    pub last: Timestamp,
+    /// What it heard and what it lost, by the names of the reasons.
+    pub heard: Heard,
+}
+
+/// What a session heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Heard {
+    /// Socket calls or packets.
+    pub events: u64,
+    /// Payload bytes, copied or not.
+    pub bytes: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Connections that speak nothing we read, by what they look like.
+    pub unreadable: Vec<(String, u64)>,
+    /// Reason, events, bytes.
+    pub lost: Vec<(String, u64, u64)>,
+}
+
+impl From<&Statistics> for Heard {
+    fn from(statistics: &Statistics) -> Self {
+        let unreadable = statistics.unreadable.iter().map(|(what, count)| ((*what).to_owned(), *count));
+        let lost = statistics.lost.iter();
+        Self {
+            events: statistics.events,
+            bytes: statistics.bytes,
+            connections: statistics.connections,
+            exchanges: statistics.exchanges,
+            unreadable: unreadable.collect(),
+            lost: lost.map(|(reason, loss)| (reason.as_str().to_owned(), loss.events, loss.bytes)).collect(),
+        }
+    }
+}
+
+/// A store about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// On disk, in bytes; in memory, nothing.
+    pub bytes: u64,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// Series with calls.
+    pub series: u64,
+    /// The oldest calls that are kept.
+    pub oldest: Option<Timestamp>,
+}

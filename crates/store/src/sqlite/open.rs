@@ -1,0 +1,209 @@
+//! Opening a file: by the one that writes, or by any that read.
+
+use super::{Failure, Sqlite, catalogue::Catalogue, schema, signed, unsigned, write::Writer};
+use crate::{Error, Retention, evidence};
+use overhear_exchange::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rustix::fs::{FlockOperation, flock};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    hash::{BuildHasher, RandomState},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Waiting for another process to finish what it writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A store that was opened for writing.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Sqlite,
+    /// What was there was damaged, and is here now.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl Sqlite {
+    /// Opens a store for writing, or makes one. `key` is for the models of a new one; without it there is a random one.
+    /// What is there and is no store, or is damaged, is renamed and never overwritten.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process writes to it; when it is of a later version, or the system refuses.
+    pub fn open(
+        path: &Path,
+        key: Option<u64>,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<Opened, Error> {
+        let lock = lock(path)?;
+        let writer = |lock| Writer {
+            _lock: lock,
+            session: 0,
+            started: now,
+            retention,
+            waiting: Vec::new(),
+            open: BTreeMap::new(),
+        };
+        match prepare(path, key) {
+            Ok((connection, key)) => {
+                let store = Self::begin(path, connection, key, writer(lock))?;
+                Ok(Opened { store, set_aside: None })
+            }
+            Err(Error::Damaged { .. }) => {
+                let aside = set_aside(path, now)?;
+                let (connection, key) = prepare(path, key)?;
+                let store = Self::begin(path, connection, key, writer(lock))?;
+                Ok(Opened { store, set_aside: Some(aside) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a store for questions. The one that writes to it goes on.
+    ///
+    /// # Errors
+    /// When there is none, it is damaged or of a later version, or the system refuses.
+    pub fn reader(path: &Path) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(Error::Missing(path.to_owned()));
+        }
+        let open = || -> Result<(Connection, i64, Option<i64>), Failure> {
+            // Not read-only: who reads a journal has to take part in its locks.
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)
+                .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.pragma_update(None, "query_only", true)?;
+            let version = schema::version_of(&connection)?;
+            let key = if version == schema::version() { key_of(&connection)? } else { None };
+            Ok((connection, version, key))
+        };
+        let (connection, version, key) = open().map_err(|failure| failure.at(path, "read"))?;
+        check_version(path, version)?;
+        let Some(key) = key else {
+            return Err(Error::Damaged {
+                path: path.to_owned(),
+                why: "it is no store of overhear".to_owned(),
+            });
+        };
+        let catalogue = RefCell::new(Catalogue::default());
+        Ok(Self { path: path.to_owned(), connection, key: unsigned(key), catalogue, writer: None })
+    }
+
+    fn begin(path: &Path, connection: Connection, key: u64, writer: Writer) -> Result<Self, Error> {
+        let catalogue = RefCell::new(Catalogue::default());
+        let mut store = Self { path: path.to_owned(), connection, key, catalogue, writer: Some(writer) };
+        let begun = store.begin_session();
+        store.writing(begun)?;
+        Ok(store)
+    }
+
+    /// What earlier sessions have learned becomes one.
+    fn begin_session(&mut self) -> Result<(), Failure> {
+        let last: Option<i64> = self.connection.query_row(
+            "SELECT max(number) FROM (SELECT max(number) AS number FROM session UNION ALL SELECT max(session) FROM evidence)",
+            [],
+            |row| row.get(0),
+        )?;
+        let session = last.unwrap_or(0) + 1;
+        self.writer()?.session = session;
+        let earlier: i64 =
+            self.connection.query_row("SELECT count(*) FROM evidence", [], |row| row.get(0))?;
+        if earlier < 2 {
+            return Ok(());
+        }
+        let sum = evidence::encode(&self.models(Some(session))?).map_err(Failure::Damage)?;
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute("DELETE FROM evidence WHERE session < ?", [session])?;
+        transaction.execute("INSERT INTO evidence (session, model) VALUES (0, ?)", [sum])?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// Only the owner may read what it holds.
+fn lock(path: &Path) -> Result<File, Error> {
+    let failed = |error: std::io::Error| Error::io(path, "opened", &error);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
+    let lock = options.open(&name).map_err(failed)?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy(path.to_owned())),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// A connection to a store of today's version, and its key.
+fn prepare(path: &Path, key: Option<u64>) -> Result<(Connection, u64), Error> {
+    let options = OpenOptions::new().append(true).create(true).mode(0o600).clone();
+    options.open(path).map_err(|error| Error::io(path, "opened", &error))?;
+    let open = || -> Result<(Connection, i64), Failure> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        let version = schema::version_of(&connection)?;
+        Ok((connection, version))
+    };
+    let (mut connection, version) = open().map_err(|failure| failure.at(path, "opened"))?;
+    check_version(path, version)?;
+    let key = set_up(&mut connection, key).map_err(|failure| failure.at(path, "written"))?;
+    Ok((connection, key))
+}
+
+fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure> {
+    // Before the first table, else it has no effect.
+    connection.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+         PRAGMA journal_size_limit = 16777216;",
+    )?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && schema::version_of(connection)? == 0 {
+        return Err(Failure::Damage("it is a database of something else".to_owned()));
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    schema::migrate(&transaction)?;
+    let key = match key_of(&transaction)? {
+        Some(key) => unsigned(key),
+        None => {
+            let key = key.unwrap_or_else(|| RandomState::new().hash_one("overhear"));
+            transaction.execute("INSERT INTO meta (name, value) VALUES ('key', ?)", [signed(key)])?;
+            key
+        }
+    };
+    transaction.commit()?;
+    Ok(key)
+}
+
+fn key_of(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection.query_row("SELECT value FROM meta WHERE name = 'key'", [], |row| row.get(0)).optional()
+}
+
+fn check_version(path: &Path, version: i64) -> Result<(), Error> {
+    let known = schema::version();
+    if version > known { Err(Error::Newer { path: path.to_owned(), version, known }) } else { Ok(()) }
+}
+
+/// Renames a file that is no store, with its journal.
+fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
+    let ending = format!(".damaged-{}", now.as_nanos() / 1_000_000_000);
+    let with = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let aside = with(path, &ending);
+    fs::rename(path, &aside).map_err(|error| Error::io(path, "set aside", &error))?;
+    for journal in ["-wal", "-shm"] {
+        // There may be none.
+        let _ = fs::rename(with(path, journal), with(&aside, journal));
+    }
+    Ok(aside)
+}

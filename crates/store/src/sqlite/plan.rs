@@ -1,0 +1,118 @@
+//! Which counts to add up for a window: the coarsest that fit within it, finer ones at its ends.
+
+use crate::{Resolution, Window};
+use overhear_model::Slot;
+
+/// From where on counts of each resolution are kept; coarser ones go back further.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) ten_seconds: Slot,
+    pub(super) minutes: Slot,
+    pub(super) hours: Slot,
+}
+
+/// A window of at most so many slots is read slot by slot.
+const SHORT: u32 = 90;
+
+impl Kept {
+    fn from(&self, resolution: Resolution) -> Slot {
+        match resolution {
+            Resolution::TenSeconds => self.ten_seconds,
+            Resolution::Minute => self.minutes,
+            Resolution::Hour => self.hours,
+            Resolution::Day => Slot(0),
+        }
+    }
+
+    /// The finest resolution that is kept for all of a window, not finer than `step`.
+    pub(super) fn resolution(&self, window: Window, step: Resolution) -> Resolution {
+        let mut enough = Resolution::ALL.into_iter().filter(|resolution| *resolution >= step);
+        enough.find(|resolution| self.from(*resolution) <= window.from).unwrap_or(Resolution::Day)
+    }
+
+    /// The parts of a window, and the window they make.
+    pub(super) fn plan(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
+        if window.slots() <= SHORT && self.ten_seconds <= window.from {
+            return (vec![(Resolution::TenSeconds, window)], window);
+        }
+        let from = self.end(window.from, false);
+        let until = self.end(window.until, true);
+        let window = Window { from, until: until.max(from) };
+        let mut parts = Vec::new();
+        divide(window, Resolution::Day, &mut parts);
+        (parts, window)
+    }
+
+    /// An end of a window, moved outward to where counts can be told apart.
+    fn end(&self, slot: Slot, up: bool) -> Slot {
+        let before = if up { Slot(slot.0.saturating_sub(1)) } else { slot };
+        let fine =
+            [Resolution::Minute, Resolution::Hour].into_iter().find(|r| self.from(*r) <= r.floor(before));
+        let fine = fine.unwrap_or(Resolution::Day);
+        let floor = fine.floor(slot);
+        if up && floor < slot { Slot(floor.0.saturating_add(fine.slots())) } else { floor }
+    }
+}
+
+fn divide(window: Window, resolution: Resolution, parts: &mut Vec<(Resolution, Window)>) {
+    if window.slots() == 0 {
+        return;
+    }
+    let finer = match resolution {
+        Resolution::Day => Resolution::Hour,
+        Resolution::Hour => Resolution::Minute,
+        Resolution::Minute | Resolution::TenSeconds => {
+            parts.push((resolution, window));
+            return;
+        }
+    };
+    let until = resolution.floor(window.until);
+    let floor = resolution.floor(window.from);
+    let from = if floor < window.from { Slot(floor.0.saturating_add(resolution.slots())) } else { floor };
+    if from >= until {
+        return divide(window, finer, parts);
+    }
+    divide(Window { until: from, ..window }, finer, parts);
+    parts.push((resolution, Window { from, until }));
+    divide(Window { from: until, ..window }, finer, parts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, Slot, Window};
+    use crate::Resolution;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_parts_are_the_window_and_nothing_twice(
+            from in 0u32..200_000, length in 0u32..200_000, minutes in 0u32..200_000, hours in 0u32..200_000,
+        ) {
+            let kept = Kept {
+                ten_seconds: Slot(0),
+                minutes: Resolution::Hour.floor(Slot(minutes)),
+                hours: Resolution::Day.floor(Slot(hours.min(minutes))),
+            };
+            let asked = Window { from: Slot(from), until: Slot(from + length) };
+            let (parts, window) = kept.plan(asked);
+            prop_assert!(window.from <= asked.from && window.until >= asked.until, "{window:?}");
+            let mut at = window.from;
+            for (resolution, part) in &parts {
+                prop_assert_eq!(part.from, at);
+                prop_assert_eq!(resolution.floor(part.from), part.from);
+                prop_assert_eq!(resolution.floor(part.until), part.until);
+                prop_assert!(kept.from(*resolution) <= part.from, "{:?} {:?}", resolution, part);
+                at = part.until;
+            }
+            prop_assert_eq!(at, window.until);
+        }
+    }
+
+    #[test]
+    fn a_day_and_a_half_is_read_in_a_few_parts() {
+        let (parts, _) = Kept::default().plan(Window { from: Slot(8640 - 366), until: Slot(3 * 8640 + 12) });
+        let parts: Vec<_> = parts.iter().map(|(r, w)| (*r, w.slots())).collect();
+        use Resolution::{Day, Hour, Minute};
+        assert_eq!(parts, [(Minute, 6), (Hour, 360), (Day, 17280), (Minute, 12)]);
+    }
+}

@@ -1,0 +1,173 @@
+//! What every store answers: the same as the one in memory.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use overhear_exchange::{Statistics, Timestamp};
+use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};
+use overhear_store::{Memory, Questions, Resolution, Retention, Sqlite, Store, Window};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+const KEY: u64 = 5;
+/// Somewhere in 2024, the begin of a day.
+const DAY: u32 = 8640 * 19_900;
+
+fn at(slot: u32) -> Timestamp {
+    Slot(slot).start()
+}
+
+fn open(path: &Path) -> Sqlite {
+    let retention = Retention {
+        ten_seconds: Duration::from_secs(1 << 30),
+        minutes: Duration::from_secs(1 << 30),
+        hours: Duration::from_secs(1 << 30),
+        ..Retention::default()
+    };
+    Sqlite::open(path, Some(KEY), retention, at(DAY)).unwrap().store
+}
+
+/// Series as models make them.
+fn series() -> Vec<Series> {
+    let mut model = Model::new(KEY);
+    model.record_times();
+    for path in ["/", "/a", "/a/b", "/users/1", "/users/2"] {
+        for service in ["shop", "bank"] {
+            model.learn(&overhear_testkit::exchange(service, "GET", path, Some(200)));
+        }
+    }
+    model.take_counted().into_iter().map(|counted| counted.series).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(Vec<(usize, u32, u16, u64)>),
+    Tidy(u32),
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Mostly close together, sometimes days apart.
+    let slot = prop_oneof![8 => 0u32..40, 2 => 0u32..1000, 1 => 0u32..40_000];
+    let status = prop::sample::select(vec![200u16, 404, 503]);
+    let append = prop::collection::vec((0usize..10, slot.clone(), status, 1u64..5_000_000), 0..20);
+    let step = prop_oneof![
+        6 => append.prop_map(Step::Append),
+        2 => (0u32..50_000).prop_map(Step::Tidy),
+        1 => Just(Step::Reopen),
+    ];
+    prop::collection::vec(step, 1..12)
+}
+
+fn counted(series: &[Series], calls: &[(usize, u32, u16, u64)]) -> Vec<Counted> {
+    let count = |(which, slot, status, micros): &(usize, u32, u16, u64)| {
+        let mut latency = Histogram::default();
+        latency.record(Duration::from_micros(*micros));
+        let mut tally = Tally::default();
+        let ending = Ending { status: Some(*status), ..Ending::default() };
+        tally.add(KEY, "curl", ending, &Count { requests: 1, bytes_in: 1, bytes_out: *micros, latency });
+        Counted { series: series[*which].clone(), slot: Slot(DAY + slot), tally }
+    };
+    calls.iter().map(count).collect()
+}
+
+fn windows() -> impl Strategy<Value = Vec<Window>> {
+    let window = (0u32..50_000, 0u32..50_000)
+        .prop_map(|(from, length)| Window { from: Slot(DAY + from), until: Slot(DAY + from + length) });
+    let short = (0u32..60, 0u32..60)
+        .prop_map(|(from, length)| Window { from: Slot(DAY + from), until: Slot(DAY + from + length) });
+    prop::collection::vec(prop_oneof![window, short, Just(Window::ALL)], 1..8)
+}
+
+fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestCaseError> {
+    let answer = store.totals(window).unwrap();
+    prop_assert!(answer.window.from <= window.from && answer.window.until >= window.until);
+    let expected: BTreeMap<_, _> = reference.totals(answer.window).unwrap().what.into_iter().collect();
+    prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
+    for step in Resolution::ALL {
+        for of in [None, Some(series().get(..2).unwrap_or_default())] {
+            let answer = store.timeline(window, step, of).unwrap();
+            let expected = reference.timeline(answer.window, answer.resolution, of).unwrap();
+            let sorted =
+                |timeline: overhear_store::Timeline| timeline.into_iter().collect::<BTreeMap<_, _>>();
+            prop_assert_eq!(sorted(answer.what), sorted(expected.what), "{:?} by {:?}", window, step);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn answers_are_those_of_the_reference(steps in steps(), windows in windows()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let series = series();
+        let mut store = open(&path);
+        let mut reference = Memory::new(KEY);
+        for step in steps {
+            match step {
+                Step::Append(calls) => {
+                    let counted = counted(&series, &calls);
+                    store.append(&counted).unwrap();
+                    reference.append(&counted).unwrap();
+                }
+                Step::Tidy(slot) => store.tidy(at(DAY + slot)).unwrap(),
+                Step::Reopen => {
+                    drop(store);
+                    store = open(&path);
+                }
+            }
+        }
+        for window in &windows {
+            agree(&store, &reference, *window)?;
+        }
+        // Whoever reads beside it sees the same.
+        let reader = Sqlite::reader(&path).unwrap();
+        for window in windows {
+            agree(&reader, &reference, window)?;
+        }
+    }
+}
+
+#[test]
+fn evidence_is_the_sum_of_all_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut all = Model::new(KEY);
+    for session in 1..4u64 {
+        let mut store = open(&path);
+        let version = store.evidence_version().unwrap();
+        let mut model = Model::new(KEY);
+        for call in 0..session {
+            let exchange =
+                overhear_testkit::exchange("shop", "GET", &format!("/s{session}/{call}"), Some(200));
+            model.learn(&exchange);
+            all.learn(&exchange);
+            // Each time all of this session, not what is new.
+            store.learn(&model).unwrap();
+        }
+        assert!(store.evidence_version().unwrap() > version);
+        let (kept, expected) = (store.evidence().unwrap(), &all);
+        assert_eq!(kept.requests(), expected.requests(), "session {session}");
+    }
+    assert_eq!(Sqlite::reader(&path).unwrap().evidence().unwrap().requests(), 6);
+}
+
+#[test]
+fn sessions_tell_what_they_heard_and_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut statistics = Statistics { events: 9, exchanges: 4, ..Statistics::default() };
+    statistics.lose(overhear_exchange::LossReason::RingFull, 2, 300);
+    for session in 1..3u32 {
+        let mut store = open(&path);
+        store.session(at(DAY + 10 * session), &Statistics::default()).unwrap();
+        store.session(at(DAY + 10 * session + 1), &statistics).unwrap();
+        store.learn(&Model::new(KEY)).unwrap();
+    }
+    let sessions = Sqlite::reader(&path).unwrap().sessions(Window::ALL).unwrap();
+    assert_eq!(sessions.iter().map(|session| session.number).collect::<Vec<_>>(), [1, 2]);
+    let last = sessions.last().unwrap();
+    assert_eq!((last.last, last.heard.events), (at(DAY + 21), 9));
+    assert_eq!(last.heard.lost, [("ring_full".to_owned(), 2, 300)]);
+}
