@@ -5,6 +5,7 @@ mod attributes;
 mod endpoints;
 pub mod filter;
 pub mod live;
+pub mod monitor;
 mod near;
 mod outline;
 pub mod redact;

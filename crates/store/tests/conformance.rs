@@ -1,5 +1,5 @@
 //! What every store answers: the same as the one in memory.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a test")]
 
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};

@@ -6,13 +6,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeSet, HashMap};
 
 /// Each crate with the crates of this workspace it may use outside its tests. In tests `testkit` comes on top.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("overhear-exchange", &[]),
     ("overhear-probe", &[]),
     ("overhear-capture", &["overhear-exchange", "overhear-probe"]),
     ("overhear-stream", &["overhear-exchange", "overhear-probe"]),
     ("overhear-protocol", &["overhear-exchange"]),
     ("overhear-model", &["overhear-exchange"]),
+    ("overhear-store", &["overhear-exchange", "overhear-model"]),
     ("overhear-query", &["overhear-exchange", "overhear-model"]),
     ("overhear-export", &["overhear-exchange", "overhear-model", "overhear-query"]),
     ("overhear-overlay", &["overhear-query"]),
@@ -25,6 +26,7 @@ const TABLE: [(&str, &[&str]); 17] = [
             "overhear-stream",
             "overhear-protocol",
             "overhear-model",
+            "overhear-store",
             "overhear-query",
         ],
     ),

@@ -1,0 +1,268 @@
+//! The answers of monitoring: how services and endpoints did over a window of time, beside the time before.
+
+use crate::{EndpointId, LatencyBucket};
+use overhear_exchange::{ErrorType, Statistics, Timestamp};
+use std::{sync::Arc, time::Duration};
+
+/// Which time is asked about. Absent ends: an hour ago, now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// From when on.
+    pub since: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// What it is compared with.
+    pub beside: Beside,
+}
+
+/// What a window is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// As long a time right before it.
+    #[default]
+    WindowBefore,
+    /// The time from the last deploy but one until the last, of each service; the window begins with the last.
+    DeployBefore,
+}
+
+/// An answer and the time it covers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Covered<T> {
+    /// The answer.
+    pub what: T,
+    /// From when on: as asked, or earlier where counts are no longer kept so fine.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Length of the steps of time lines.
+    pub step: Duration,
+    /// Deploys within it, oldest first.
+    pub deploys: Vec<Deploy>,
+}
+
+/// A service began to run another build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deploy {
+    /// `service.name`.
+    pub service: Arc<str>,
+    /// When the first process of it started.
+    pub at: Timestamp,
+    /// A git commit, an image, a build id, or none of these: a restart.
+    pub version: Option<Arc<str>>,
+}
+
+/// How some calls did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Exchanges.
+    pub requests: u64,
+    /// Of those: 5xx or `error.type`.
+    pub errors: u64,
+    /// Of those: answers that say 2xx and whose body says error.
+    pub errors_hidden: u64,
+    /// Request body bytes.
+    pub bytes_in: u64,
+    /// Response body bytes.
+    pub bytes_out: u64,
+    /// Absent before the first complete response.
+    pub latency: Option<Latency>,
+    /// The time they are of, in seconds: `requests / seconds` is the rate.
+    pub seconds: f64,
+}
+
+/// Seconds, from the last request byte to the last response byte.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the percentiles are their names")]
+pub struct Latency {
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+/// One step of a time line; steps without calls are left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// When it begins.
+    pub at: Timestamp,
+    /// What happened in it.
+    pub figures: Figures,
+}
+
+/// An endpoint over a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointFigures {
+    /// Which.
+    pub id: EndpointId,
+    /// The window.
+    pub now: Figures,
+    /// What it is compared with; absent where nothing was listening then.
+    pub before: Option<Figures>,
+    /// Its time line.
+    pub points: Vec<Point>,
+}
+
+/// A service over a window: what it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceFigures {
+    /// `service.name`.
+    pub name: Arc<str>,
+    /// Endpoints that were called.
+    pub endpoints: u64,
+    /// The window.
+    pub now: Figures,
+    /// What it is compared with.
+    pub before: Option<Figures>,
+    /// Its time line.
+    pub points: Vec<Point>,
+}
+
+/// One endpoint over a window, in depth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointHistory {
+    /// Itself, with its time line.
+    pub figures: EndpointFigures,
+    /// Latencies by step: when, and its histogram, ascending.
+    pub heat: Vec<(Timestamp, Vec<LatencyBucket>)>,
+    /// Status (absent: no response), exchanges in the window, exchanges before.
+    pub statuses: Vec<(Option<u16>, u64, u64)>,
+    /// `error.type` and exchanges in the window, most frequent first.
+    pub errors: Vec<(ErrorType, u64)>,
+    /// Caller, in the window, before; most frequent first.
+    pub callers: Vec<(Arc<str>, Figures, Option<Figures>)>,
+}
+
+/// Who calls whom.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Map {
+    /// Services, callers and servers, by name.
+    pub nodes: Vec<MapNode>,
+    /// From callers to the called, by their names.
+    pub edges: Vec<MapEdge>,
+}
+
+/// Somebody on the map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapNode {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Not a process of this machine.
+    pub is_external: bool,
+}
+
+/// Calls between two on the map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapEdge {
+    /// Who calls.
+    pub from: Arc<str>,
+    /// Who is called.
+    pub to: Arc<str>,
+    /// In the window.
+    pub now: Figures,
+    /// Before.
+    pub before: Option<Figures>,
+}
+
+/// Something that was not there before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Since when, as fine as is known.
+    pub at: Timestamp,
+    /// Where.
+    pub endpoint: EndpointId,
+    /// What is new.
+    pub what: Novelty,
+}
+
+/// What is new at an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Novelty {
+    /// The endpoint.
+    Endpoint,
+    /// A status (absent: no response).
+    Status(Option<u16>),
+    /// Somebody who calls it.
+    Caller(Arc<str>),
+}
+
+/// How the listening goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Captured, lost and unreadable since the start.
+    pub statistics: Statistics,
+    /// What is kept; absent without a store.
+    pub store: Option<StoreHealth>,
+    /// Why nothing is kept, or what is wrong with it.
+    pub trouble: Option<String>,
+    /// Memory of this process, in bytes.
+    pub resident: Option<u64>,
+    /// When it began to listen; absent where it only reads.
+    pub started: Option<Timestamp>,
+}
+
+/// What is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreHealth {
+    /// Its file.
+    pub path: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// Its bound.
+    pub most_bytes: u64,
+    /// How long ten-second, minute and hour counts are kept.
+    pub kept: [Duration; 3],
+    /// The oldest calls.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Why there is no answer: a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered(pub String);
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What front ends ask of what is kept over time, together with what was just heard.
+pub trait History {
+    /// Endpoints that were called, in no particular order; with time lines of about `points` steps (0: none).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered>;
+    /// Services that answered calls.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered>;
+    /// One endpoint; `None` when it was never called.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn endpoint(
+        &self,
+        id: &EndpointId,
+        asked: Asked,
+        points: usize,
+    ) -> Result<Option<Covered<EndpointHistory>>, Unanswered>;
+    /// Who calls whom.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered>;
+    /// What is new in the window, newest first.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered>;
+    /// How the listening goes.
+    fn health(&self) -> Health;
+    /// All that was learned of an endpoint: schema, parameters, reasons.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn describe(&self, id: &EndpointId) -> Result<Option<crate::EndpointDetail>, Unanswered>;
+}
