@@ -1,5 +1,9 @@
 //! The answers of monitoring: how services and endpoints did over a window of time, beside the time before.
 
+mod sum;
+
+pub use sum::{ByEndpoint, Counts, Steps};
+
 use crate::{EndpointId, LatencyBucket};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
 use std::{sync::Arc, time::Duration};
