@@ -1,6 +1,6 @@
 use crate::{
-    About, Error, Questions, Recorded, Resolution, Retention, Session, Store, Timeline, Totals, Window,
-    evidence,
+    About, Deployed, Error, Questions, Recorded, Resolution, Retention, Session, Store, Timeline, Totals,
+    Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Counted, Model, Series, Slot, Tally};
@@ -17,6 +17,7 @@ pub struct Memory {
     models: Vec<Model>,
     version: u64,
     session: Option<Session>,
+    deploys: Vec<Deployed>,
 }
 
 impl Memory {
@@ -77,6 +78,13 @@ impl Questions for Memory {
         Ok(self.session.iter().cloned().collect())
     }
 
+    fn deploys(&self, window: Window) -> Result<Vec<Deployed>, Error> {
+        let within = self.deploys.iter().filter(|deployed| window.contains(Slot::of(deployed.at)));
+        let mut deploys: Vec<_> = within.cloned().collect();
+        deploys.sort_by(|a, b| (a.at, &a.service).cmp(&(b.at, &b.service)));
+        Ok(deploys)
+    }
+
     fn about(&self) -> Result<About, Error> {
         let oldest = self.counted.values().filter_map(|slots| slots.first_key_value()).map(|(slot, _)| *slot);
         Ok(About {
@@ -109,6 +117,13 @@ impl Store for Memory {
     fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error> {
         let started = self.session.as_ref().map_or(at, |session| session.started);
         self.session = Some(Session { number: 1, started, last: at, heard: statistics.into() });
+        Ok(())
+    }
+
+    fn deploy(&mut self, deployed: &Deployed) -> Result<(), Error> {
+        if !self.deploys.contains(deployed) {
+            self.deploys.push(deployed.clone());
+        }
         Ok(())
     }
 

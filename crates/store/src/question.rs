@@ -51,6 +51,12 @@ pub trait Questions {
     /// When it cannot be read.
     fn sessions(&self, window: Window) -> Result<Vec<Session>, Error>;
 
+    /// Deploys within a window, oldest first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn deploys(&self, window: Window) -> Result<Vec<Deployed>, Error>;
+
     /// How large it is and how far back it goes.
     ///
     /// # Errors
@@ -77,6 +83,12 @@ pub trait Store: Questions {
     /// # Errors
     /// When it cannot be written; what was there stays.
     fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error>;
+
+    /// Adds a deploy; one that is known already is no other.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn deploy(&mut self, deployed: &Deployed) -> Result<(), Error>;
 
     /// Makes room: sums up what is old, forgets what is older than is kept. To be called now and then.
     ///
@@ -107,6 +119,17 @@ pub struct Session {
     pub last: Timestamp,
     /// What it heard and what it lost, by the names of the reasons.
     pub heard: Heard,
+}
+
+/// A service began to run another build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    /// `service.name`.
+    pub service: Arc<str>,
+    /// When its first process started.
+    pub at: Timestamp,
+    /// A git commit, an image, a build id; none of these: a restart.
+    pub version: Option<Arc<str>>,
 }
 
 /// What a session heard.

@@ -1,15 +1,15 @@
 use crate::Resolution;
 use std::time::Duration;
 
-/// How long counts are kept, and how large all of it may be.
+/// How long counts are kept, in seconds, and how large all of it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// By ten seconds.
-    pub ten_seconds: Duration,
+    pub ten_seconds: u64,
     /// By minute.
-    pub minutes: Duration,
+    pub minutes: u64,
     /// By hour.
-    pub hours: Duration,
+    pub hours: u64,
     /// When the file is larger, the oldest minutes go first, then the oldest hours, then the oldest days, which have no age.
     pub bytes: u64,
 }
@@ -18,12 +18,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Default for Retention {
     fn default() -> Self {
-        Self {
-            ten_seconds: Duration::from_secs(2 * 60 * 60),
-            minutes: Duration::from_secs(3 * DAY),
-            hours: Duration::from_secs(90 * DAY),
-            bytes: 2 << 30,
-        }
+        Self { ten_seconds: 2 * 60 * 60, minutes: 3 * DAY, hours: 90 * DAY, bytes: 2 << 30 }
     }
 }
 
@@ -31,10 +26,20 @@ impl Retention {
     /// How long counts of this resolution are kept; none: as long as there is room.
     pub const fn of(&self, resolution: Resolution) -> Option<Duration> {
         match resolution {
-            Resolution::TenSeconds => Some(self.ten_seconds),
-            Resolution::Minute => Some(self.minutes),
-            Resolution::Hour => Some(self.hours),
+            Resolution::TenSeconds => Some(Duration::from_secs(self.ten_seconds)),
+            Resolution::Minute => Some(Duration::from_secs(self.minutes)),
+            Resolution::Hour => Some(Duration::from_secs(self.hours)),
             Resolution::Day => None,
         }
+    }
+
+    /// Its fields by their names in a file.
+    pub(crate) const fn fields(&mut self) -> [(&'static str, &mut u64); 4] {
+        [
+            ("keep_ten_seconds", &mut self.ten_seconds),
+            ("keep_minutes", &mut self.minutes),
+            ("keep_hours", &mut self.hours),
+            ("keep_bytes", &mut self.bytes),
+        ]
     }
 }

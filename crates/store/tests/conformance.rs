@@ -3,7 +3,7 @@
 
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};
-use overhear_store::{Memory, Questions, Resolution, Retention, Sqlite, Store, Window};
+use overhear_store::{Deployed, Memory, Questions, Resolution, Retention, Sqlite, Store, Window};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -16,12 +16,8 @@ fn at(slot: u32) -> Timestamp {
 }
 
 fn open(path: &Path) -> Sqlite {
-    let retention = Retention {
-        ten_seconds: Duration::from_secs(1 << 30),
-        minutes: Duration::from_secs(1 << 30),
-        hours: Duration::from_secs(1 << 30),
-        ..Retention::default()
-    };
+    let retention =
+        Retention { ten_seconds: 1 << 30, minutes: 1 << 30, hours: 1 << 30, ..Retention::default() };
     Sqlite::open(path, Some(KEY), retention, at(DAY)).unwrap().store
 }
 
@@ -170,4 +166,36 @@ fn sessions_tell_what_they_heard_and_lost() {
     let last = sessions.last().unwrap();
     assert_eq!((last.last, last.heard.events), (at(DAY + 21), 9));
     assert_eq!(last.heard.lost, [("ring_full".to_owned(), 2, 300)]);
+}
+
+#[test]
+fn deploys_are_told_once_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let deployed = |slot, service: &str, version: Option<&str>| Deployed {
+        service: service.into(),
+        at: at(DAY + slot),
+        version: version.map(Into::into),
+    };
+    let all = [deployed(1, "shop", Some("abc")), deployed(5, "bank", None), deployed(9, "shop", Some("def"))];
+    let mut store = open(&path);
+    let mut reference = Memory::new(KEY);
+    for deployed in [&all[2], &all[0], &all[0], &all[1]] {
+        store.deploy(deployed).unwrap();
+        reference.deploy(deployed).unwrap();
+    }
+    let window = Window { from: Slot(DAY + 1), until: Slot(DAY + 9) };
+    for questions in [&Sqlite::reader(&path).unwrap() as &dyn Questions, &reference] {
+        assert_eq!(questions.deploys(Window::ALL).unwrap(), all);
+        assert_eq!(questions.deploys(window).unwrap(), all[..2]);
+    }
+}
+
+#[test]
+fn readers_know_how_long_it_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let retention = Retention { minutes: 7, bytes: 1 << 20, ..Retention::default() };
+    let _store = Sqlite::open(&path, Some(KEY), retention, at(DAY)).unwrap();
+    assert_eq!(Sqlite::reader(&path).unwrap().about().unwrap().retention, retention);
 }

@@ -97,7 +97,7 @@ impl Sqlite {
     fn begin(path: &Path, connection: Connection, key: u64, writer: Writer) -> Result<Self, Error> {
         let catalogue = RefCell::new(Catalogue::default());
         let mut store = Self { path: path.to_owned(), connection, key, catalogue, writer: Some(writer) };
-        let begun = store.begin_session();
+        let begun = store.begin_session().and_then(|()| store.write_retention());
         store.writing(begun)?;
         Ok(store)
     }

@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Error, Questions, Recorded, Resolution, Retention, Session, Timeline, Totals, Window, codec,
-    evidence,
+    About, Deployed, Error, Questions, Recorded, Resolution, Retention, Session, Timeline, Totals, Window,
+    codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -44,6 +44,10 @@ impl Questions for Sqlite {
 
     fn sessions(&self, window: Window) -> Result<Vec<Session>, Error> {
         self.reading(self.read_sessions(window))
+    }
+
+    fn deploys(&self, window: Window) -> Result<Vec<Deployed>, Error> {
+        self.reading(self.read_deploys(window))
     }
 
     fn about(&self) -> Result<About, Error> {
@@ -240,6 +244,34 @@ impl Sqlite {
         Ok(sessions)
     }
 
+    fn read_deploys(&self, window: Window) -> Result<Vec<Deployed>, Failure> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT at, service, version FROM deploy WHERE at >= ? AND at < ? ORDER BY at, service",
+        )?;
+        let mut rows = select.query(bounds(window))?;
+        let mut deploys = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (service, version): (String, String) = (row.get(1)?, row.get(2)?);
+            deploys.push(Deployed {
+                at: Timestamp::from_nanos(unsigned(row.get(0)?)),
+                service: service.into(),
+                version: (!version.is_empty()).then(|| version.into()),
+            });
+        }
+        Ok(deploys)
+    }
+
+    /// How long what is kept, as the last that wrote was told.
+    fn retention(&self) -> Result<Retention, Failure> {
+        let mut retention = Retention::default();
+        for (name, value) in retention.fields() {
+            if let Some(kept) = self.meta(name)? {
+                *value = unsigned(kept);
+            }
+        }
+        Ok(retention)
+    }
+
     fn read_about(&self) -> Result<About, Failure> {
         let oldest: Option<u32> = self.connection.query_row(
             "SELECT min(at) FROM (SELECT min(start) AS at FROM pack UNION ALL SELECT min(slot) FROM slice WHERE folded = 0)",
@@ -250,7 +282,7 @@ impl Sqlite {
         catalogue.refresh(&self.connection)?;
         Ok(About {
             bytes: self.bytes()?,
-            retention: self.writer.as_ref().map_or_else(Retention::default, |writer| writer.retention),
+            retention: self.retention()?,
             series: catalogue.len() as u64,
             oldest: oldest.map(|slot| Slot(slot).start()),
         })
@@ -263,6 +295,11 @@ impl Sqlite {
         let pages = pragma("page_count")? - pragma("freelist_count")?;
         Ok(unsigned(pages * pragma("page_size")?))
     }
+}
+
+/// Both ends of a window as the file has times: nanoseconds.
+fn bounds(window: Window) -> [i64; 2] {
+    [window.from.start(), window.until.start()].map(|at| signed(at.as_nanos().min(i64::MAX as u64)))
 }
 
 fn rows(

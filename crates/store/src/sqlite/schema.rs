@@ -3,7 +3,8 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     -- Each time somebody listened. Number 0 is what all that have ended have learned.
@@ -16,7 +17,12 @@ const MIGRATIONS: [&str; 1] = ["
     -- Counts of one series: the minutes of an hour (level 1), an hour (2), a day (3).
     CREATE TABLE pack (level INTEGER NOT NULL, start INTEGER NOT NULL, series INTEGER NOT NULL, tallies BLOB NOT NULL);
     CREATE UNIQUE INDEX pack_by_start ON pack (level, start, series);
-"];
+",
+    "
+    -- A service began to run another build.
+    CREATE TABLE deploy (at INTEGER NOT NULL, service TEXT NOT NULL, version TEXT NOT NULL, UNIQUE (at, service, version));
+",
+];
 
 pub(super) fn version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)

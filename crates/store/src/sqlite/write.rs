@@ -1,7 +1,7 @@
 //! What is told to the store.
 
 use super::{Failure, Sqlite, signed};
-use crate::{Error, Retention, Store, codec, evidence, question::Heard};
+use crate::{Deployed, Error, Retention, Store, codec, evidence, question::Heard};
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Counted, Model, Slot, Tally};
 use std::{collections::BTreeMap, fs::File};
@@ -59,6 +59,11 @@ impl Store for Sqlite {
 
     fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error> {
         let result = self.write_session(at, &statistics.into());
+        self.writing(result)
+    }
+
+    fn deploy(&mut self, deployed: &Deployed) -> Result<(), Error> {
+        let result = self.write_deploy(deployed);
         self.writing(result)
     }
 
@@ -144,6 +149,26 @@ impl Sqlite {
             [],
         )?;
         transaction.commit()?;
+        Ok(())
+    }
+
+    fn write_deploy(&mut self, deployed: &Deployed) -> Result<(), Failure> {
+        let Deployed { service, at, version } = deployed;
+        self.writer()?;
+        self.connection.execute(
+            "INSERT OR IGNORE INTO deploy (at, service, version) VALUES (?, ?, ?)",
+            (signed(at.as_nanos()), &**service, version.as_deref().unwrap_or_default()),
+        )?;
+        Ok(())
+    }
+
+    /// For those that read.
+    pub(super) fn write_retention(&mut self) -> Result<(), Failure> {
+        let mut retention = self.writer()?.retention;
+        for (name, value) in retention.fields() {
+            self.connection
+                .execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, signed(*value)))?;
+        }
         Ok(())
     }
 
