@@ -95,6 +95,10 @@ fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Command> {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OVERHEAR_")) {
         command.env_remove(name);
     }
+    // The machine's own store is none of a test's business; tests of stores name theirs.
+    if !arguments.iter().any(|argument| argument.as_ref() == "--store") {
+        command.env("OVERHEAR_NO_STORE", "true");
+    }
     Ok(command)
 }
 

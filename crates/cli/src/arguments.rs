@@ -1,6 +1,9 @@
 //! The command line: names are a contract.
 
-use crate::time::{self, Moment};
+use crate::{
+    time::{self, Moment},
+    units,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use overhear_query::Filter;
@@ -27,6 +30,8 @@ pub(crate) enum Command {
     Requests(Requests),
     /// List endpoints: how often they are called, how fast they are, how they fail
     Endpoints(Endpoints),
+    /// Who calls whom: as text, DOT or Mermaid
+    Map(Map),
     /// Everything about one endpoint
     Show(Show),
     /// The API as an OpenAPI document, inferred from what was heard
@@ -66,6 +71,8 @@ pub(crate) struct Watch {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) socket: Socket,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
 }
 
 #[derive(Args)]
@@ -75,6 +82,8 @@ pub(crate) struct Run {
     /// Write what was learned to this file; `--from` reads it again
     #[arg(long, value_name = "FILE", env = "OVERHEAR_SAVE")]
     pub(crate) save: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
@@ -92,6 +101,8 @@ pub(crate) struct Read {
     /// Write the endpoints as JSON, as `endpoints --json` does
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
     /// Captures (pcap, pcapng, HAR) or saved models; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
@@ -113,6 +124,30 @@ pub(crate) struct Endpoints {
     /// Write one JSON array
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Map {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value_t, env = "OVERHEAR_FORMAT")]
+    pub(crate) format: Drawing,
+    /// Write one JSON object: `{nodes, edges}`
+    #[arg(long, env = "OVERHEAR_JSON", conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+/// How a map is drawn.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Drawing {
+    /// For a terminal
+    #[default]
+    Text,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
 }
 
 #[derive(Args)]
@@ -269,10 +304,37 @@ pub(crate) struct Period {
     pub(crate) until: Option<Moment>,
 }
 
+/// Where what was heard is kept.
+#[derive(Args, Clone, Default)]
+pub(crate) struct StoreAt {
+    /// The store [default: overhear.db in /var/lib/overhear as root, else in $XDG_STATE_HOME/overhear]
+    #[arg(long, value_name = "PATH", env = "OVERHEAR_STORE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Keep nothing, and ask no store
+    #[arg(long, env = "OVERHEAR_NO_STORE", conflicts_with = "store")]
+    pub(crate) no_store: bool,
+}
+
+/// Where what is heard is kept, and how long.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Keeping {
+    #[command(flatten)]
+    pub(crate) at: StoreAt,
+    /// Keep counts by minute for so long [default: 3 days]
+    #[arg(long, value_name = "TIME", env = "OVERHEAR_KEEP_MINUTES", value_parser = time::long)]
+    pub(crate) keep_minutes: Option<Duration>,
+    /// Keep counts by hour for so long [default: 90 days]
+    #[arg(long, value_name = "TIME", env = "OVERHEAR_KEEP_HOURS", value_parser = time::long)]
+    pub(crate) keep_hours: Option<Duration>,
+    /// Largest size of the store, such as `500MB` [default: 2GB]
+    #[arg(long = "keep-size", value_name = "SIZE", env = "OVERHEAR_KEEP_SIZE", value_parser = units::bytes_of)]
+    pub(crate) keep_bytes: Option<u64>,
+}
+
 /// What is asked of files, or of a running `watch`.
 #[derive(Args)]
 pub(crate) struct Question {
-    /// Captures or saved models to ask, instead of the running `watch`; - is standard input
+    /// Captures or saved models to ask, instead of the store or the running `watch`; - is standard input
     #[arg(long, value_name = "FILE", num_args = 1.., env = "OVERHEAR_FROM", value_delimiter = None)]
     pub(crate) from: Vec<PathBuf>,
     #[command(flatten)]
@@ -283,6 +345,8 @@ pub(crate) struct Question {
     pub(crate) known: Known,
     #[command(flatten)]
     pub(crate) socket: Socket,
+    #[command(flatten)]
+    pub(crate) at: StoreAt,
 }
 
 /// What people know already.

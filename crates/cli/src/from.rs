@@ -7,7 +7,7 @@ use crate::{
     output, units,
 };
 use overhear_exchange::{Detail, Exchange, Statistics};
-use overhear_model::{Hints, Model, Names, shape::Effort};
+use overhear_model::{Counted, Hints, Model, Names, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
 use std::{
@@ -65,6 +65,28 @@ pub(crate) fn learn(
     Answer { names: known.names.clone(), ..learn_knowing(files, choice, &known, effort) }
 }
 
+/// Counts by time are handed on while files are read, so that they need no room.
+pub(crate) struct Keep<'a> {
+    /// Of the store's models.
+    pub(crate) key: u64,
+    pub(crate) take: &'a mut dyn FnMut(Vec<Counted>) -> Result<(), Fault>,
+}
+
+/// Exchanges after which counts are handed on.
+const HAND_ON: u32 = 1 << 16;
+
+/// As [`learn`], with counts by time handed on to `keep`.
+pub(crate) fn learn_keeping(
+    files: &[PathBuf],
+    choice: &Choice,
+    (hints, said): (&Hints, &Names),
+    effort: Effort,
+    keep: Keep<'_>,
+) -> Answer {
+    let known = if choice.asks_for_all() { Known::of(files, hints, said) } else { Known::default() };
+    learn_all(files, choice, &known, effort, Some(keep))
+}
+
 /// What only shows at the end of files.
 #[derive(Default)]
 struct Known {
@@ -99,9 +121,24 @@ impl Known {
 }
 
 fn learn_knowing(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort) -> Answer {
+    learn_all(files, choice, known, effort, None)
+}
+
+fn learn_all(
+    files: &[PathBuf],
+    choice: &Choice,
+    known: &Known,
+    effort: Effort,
+    keep: Option<Keep<'_>>,
+) -> Answer {
+    let mut model = Model::new(keep.as_ref().map_or(0, |keep| keep.key));
+    if keep.is_some() {
+        model.record_times();
+    }
     let mut learning =
-        Learning { choice, known, effort, model: Model::new(0), selection: None, refused: None };
+        Learning { choice, known, effort, model, keep, counted: 0, selection: None, refused: None };
     let (statistics, faults) = read_all(files, &mut learning);
+    learning.hand_on();
     let Learning { model, selection, refused, .. } = learning;
     let fault = refused.or_else(|| together(faults));
     Answer {
@@ -160,24 +197,31 @@ trait Stoppable: Consumer {
     fn is_done(&self) -> bool;
 }
 
-struct Learning<'a> {
+struct Learning<'a, 'k> {
     choice: &'a Choice,
     known: &'a Known,
     effort: Effort,
     model: Model,
+    keep: Option<Keep<'k>>,
+    /// Exchanges since counts were handed on.
+    counted: u32,
     selection: Option<Selection>,
     refused: Option<Fault>,
 }
 
-impl Consumer for Learning<'_> {
+impl Consumer for Learning<'_, '_> {
     fn exchange(&mut self, mut exchange: Exchange) -> ControlFlow<()> {
         self.known.rename(&mut exchange);
         if self.choice.includes(&exchange, &|exchange| self.known.route_of(exchange)) {
             let Detail::Http(http) = &exchange.detail;
             let bodies = DecodedBodies::of(&exchange);
             self.model.learn_decoded(&exchange, bodies.with(http), self.effort);
+            self.counted += 1;
         }
-        ControlFlow::Continue(())
+        if self.counted >= HAND_ON {
+            self.hand_on();
+        }
+        if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn model(&mut self, model: Model) -> ControlFlow<()> {
@@ -190,12 +234,30 @@ impl Consumer for Learning<'_> {
                 }
             }
         }
+        if model.key() != self.model.key() {
+            self.refused = Some(Fault::new(
+                "a saved model cannot be added to this store, whose names are hashed with another key: \
+                 ask the model itself with --from, or read it with --no-store",
+            ));
+            return ControlFlow::Break(());
+        }
         self.model.merge(&model);
         ControlFlow::Continue(())
     }
 }
 
-impl Stoppable for Learning<'_> {
+impl Learning<'_, '_> {
+    fn hand_on(&mut self) {
+        self.counted = 0;
+        if let Some(keep) = &mut self.keep
+            && let Err(fault) = (keep.take)(self.model.take_counted())
+        {
+            self.refused.get_or_insert(fault);
+        }
+    }
+}
+
+impl Stoppable for Learning<'_, '_> {
     fn is_done(&self) -> bool {
         self.refused.is_some()
     }

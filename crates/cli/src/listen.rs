@@ -6,7 +6,9 @@ use crate::{
     choice::{Choice, NO_ROUTES},
     commands::requests,
     fault::Fault,
-    json, output,
+    json,
+    keeping::Place,
+    output::{self, tell},
     stop::Stop,
     summary,
 };
@@ -54,19 +56,28 @@ pub(crate) struct Plan<'a> {
     pub(crate) view: View,
     pub(crate) socket: &'a Socket,
     pub(crate) save: Option<&'a Path>,
+    /// Where it is kept.
+    pub(crate) place: Option<Place>,
     /// As it follows "Nothing heard yet on …".
     pub(crate) listening_to: String,
 }
 
 /// Listens until told to stop, then sums up.
-pub(crate) fn listen(source: Box<dyn Source>, plan: &Plan<'_>, stop: &Stop) -> Result<i32, Fault> {
+pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -> Result<i32, Fault> {
+    let place = plan.place.take();
+    let plan = &plan;
     let choice = plan.choice.clone();
     let (wish, heard) = subscription(LAG);
     let wish = (plan.view != View::Table).then_some(wish);
-    let listener =
-        Listener::start(source, Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)), wish)
-            .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+    let listener = Listener::start(
+        source,
+        Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
+        wish,
+        place.as_ref().map(Place::key),
+    )
+    .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let picture = listener.picture().clone();
+    let kept = place.map(|place| place.keep(&picture, plan.view == View::Table)).transpose()?;
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {
         View::Table => table(&picture, plan, stop),
@@ -75,6 +86,9 @@ pub(crate) fn listen(source: Box<dyn Source>, plan: &Plan<'_>, stop: &Stop) -> R
     };
     let over = listener.stop();
     drop(control);
+    if let Some(trouble) = kept.and_then(|kept| kept.finish().now()) {
+        tell(&format!("overhear: what was heard last is not kept: {trouble}"));
+    }
     let said = shown.and_then(|()| finish(&picture, &heard, plan));
     let saved = plan.save.map_or(Ok(()), |path| save(&picture.model(), path));
     match (over, said) {

@@ -8,9 +8,11 @@ mod fault;
 mod file_name;
 mod from;
 mod json;
+mod keeping;
 mod knowledge;
 mod listen;
 mod output;
+mod over_time;
 mod reference;
 mod stop;
 mod summary;
@@ -42,6 +44,7 @@ fn run(command: Command) -> Result<i32, Fault> {
         Command::Read(arguments) => commands::read::run(&arguments),
         Command::Requests(arguments) => commands::requests::run(&arguments),
         Command::Endpoints(arguments) => commands::endpoints::run(&arguments),
+        Command::Map(arguments) => commands::map::run(&arguments),
         Command::Show(arguments) => commands::show::run(&arguments),
         Command::Spec(arguments) => commands::spec::run(&arguments),
         Command::Overlay(arguments) => commands::overlay::run(&arguments),

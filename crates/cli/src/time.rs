@@ -17,14 +17,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a time with its unit, such as 10s, 5m or 1h30m".to_owned())
 }
 
+/// A duration in whole days, or as [`duration`] has it: `3d`, `36h`.
+pub(crate) fn long(text: &str) -> Result<Duration, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    match days {
+        Some(days) => Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        None => duration(text).map_err(|_| "give a time with its unit, such as 36h or 3d".to_owned()),
+    }
+}
+
 /// RFC 3339, or how long ago.
 pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(instant) = text.parse::<Instant>() {
         let nanos = u64::try_from(instant.as_nanosecond()).map_err(|_| "that is before 1970".to_owned())?;
         return Ok(Moment(Timestamp::from_nanos(nanos)));
     }
-    let ago = duration(text.trim_end_matches(" ago"))
-        .map_err(|_| "give a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h".to_owned())?;
+    let ago = long(text.trim_end_matches(" ago"))
+        .map_err(|_| "give a time such as 2026-01-31T12:00:00Z, or how long ago: 15m, 2h, 3d".to_owned())?;
     let nanos = Instant::now().as_nanosecond().saturating_sub_unsigned(ago.as_nanos());
     Ok(Moment(Timestamp::from_nanos(u64::try_from(nanos).unwrap_or_default())))
 }
@@ -45,7 +54,7 @@ fn instant(time: Timestamp) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use super::{Moment, duration, moment, rfc3339};
+    use super::{Moment, duration, long, moment, rfc3339};
     use overhear_exchange::Timestamp;
     use std::time::Duration;
 
@@ -54,6 +63,9 @@ mod tests {
         assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(long("3d"), Ok(Duration::from_secs(3 * 86_400)));
+        assert_eq!(long("36h"), Ok(Duration::from_secs(36 * 3600)));
+        assert!(long("d").is_err());
         for wrong in ["", "10", "-5s", "ten", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

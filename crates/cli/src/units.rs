@@ -57,6 +57,25 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if odd(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// A number of bytes, as people give it: `500MB`, `2GB`, `1GiB`, `4096`.
+pub(crate) fn bytes_of(text: &str) -> Result<u64, String> {
+    let wrong = || "give a size with its unit, such as 500MB or 2GB".to_owned();
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "kB" | "KB" | "k" => 1000,
+        "MB" | "M" => 1_000_000,
+        "GB" | "G" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{bytes, clean, count, latency, plural};

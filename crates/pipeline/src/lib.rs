@@ -2,14 +2,17 @@
 //!
 //! * [`read`]: capture files in one pass, on the caller's thread.
 //! * [`Listener`]: a [`Source`] that goes on, in a thread of its own: the [`Kernel`] or a [`Replay`].
+//! * [`Keeper`]: what a listener counts goes into a store; [`Monitor`]: questions over time, out of one.
 //! * [`control`]: how other commands ask a running listener.
 
 mod body;
 mod complete;
 #[cfg(unix)]
 pub mod control;
+mod keep;
 mod kernel;
 mod live;
+mod monitor;
 mod people;
 mod read;
 mod replay;
@@ -18,8 +21,10 @@ mod table;
 pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
 pub use crossbeam_channel::Receiver;
+pub use keep::{Keeper, Report, Trouble};
 pub use kernel::Kernel;
 pub use live::{Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription};
+pub use monitor::Monitor;
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;
 pub use table::Table;

@@ -1,8 +1,11 @@
 //! Listening that goes on: one thread owns the source and feeds a [`Session`] and whoever subscribed.
 
-use crate::{DecodedBodies, Kernel};
+use crate::{
+    DecodedBodies, Kernel,
+    keep::{Taken, now},
+};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use overhear_exchange::{Detail, Exchange, LossReason, Statistics, Timestamp};
+use overhear_exchange::{Detail, Exchange, LossReason, Statistics};
 use overhear_model::{Learned, Model};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource,
@@ -15,7 +18,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Where exchanges come from while they happen.
@@ -100,6 +102,11 @@ impl Picture {
         self.session().model().route_of(exchange)
     }
 
+    /// Takes out what was counted by time since it was last asked, and the deploys that were noticed.
+    pub(crate) fn take_counted(&self) -> Taken {
+        (self.session().take_counted(), Vec::new())
+    }
+
     fn session(&self) -> MutexGuard<'_, Session> {
         // A front end that panicked while it read leaves the session whole.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,12 +144,22 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens until stopped or until the source is over, to what `keep` says yes to.
+    /// Listens until stopped or until the source is over, to what `keep` says yes to. With the key of a store, counts are
+    /// also kept by time, and something has to take them out: see [`crate::Keeper`].
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(source: Box<dyn Source>, keep: Keep, subscriber: Option<Subscription>) -> io::Result<Self> {
-        let session = Session::new(Model::new(0), Retention::default());
+    pub fn start(
+        source: Box<dyn Source>,
+        keep: Keep,
+        subscriber: Option<Subscription>,
+        store_key: Option<u64>,
+    ) -> io::Result<Self> {
+        let mut model = Model::new(store_key.unwrap_or_default());
+        if store_key.is_some() {
+            model.record_times();
+        }
+        let session = Session::new(model, Retention::default());
         let picture = Picture { session: Arc::new(Mutex::new(session)) };
         let stop = Arc::new(AtomicBool::new(false));
         let work = Work {
@@ -264,9 +281,4 @@ impl Work {
             }
         }
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

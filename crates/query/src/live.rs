@@ -9,7 +9,7 @@ use crate::{
 use activity::Activity;
 use bytes::Bytes;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
-use overhear_model::{Bodies, Learned, Model, shape::Effort};
+use overhear_model::{Bodies, Counted, Learned, Model, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
 use std::{sync::Arc, time::Duration};
@@ -97,6 +97,11 @@ impl Session {
     /// What the capture says of itself.
     pub fn set_statistics(&mut self, statistics: Statistics) {
         self.statistics = statistics;
+    }
+
+    /// Takes out what was counted by time, where the model records that.
+    pub fn take_counted(&mut self) -> Vec<Counted> {
+        self.model.take_counted()
     }
 
     /// What was learned.

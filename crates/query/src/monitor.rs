@@ -4,7 +4,7 @@ mod sum;
 
 pub use sum::{ByEndpoint, Counts, Steps};
 
-use crate::{EndpointId, LatencyBucket};
+use crate::{EndpointId, EndpointRow, LatencyBucket, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
 use std::{sync::Arc, time::Duration};
 
@@ -105,6 +105,29 @@ pub struct EndpointFigures {
     pub before: Option<Figures>,
     /// Its time line.
     pub points: Vec<Point>,
+}
+
+impl EndpointFigures {
+    /// The line of `endpoints`, with the first and the last call as fine as the time line, whose steps take `step`
+    /// nanoseconds; nothing is later than `until`.
+    pub fn total(self, step: u64, until: Timestamp) -> EndpointRow {
+        let first = self.points.first().map(|point| point.at);
+        let last =
+            self.points.last().map(|point| Timestamp::from_nanos(point.at.as_nanos().saturating_add(step)));
+        let latency =
+            self.now.latency.map(|it| Percentiles { p50: it.p50, p90: it.p90, p95: it.p95, p99: it.p99 });
+        EndpointRow {
+            id: self.id,
+            requests: self.now.requests,
+            errors: self.now.errors,
+            errors_hidden: self.now.errors_hidden,
+            latency,
+            bytes_in: self.now.bytes_in,
+            bytes_out: self.now.bytes_out,
+            first_seen: first.unwrap_or_default(),
+            last_seen: last.unwrap_or_default().min(until),
+        }
+    }
 }
 
 /// A service over a window: what it answers.

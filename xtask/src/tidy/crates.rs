@@ -39,6 +39,7 @@ const TABLE: [(&str, &[&str]); 18] = [
             "overhear-capture",
             "overhear-protocol",
             "overhear-model",
+            "overhear-store",
             "overhear-query",
             "overhear-export",
             "overhear-overlay",

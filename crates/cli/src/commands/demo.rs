@@ -3,6 +3,7 @@ use crate::{
     choice::Choice,
     commands::watch,
     fault::Fault,
+    keeping::Place,
     listen::{self, Plan, View},
     output::tell,
     stop::Stop,
@@ -25,9 +26,10 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         view: View::new(arguments.json),
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
+        place: Place::temporary(),
         listening_to: "the demo's shop".to_owned(),
     };
-    let code = listen::listen(source, &plan, &stop.within(arguments.ending.duration));
+    let code = listen::listen(source, plan, &stop.within(arguments.ending.duration));
     drop(shop);
     code
 }

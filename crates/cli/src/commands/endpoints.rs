@@ -1,20 +1,24 @@
 use crate::{
-    arguments::{Endpoints, Question},
+    arguments::{Endpoints, Period, Question},
     ask,
     choice::Choice,
     fault::Fault,
     from::{self, Answer},
-    json,
+    json, keeping,
     knowledge::Knowledge,
-    output, summary,
+    output, over_time, summary,
 };
 use overhear_exchange::Statistics;
-use overhear_model::shape::Effort;
-use overhear_query::{EndpointRow, endpoints};
+use overhear_model::{Model, shape::Effort};
+use overhear_query::{EndpointRow, endpoints, monitor::History};
+use overhear_store::Questions;
 use serde_json::Value;
 use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
+    if over_time::is_asked(&arguments.question) {
+        return over(arguments);
+    }
     let answer = learn(&arguments.question, Effort::Nothing)?;
     let ignored = answer.knowledge.ignored(&answer.model, &answer.selection);
     let mut rows = endpoints(&answer.model, &answer.selection);
@@ -22,6 +26,22 @@ pub(crate) fn run(arguments: &Endpoints) -> Result<i32, Fault> {
     write(&rows, arguments.json)?;
     summary::coverage(&mut io::stderr(), &answer.statistics, output::error_style())?;
     answer.finish()
+}
+
+/// Steps by which first and last calls are told.
+const STEPS: usize = 360;
+
+/// Of a stretch of time, out of the store.
+fn over(arguments: &Endpoints) -> Result<i32, Fault> {
+    let answering = over_time::answering(&arguments.question)?;
+    let selection = Choice::new(&arguments.question.scope, Period::default())?.selection()?;
+    let covered = History::endpoints(&answering.monitor, answering.asked, STEPS).map_err(Fault::new)?;
+    let step = u64::try_from(covered.step.as_nanos()).unwrap_or(u64::MAX);
+    let called = covered.what.into_iter().filter(|row| row.now.requests > 0 && selection.includes(&row.id));
+    let mut rows: Vec<_> = called.map(|row| row.total(step, covered.until)).collect();
+    rows.sort_by(|a, b| a.id.cmp(&b.id));
+    write(&rows, arguments.json)?;
+    answering.finish()
 }
 
 /// The table, or an array.
@@ -35,14 +55,23 @@ pub(crate) fn write(rows: &[EndpointRow], as_json: bool) -> Result<(), Fault> {
     Ok(out.flush()?)
 }
 
-/// What files or the running `watch` know of endpoints.
+/// What was learned in all time: from the store, or from a running `watch` that is named or has none.
+fn heard(question: &Question) -> Result<Model, Fault> {
+    let store = keeping::existing(&question.at).filter(|_| question.socket.socket.is_none());
+    match store {
+        Some(path) => keeping::reader(&path)?.evidence().map_err(Fault::new),
+        None => ask::model(&question.socket),
+    }
+}
+
+/// What files, the store or the running `watch` know of endpoints.
 pub(crate) fn learn(question: &Question, effort: Effort) -> Result<Answer, Fault> {
     let knowledge = Knowledge::read(&question.known)?;
     let (hints, said) = (knowledge.hints(), knowledge.names());
     let choice = Choice::new(&question.scope, question.period)?;
     let mut answer = if question.from.is_empty() {
         let selection = choice.selection()?;
-        let model = ask::model(&question.socket)?;
+        let model = heard(question)?;
         let names = model.names(&said);
         Answer { model, selection, names, statistics: Statistics::default(), fault: None, knowledge }
     } else {

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod endpoints;
 pub(crate) mod man;
+pub(crate) mod map;
 pub(crate) mod overlay;
 pub(crate) mod read;
 pub(crate) mod requests;

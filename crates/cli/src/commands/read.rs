@@ -1,15 +1,20 @@
 use crate::{
-    arguments::Read, choice::Choice, commands::endpoints, fault::Fault, from, listen, output, summary,
+    arguments::Read,
+    choice::Choice,
+    commands::endpoints,
+    fault::Fault,
+    from::{self, Answer},
+    keeping::{self, Place},
+    listen, output, summary,
 };
 use overhear_model::{Hints, Names, shape::Effort};
 use overhear_query::endpoints as rows_of;
+use overhear_store::Store;
 use std::io::{self, Write};
 
 pub(crate) fn run(arguments: &Read) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, arguments.period)?;
-    // The summary tells nothing of shapes; what is saved does.
-    let effort = if arguments.save.is_some() { Effort::Whole } else { Effort::Nothing };
-    let answer = from::learn(&arguments.files, &choice, (&Hints::default(), &Names::new()), effort);
+    let answer = learn(arguments, &choice)?;
     // What is saved is what was heard; whoever asks it may know better what is one.
     let joined = (!answer.names.is_empty()).then(|| answer.model.joined(&answer.names));
     let rows = rows_of(joined.as_ref().unwrap_or(&answer.model), &answer.selection);
@@ -25,4 +30,27 @@ pub(crate) fn run(arguments: &Read) -> Result<i32, Fault> {
         listen::save(&answer.model, path)?;
     }
     answer.finish()
+}
+
+/// Learns into the store, where there is one to be had.
+fn learn(arguments: &Read, choice: &Choice) -> Result<Answer, Fault> {
+    let said = (&Hints::default(), &Names::new());
+    let place = keeping::path(&arguments.keeping.at).and_then(|_| Place::open(&arguments.keeping));
+    let Some(place) = place.filter(Place::stays) else {
+        // The summary tells nothing of shapes; what is saved does.
+        let effort = if arguments.save.is_some() { Effort::Whole } else { Effort::Nothing };
+        return Ok(from::learn(&arguments.files, choice, said, effort));
+    };
+    let key = place.key();
+    let mut store = place.into_store();
+    let mut take = |counted: Vec<_>| store.append(&counted).map_err(Fault::new);
+    let keep = from::Keep { key, take: &mut take };
+    let mut answer = from::learn_keeping(&arguments.files, choice, said, Effort::Whole, keep);
+    let now = keeping::now();
+    let learned = store.learn(&answer.model);
+    let kept = learned.and_then(|()| store.session(now, &answer.statistics)).and_then(|()| store.tidy(now));
+    if let Err(error) = kept {
+        answer.fault.get_or_insert(Fault::new(error));
+    }
+    Ok(answer)
 }

@@ -3,6 +3,7 @@ use crate::{
     choice::{Choice, NO_ROUTES},
     commands::watch,
     fault::Fault,
+    keeping::{Kept, Place},
     listen, output, summary,
 };
 use overhear_capture::live::Options;
@@ -38,12 +39,15 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
         .map_err(|error| Fault::new(format_args!("cannot listen for signals: {error}")))?;
     let (mut child, gate) = prepare(&arguments.command)?;
     kernel.target(child.id()).map_err(Fault::new)?;
+    let place = Place::open(&arguments.keeping);
     let listener = Listener::start(
         Box::new(kernel),
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
         None,
+        place.as_ref().map(Place::key),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+    let kept = place.map(|place| place.keep(listener.picture(), false)).transpose()?;
     // Both ends stay open until the child has ended: it may not have come to the gate yet.
     let (_reader, mut writer) = gate;
     writer.write_all(&[1]).map_err(|error| Fault::new(format_args!("cannot start the command: {error}")))?;
@@ -56,6 +60,7 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
     let _ = passing.join();
     let picture = listener.picture().clone();
     let over = listener.stop();
+    drop(kept.map(Kept::finish));
     let rows = endpoints(&picture.model(), &Selection::default());
     summary::write(&mut io::stderr(), rows, &picture.statistics(), output::error_style())?;
     if let Some(path) = &arguments.save {

@@ -2,6 +2,7 @@ use crate::{
     arguments::{Period, Watch},
     choice::Choice,
     fault::Fault,
+    keeping::Place,
     listen::{self, Plan, View},
     output::tell,
     stop::Stop,
@@ -26,9 +27,10 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         view: View::new(arguments.json),
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
+        place: Place::open(&arguments.keeping),
         listening_to: listening_to(arguments),
     };
-    listen::listen(Box::new(kernel), &plan, &stop.within(arguments.ending.duration))
+    listen::listen(Box::new(kernel), plan, &stop.within(arguments.ending.duration))
 }
 
 /// Attaches, and says so.

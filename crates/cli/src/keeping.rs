@@ -1,0 +1,174 @@
+//! Where what was heard is kept: `--store`, and what happens when it cannot be.
+
+use crate::{
+    arguments::{Keeping, StoreAt},
+    fault::Fault,
+    output::tell,
+};
+use overhear_exchange::Timestamp;
+use overhear_model::Hints;
+use overhear_pipeline::{Keeper, Monitor, Picture, Trouble};
+use overhear_store::{Error, Opened, Retention, Sqlite, Store};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+
+const FILE: &str = "overhear.db";
+
+/// The file that is meant: the one that is named, else that of this user; `None` where nothing is to be kept, or there is
+/// no place for it.
+pub(crate) fn path(at: &StoreAt) -> Option<PathBuf> {
+    if at.no_store {
+        return None;
+    }
+    if let Some(path) = &at.store {
+        return Some(path.clone());
+    }
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    // systemd.exec(5), StateDirectory=
+    if let Some(folder) = set("STATE_DIRECTORY") {
+        return Some(folder.join(FILE));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Some(Path::new("/var/lib/overhear").join(FILE));
+    }
+    // XDG Base Directory Specification 0.8
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+    Some(state.join("overhear").join(FILE))
+}
+
+/// A store to ask: the one that is named, or that of this user if there is one.
+pub(crate) fn existing(at: &StoreAt) -> Option<PathBuf> {
+    path(at).filter(|path| at.store.is_some() || path.exists())
+}
+
+/// Opens a store for questions.
+pub(crate) fn reader(path: &Path) -> Result<Sqlite, Fault> {
+    Sqlite::reader(path).map_err(Fault::new)
+}
+
+/// Answers to questions over time, out of the store at `path`.
+pub(crate) fn monitor(path: &Path, hints: Hints) -> Result<Monitor, Fault> {
+    Ok(Monitor::new(Box::new(reader(path)?), hints).at(path.to_owned()))
+}
+
+/// A store that this process writes.
+pub(crate) struct Place {
+    store: Sqlite,
+    /// It is for as long as this process runs.
+    folder: Option<TempDir>,
+}
+
+/// A store that is written, and asked.
+pub(crate) struct Kept {
+    pub(crate) keeper: Keeper,
+    pub(crate) monitor: Monitor,
+    folder: Option<TempDir>,
+}
+
+impl Place {
+    /// Opens the store. Where that does not go, says so; what is heard is then kept as long as this process runs.
+    pub(crate) fn open(keeping: &Keeping) -> Option<Self> {
+        let Some(path) = path(&keeping.at) else { return Self::temporary() };
+        let retention = retention(keeping);
+        match Sqlite::open(&path, None, retention, now()) {
+            Ok(Opened { store, set_aside }) => {
+                if let Some(aside) = set_aside {
+                    tell(&format!(
+                        "overhear: {} was damaged: it is {} now, and a new store was begun",
+                        path.display(),
+                        aside.display()
+                    ));
+                }
+                Some(Self { store, folder: None })
+            }
+            Err(error) => {
+                let hint = match &error {
+                    Error::Busy(_) => "; name another place with --store",
+                    Error::Missing(_)
+                    | Error::Newer { .. }
+                    | Error::Damaged { .. }
+                    | Error::Refused { .. } => "",
+                };
+                tell(&format!("overhear: {error}: this one keeps nothing beyond its end{hint}"));
+                Self::temporary()
+            }
+        }
+    }
+
+    /// A store that goes with this process.
+    pub(crate) fn temporary() -> Option<Self> {
+        let opened =
+            tempfile::Builder::new().prefix("overhear-").tempdir().map_err(|error| error.to_string());
+        let opened = opened.and_then(|folder| {
+            let store = Sqlite::open(&folder.path().join(FILE), None, Retention::default(), now());
+            Ok((store.map_err(|error| error.to_string())?.store, folder))
+        });
+        match opened {
+            Ok((store, folder)) => Some(Self { store, folder: Some(folder) }),
+            Err(error) => {
+                tell(&format!("overhear: nothing can be looked up over time: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The key that models have to have.
+    pub(crate) fn key(&self) -> u64 {
+        overhear_store::Questions::key(&self.store)
+    }
+
+    /// Keeps what the listener behind `picture` counts.
+    pub(crate) fn keep(self, picture: &Picture, quiet: bool) -> Result<Kept, Fault> {
+        let Self { store, folder } = self;
+        let path = store.path().to_owned();
+        let report = move |sentence: &str| {
+            if !quiet {
+                tell(&format!("overhear: {sentence}: what is heard is kept in memory until that is mended"));
+            }
+        };
+        let keeper = Keeper::start(Box::new(store), picture.clone(), Box::new(report))
+            .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
+        let monitor = Monitor::new(Box::new(reader(&path)?), Hints::default());
+        let monitor = if folder.is_some() { monitor } else { monitor.at(path) };
+        Ok(Kept { monitor: monitor.listening(picture.clone(), keeper.trouble()), keeper, folder })
+    }
+
+    /// It is there when this process has ended.
+    pub(crate) const fn stays(&self) -> bool {
+        self.folder.is_none()
+    }
+
+    /// The store itself.
+    pub(crate) fn into_store(self) -> impl Store {
+        self.store
+    }
+}
+
+impl Kept {
+    /// Writes what is left. Says what could not be written.
+    pub(crate) fn finish(self) -> Trouble {
+        let trouble = self.keeper.trouble();
+        drop(self.keeper);
+        drop(self.folder);
+        trouble
+    }
+}
+
+fn retention(keeping: &Keeping) -> Retention {
+    let usual = Retention::default();
+    Retention {
+        ten_seconds: usual.ten_seconds,
+        minutes: keeping.keep_minutes.map_or(usual.minutes, |time| time.as_secs()),
+        hours: keeping.keep_hours.map_or(usual.hours, |time| time.as_secs()),
+        bytes: keeping.keep_bytes.unwrap_or(usual.bytes),
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
