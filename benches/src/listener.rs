@@ -35,6 +35,7 @@ impl Listener {
         let begun = Instant::now();
         let child = Command::new(overhear()?)
             .args(["watch", "--json", "--port", &port.to_string()])
+            .env("OVERHEAR_STORE", folder.path().join("store.db"))
             .stdin(Stdio::null())
             .stdout(File::create(folder.path().join("out"))?)
             .stderr(File::create(folder.path().join("err"))?)

@@ -10,6 +10,7 @@ mod overhead;
 mod process;
 mod read;
 mod start;
+mod store;
 mod traffic;
 mod yardstick;
 
@@ -64,8 +65,10 @@ fn run(words: &[String]) -> Result<()> {
     for word in words {
         match word.as_str() {
             "--quick" => effort = QUICK,
-            "read" | "learn" | "overhead" | "start" => parts.push(word.as_str()),
-            other => return Err(format!("{other}: not one of --quick, read, learn, overhead, start").into()),
+            "read" | "learn" | "overhead" | "start" | "store" => parts.push(word.as_str()),
+            other => {
+                return Err(format!("{other}: not one of --quick, read, learn, overhead, start, store").into());
+            }
         }
     }
     let wanted = |part| parts.is_empty() || parts.contains(&part);
@@ -75,6 +78,9 @@ fn run(words: &[String]) -> Result<()> {
     }
     if wanted("learn") {
         show(learn::measure(effort)?);
+    }
+    if wanted("store") {
+        show(store::measure(effort)?);
     }
     if wanted("start") {
         show(start::measure(effort)?);

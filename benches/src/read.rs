@@ -67,7 +67,9 @@ fn check(file: &Path, exchanges: u64) -> Result<()> {
 fn read(file: &Path, times: usize, save: Option<&Path>) -> Result<Vec<Cost>> {
     let save = save.map(|model| [Path::new("--save"), model]);
     (0..times)
-        .map(|_| run(Command::new(overhear()?).arg("read").arg(file).args(save.iter().flatten())))
+        .map(|_| {
+            run(Command::new(overhear()?).args(["read", "--no-store"]).arg(file).args(save.iter().flatten()))
+        })
         .collect()
 }
 

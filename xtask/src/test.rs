@@ -19,6 +19,8 @@ pub(crate) enum Scope {
 const SOAK_SECONDS: &str = "300";
 
 /// How many connections the pipeline's tests of them play in [`Scope::All`].
+/// Times that a watch is killed.
+const KILLS: &str = "100";
 const MANY_CONNECTIONS: &str = "1000000";
 
 pub(crate) fn run(scope: Scope) -> Result<()> {
@@ -42,7 +44,18 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             let mut accuracy =
                 cargo(&["test", "--package", "overhear-tests", "--test", "specbench", "--", "--nocapture"]);
             accuracy.env("OVERHEAR_ACCURACY", "all");
-            recorded(&mut [cargo(&["test", "--workspace"]), soak, many, accuracy, real, kernels, figures])
+            let mut kills = cargo(&["test", "--package", "overhear-tests", "--test", "store", "kill"]);
+            kills.env("OVERHEAR_KILLS", KILLS);
+            recorded(&mut [
+                cargo(&["test", "--workspace"]),
+                soak,
+                kills,
+                many,
+                accuracy,
+                real,
+                kernels,
+                figures,
+            ])
         }
     }
 }

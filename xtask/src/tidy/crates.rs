@@ -50,7 +50,17 @@ const TABLE: [(&str, &[&str]); 18] = [
     ),
     ("overhear-testkit", &["overhear-exchange"]),
     ("overhear-tests", &["overhear-exchange", "overhear-testkit"]),
-    ("overhear-benches", &["overhear-exchange", "overhear-model", "overhear-testkit"]),
+    (
+        "overhear-benches",
+        &[
+            "overhear-exchange",
+            "overhear-model",
+            "overhear-pipeline",
+            "overhear-query",
+            "overhear-store",
+            "overhear-testkit",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,178 @@
+//! How large a store gets, and how long its questions take: days of calls by a simulated clock, through the real code.
+
+use crate::{Effort, Figure, Result, process::cpu};
+use overhear_exchange::{Detail, Exchange, Timestamp};
+use overhear_model::{Hints, Model, shape};
+use overhear_pipeline::Monitor;
+use overhear_query::monitor::{Asked, History};
+use overhear_store::{Retention, Sqlite, Store};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const ENDPOINTS: u64 = 1000;
+const CALLS_PER_SECOND: u64 = 2000;
+/// Calls between two writes: as `watch` does, once a second.
+const SLOT: u64 = 10;
+/// A Monday in 2026, midnight.
+const BEGIN: u64 = 1_780_876_800;
+const HOUR: u64 = 3600;
+
+pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
+    let hours = if effort.pairs > 2 { 24 } else { 2 };
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("store.db");
+    let begun = cpu(std::process::id())?;
+    let largest = fill(&path, hours)?;
+    let took = cpu(std::process::id())?.saturating_sub(begun);
+    let size = std::fs::metadata(&path)?.len();
+    let day = megabytes(size) * 24.0 / hours as f64;
+    let calls = (CALLS_PER_SECOND * hours * HOUR) as f64;
+    let mut figures = vec![
+        Figure::new(
+            format!(
+                "store: {hours} h of {CALLS_PER_SECOND} calls a second at {ENDPOINTS} endpoints, its file"
+            ),
+            format!("{:.0} MB ({day:.0} MB a day)", megabytes(size)),
+            "< 400 MB a day",
+        ),
+        Figure::new(
+            "store: CPU per call, learned, counted and written",
+            format!("{:.2} µs", took as f64 / 1e3 / calls),
+            "",
+        ),
+        Figure::new("store: resident at its largest", format!("{:.0} MB", megabytes(largest)), ""),
+    ];
+    figures.extend(ask(&path, hours)?);
+    Ok(figures)
+}
+
+/// Says how much memory it took at most.
+fn fill(path: &Path, hours: u64) -> Result<u64> {
+    let mut store = Sqlite::open(path, Some(7), Retention::default(), at(BEGIN * 1_000_000_000))?.store;
+    let mut model = Model::new(7);
+    model.record_times();
+    let paths: Vec<String> = (0..ENDPOINTS).map(path_of).collect();
+    let mut exchange = overhear_testkit::exchange("shop", "GET", "/", Some(200));
+    let (mut random, mut largest) = (Random(1), 0);
+    for slot in 0..hours * HOUR / SLOT {
+        let second = BEGIN + slot * SLOT;
+        for call in 0..SLOT * CALLS_PER_SECOND {
+            next(
+                &mut exchange,
+                &paths,
+                second * 1_000_000_000 + call * 1_000_000_000 / CALLS_PER_SECOND,
+                &mut random,
+            );
+            model.learn_decoded(&exchange, overhear_model::Bodies::default(), shape::Effort::Nothing);
+        }
+        store.append(&model.take_counted())?;
+        if slot % 6 == 0 {
+            store.learn(&model)?;
+            store.tidy(at(second * 1_000_000_000))?;
+            largest = largest.max(resident()?);
+        }
+    }
+    store.learn(&model)?;
+    store.tidy(at((BEGIN + hours * HOUR) * 1_000_000_000))?;
+    Ok(largest)
+}
+
+/// Twenty services with fifty endpoints each, by a word and an id.
+fn path_of(number: u64) -> String {
+    let word = |number: u64| {
+        format!(
+            "{}{}",
+            ["orders", "users", "items", "carts", "bills"][(number % 5) as usize],
+            letters(number / 5)
+        )
+    };
+    format!("/{}/{}", word(number / 10), letters(number % 10 + 26))
+}
+
+fn letters(mut number: u64) -> String {
+    let mut text = String::new();
+    loop {
+        text.push(char::from(b'a' + (number % 26) as u8));
+        number /= 26;
+        if number == 0 {
+            return text;
+        }
+    }
+}
+
+/// Few endpoints have most of the calls; latencies spread over a factor of some hundred; one call in a hundred fails.
+fn next(exchange: &mut Exchange, paths: &[String], nanos: u64, random: &mut Random) {
+    let share = random.unit();
+    let which = ((share * share * share) * paths.len() as f64) as usize;
+    let Detail::Http(http) = &mut exchange.detail;
+    http.path = paths[which.min(paths.len() - 1)].as_str().into();
+    let fails = random.unit() < 0.01;
+    http.status = Some(if fails { 503 } else { 200 });
+    exchange.error = fails.then_some(overhear_exchange::ErrorType::Status(503));
+    exchange.time = at(nanos);
+    let spread = random.unit() + random.unit() + random.unit();
+    exchange.duration =
+        Some(Duration::from_secs_f64(0.001 * (1.0 + which as f64 / 100.0) * (2.0 * spread).exp()));
+    let caller = [10, 0, 0, (random.0 >> 40) as u8 % 3 + 1];
+    exchange.client.address = overhear_exchange::Address::Ip((caller, 4000).into());
+}
+
+/// Questions of the page's views, each three times; the middle one counts.
+fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
+    let monitor = Monitor::new(Box::new(Sqlite::reader(path)?), Hints::default());
+    let until = at((BEGIN + hours * HOUR) * 1_000_000_000);
+    let asked = |hours: u64| Asked {
+        since: Some(at(until.as_nanos() - hours * HOUR * 1_000_000_000)),
+        until: Some(until),
+        ..Asked::default()
+    };
+    let all = monitor.endpoints(asked(1), 0).map_err(|error| error.to_string())?.what;
+    let busiest = all.into_iter().max_by_key(|row| row.now.requests).ok_or("no endpoint in the store")?.id;
+    let mut figures = Vec::new();
+    let mut time = |what: &str, question: &mut dyn FnMut() -> bool| {
+        let mut times: Vec<f64> = Vec::new();
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let answered = question();
+            times.push(if answered { begun.elapsed().as_secs_f64() * 1e3 } else { f64::NAN });
+        }
+        let value = format!("{:.0} ms", crate::median(&times));
+        figures.push(Figure::new(format!("store: {what}"), value, "< 100 ms"));
+    };
+    time("all endpoints over an hour, with time lines", &mut || monitor.endpoints(asked(1), 60).is_ok());
+    time("all endpoints over a day", &mut || monitor.endpoints(asked(24), 0).is_ok());
+    time("services over a day, with time lines", &mut || monitor.services(asked(24), 48).is_ok());
+    time("one endpoint over an hour, by minute", &mut || {
+        History::endpoint(&monitor, &busiest, asked(1), 60).is_ok()
+    });
+    time("the map over an hour", &mut || monitor.map(asked(1)).is_ok());
+    time("what changed within an hour", &mut || monitor.changes(asked(1)).is_ok());
+    Ok(figures)
+}
+
+fn at(nanos: u64) -> Timestamp {
+    Timestamp::from_nanos(nanos)
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn resident() -> Result<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    Ok(statm.split_whitespace().nth(1).ok_or("statm is odd")?.parse::<u64>()? * 4096)
+}
+
+/// xorshift64: the same calls in every run.
+struct Random(u64);
+
+impl Random {
+    fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

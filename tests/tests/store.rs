@@ -1,0 +1,242 @@
+//! What is kept: by one writer, for any reader, through every way to end. As root only: real probes write it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use overhear_tests::{
+    program::{Watch, run, signal},
+    server::{Client, Kind, Server, calls, make_calls},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Flushes are a second apart; another half until a call is heard, and half for a busy machine.
+const AT_MOST_LOST: Duration = Duration::from_millis(2000);
+
+fn store(folder: &TempDir) -> String {
+    folder.path().join("store.db").display().to_string()
+}
+
+/// Makes every call there is, and says how many that is.
+fn make_all_calls(kind: Kind, server: &Server) -> u64 {
+    make_calls(Client::Curl, server.port).unwrap();
+    calls(kind).len() as u64
+}
+
+/// All endpoints of a store, asked while somebody writes or not.
+fn endpoints(store: &str, more: &[&str]) -> Value {
+    let said = run(&[&["endpoints", "--json", "--store", store], more].concat()).unwrap();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    said.document().unwrap()
+}
+
+fn requests(endpoints: &Value) -> u64 {
+    endpoints.as_array().unwrap().iter().filter_map(|row| row["requests"].as_u64()).sum()
+}
+
+/// Calls a server again and again, and remembers when each call had its answer.
+struct Caller {
+    stop: Arc<AtomicBool>,
+    answered: Arc<Mutex<Vec<Instant>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Caller {
+    fn start(port: u16) -> Self {
+        let (stop, answered) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Instant>>>::default());
+        let (stopped, note) = (Arc::clone(&stop), Arc::clone(&answered));
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                if call(port).is_ok() {
+                    note.lock().unwrap().push(Instant::now());
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        Self { stop, answered, thread: Some(thread) }
+    }
+
+    fn answered_before(&self, moment: Instant) -> u64 {
+        self.answered.lock().unwrap().iter().filter(|at| **at < moment).count() as u64
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn call(port: u16) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET /items/7 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_end(&mut Vec::new()).map(|_| ())
+}
+
+/// Numbers that differ from run to run, without a dependency.
+fn random(below: u64) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0) % below
+}
+
+#[test]
+fn a_store_outlives_every_kill() {
+    let rounds = std::env::var("OVERHEAR_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let server = Server::start(Kind::Python).unwrap();
+    let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
+    let store = store(&folder);
+    let (mut least, mut most) = (0, 0);
+    for round in 0..rounds {
+        let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+        let caller = Caller::start(server.port);
+        thread::sleep(Duration::from_millis(300 + random(3700)));
+        let killed = Instant::now();
+        signal(watch.pid(), "KILL").unwrap();
+        least += killed.checked_sub(AT_MOST_LOST).map_or(0, |moment| caller.answered_before(moment));
+        let answered = Arc::clone(&caller.answered);
+        drop(caller);
+        most += answered.lock().unwrap().len() as u64;
+        drop(watch.heard());
+        if Path::new(&store).exists() {
+            // Counts by time, which are what the promise is about.
+            let kept = requests(&endpoints(&store, &["--since", "1h"]));
+            assert!((least..=most).contains(&kept), "round {round}: {least} <= {kept} <= {most}");
+        } else {
+            assert_eq!(least, 0, "round {round}");
+        }
+    }
+    assert!(least > 0 || rounds < 3, "every kill came too early to show anything");
+}
+
+#[test]
+fn a_second_writer_goes_on_without_and_says_so() {
+    let server = Server::start(Kind::Python).unwrap();
+    let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
+    let store = store(&folder);
+    let first = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    let second = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    let made = make_all_calls(Kind::Python, &server);
+    let second = second.stop().unwrap();
+    assert!(second.err.contains("another overhear writes to"), "{}", second.err);
+    assert_eq!(second.exchanges.len() as u64, made);
+    first.stop().unwrap();
+    assert_eq!(requests(&endpoints(&store, &[])), made);
+}
+
+#[test]
+fn what_ended_well_is_kept_whole_and_adds_up() {
+    let server = Server::start(Kind::Nginx).unwrap();
+    let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
+    let store = store(&folder);
+    let mut made = 0;
+    for _ in 0..2 {
+        let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+        made += make_all_calls(Kind::Nginx, &server);
+        watch.stop().unwrap();
+    }
+    let (all, window) = (endpoints(&store, &[]), endpoints(&store, &["--since", "1h"]));
+    assert_eq!((requests(&all), requests(&window)), (made, made));
+    let routes = |rows: &Value| -> Vec<(Value, Value)> {
+        let rows = rows.as_array().unwrap();
+        rows.iter().map(|row| (row["route"].clone(), row["requests"].clone())).collect()
+    };
+    assert_eq!(routes(&all), routes(&window), "the same endpoints, counted twice over");
+    assert_eq!(requests(&endpoints(&store, &["--until", "1h"])), 0, "nothing was heard an hour ago");
+    let map = run(&["map", "--json", "--store", &store]).unwrap().document().unwrap();
+    let edge = &map["edges"][0];
+    assert_eq!(
+        (&edge["from"], &edge["to"], &edge["requests"]),
+        (&"curl".into(), &"nginx".into(), &made.into())
+    );
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_nothing_is_overwritten() {
+    let server = Server::start(Kind::Python).unwrap();
+    let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
+    let store = store(&folder);
+    fs::write(&store, "this is no database, and it is somebody's").unwrap();
+    let said = run(&["endpoints", "--store", &store]).unwrap();
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("is damaged"), "{}", said.err);
+    let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    let made = make_all_calls(Kind::Python, &server);
+    let heard = watch.stop().unwrap();
+    assert!(heard.err.contains("was damaged: it is"), "{}", heard.err);
+    assert_eq!(requests(&endpoints(&store, &[])), made);
+    let aside = fs::read_dir(folder.path())
+        .unwrap()
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name().to_string_lossy().contains(".damaged-"));
+    assert_eq!(
+        fs::read_to_string(aside.unwrap().path()).unwrap(),
+        "this is no database, and it is somebody's"
+    );
+}
+
+/// A file system of its own, gone with the test.
+struct Disk(TempDir);
+
+impl Disk {
+    fn new(size: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).status();
+        assert!(mounted.unwrap().success(), "needs root, to mount a small disk");
+        Self(folder)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_what_waits_is_written_when_there_is_room() {
+    let server = Server::start(Kind::Python).unwrap();
+    let (disk, port) = (Disk::new("600k"), server.port.to_string());
+    let store = store(&disk.0);
+    let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    let filler = disk.0.path().join("filler");
+    // What is left of the disk.
+    let _ = fs::write(&filler, vec![0; 600 << 10]);
+    let made = make_all_calls(Kind::Python, &server);
+    thread::sleep(Duration::from_secs(3));
+    fs::remove_file(&filler).unwrap();
+    thread::sleep(Duration::from_secs(2));
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.err.matches("cannot be written").count(), 1, "{}", heard.err);
+    assert_eq!(heard.exchanges.len() as u64, made);
+    assert_eq!(requests(&endpoints(&store, &["--since", "1h"])), made);
+}
+
+#[test]
+fn a_capture_is_read_into_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/demo/assets/shop.pcap.zst");
+    let read = run(&["read", "--json", "--store", &store, capture]).unwrap();
+    let expected = requests(&read.document().unwrap());
+    assert!(expected > 100);
+    assert_eq!(requests(&endpoints(&store, &[])), expected);
+    assert_eq!(requests(&endpoints(&store, &["--since", "2020-01-01T00:00:00Z"])), expected);
+}
