@@ -67,7 +67,9 @@ fn run(words: &[String]) -> Result<()> {
             "--quick" => effort = QUICK,
             "read" | "learn" | "overhead" | "start" | "store" => parts.push(word.as_str()),
             other => {
-                return Err(format!("{other}: not one of --quick, read, learn, overhead, start, store").into());
+                return Err(
+                    format!("{other}: not one of --quick, read, learn, overhead, start, store").into()
+                );
             }
         }
     }

@@ -120,6 +120,16 @@ impl Tally {
         self.cell(key, caller, ending).merge(count);
     }
 
+    /// Adds calls like [`Self::add`]; fast for what comes in the order of [`Self::cells`].
+    pub fn push(&mut self, key: u64, caller: &Arc<str>, ending: Ending, count: Count) {
+        let follows = self.cells.last().is_none_or(|(last, known, _)| (last, *known) < (caller, ending));
+        if follows && self.cells.len() < Self::CELLS {
+            self.cells.push((Arc::clone(caller), ending, count));
+        } else {
+            self.add(key, caller, ending, &count);
+        }
+    }
+
     /// Adds another tally. `key` is the model's.
     pub fn merge(&mut self, key: u64, more: &Self) {
         if self.cells.is_empty() {

@@ -13,6 +13,7 @@ use overhear_query::{
 use overhear_store::{Error, Questions, Resolution, Session, Totals, Window};
 use rustc_hash::FxHashMap;
 use std::{
+    collections::btree_map::Entry,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -148,7 +149,11 @@ impl Monitor {
             for (series, tallies) in timeline.what {
                 let steps = counts.steps.entry(known.endpoint(&series)).or_default();
                 for (slot, tally) in tallies {
-                    steps.entry(slot).or_default().merge(counts.key, &tally);
+                    // Mostly an endpoint is one series: nothing to add up.
+                    match steps.entry(slot) {
+                        Entry::Vacant(entry) => drop(entry.insert(tally)),
+                        Entry::Occupied(mut entry) => entry.get_mut().merge(counts.key, &tally),
+                    }
                 }
             }
         }
@@ -292,7 +297,7 @@ impl History for Monitor {
 }
 
 /// Steps that changes are dated by.
-const CHANGE_POINTS: usize = 360;
+const CHANGE_POINTS: usize = 60;
 
 impl LiveSource for Monitor {
     fn rows(&self) -> Vec<LiveRow> {

@@ -3,7 +3,7 @@
 use overhear_exchange::ErrorType;
 use overhear_model::{Count, Ending, Histogram, Tally};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Below this length in bytes compression gains little.
 const WORTH_IT: usize = 512;
@@ -70,7 +70,8 @@ pub(crate) fn decode(
     };
     let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(plain).map_err(damage)?;
     let wanted = cells.iter().filter(|(at, _)| wanted(*at));
-    wanted.map(|(at, cells)| Ok((*at, tally(key, cells)?))).collect()
+    let mut names = Vec::new();
+    wanted.map(|(at, cells)| Ok((*at, tally(key, cells, &mut names)?))).collect()
 }
 
 fn read_all(from: &mut impl std::io::Read) -> Result<Vec<u8>, Damage> {
@@ -105,7 +106,20 @@ fn cells(tally: &Tally) -> Vec<Cell<'_>> {
     tally.cells().map(|(caller, ending, count)| cell((caller, ending, count))).collect()
 }
 
-fn tally(key: u64, cells: &[Cell<'_>]) -> Result<Tally, Damage> {
+/// The same callers come again and again: each has one allocation in a blob.
+fn name(names: &mut Vec<Arc<str>>, text: &str) -> Arc<str> {
+    if let Some(name) = names.iter().find(|name| ***name == *text) {
+        return Arc::clone(name);
+    }
+    let name = Arc::<str>::from(text);
+    // Few callers are the rule; for others searching would cost more than it spares.
+    if names.len() < 64 {
+        names.push(Arc::clone(&name));
+    }
+    name
+}
+
+fn tally(key: u64, cells: &[Cell<'_>], names: &mut Vec<Arc<str>>) -> Result<Tally, Damage> {
     let mut tally = Tally::default();
     for cell in cells {
         let mut last = 0i16;
@@ -121,7 +135,7 @@ fn tally(key: u64, cells: &[Cell<'_>]) -> Result<Tally, Damage> {
             hidden_error: cell.hidden_error,
         };
         let Cell { requests, bytes_in, bytes_out, .. } = *cell;
-        tally.add(key, cell.caller, ending, &Count { requests, bytes_in, bytes_out, latency });
+        tally.push(key, &name(names, cell.caller), ending, Count { requests, bytes_in, bytes_out, latency });
     }
     Ok(tally)
 }
