@@ -303,15 +303,26 @@ static void io_uring_elsewhere(void)
 	}
 }
 
-/* A 32-bit call out of a 64-bit program: its numbers mean other calls. */
+#ifdef __x86_64__
+static long compat_call(long number, void *bytes, long n)
+{
+	long result;
+	asm volatile("int $0x80"
+		     : "=a"(result)
+		     : "a"(number), "b"((long)here), "c"(bytes), "d"(n)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+#endif
+
+/* 32-bit calls out of a 64-bit program, write and read: their numbers mean other calls. */
 static void compat(void)
 {
 #ifdef __x86_64__
 	unsigned char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	long result;
 	CHECK(low != MAP_FAILED);
 	fill(low, sent, 500);
-	asm volatile("int $0x80" : "=a"(result) : "a"(4L), "b"((long)here), "c"((long)low), "d"(500L) : "memory", "r8", "r9", "r10", "r11");
+	long result = compat_call(4, low, 500);
 	if (result == -ENOSYS) {
 		printf("unavailable 32-bit calls\n");
 		exit(0);
@@ -319,6 +330,10 @@ static void compat(void)
 	CHECK(result == 500);
 	sent += 500;
 	swallow(500);
+	offer(400);
+	usleep(20000);
+	CHECK(compat_call(3, low, 400) == 400);
+	received += 400;
 #else
 	printf("unavailable 32-bit calls\n");
 	exit(0);

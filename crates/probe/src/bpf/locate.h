@@ -106,9 +106,12 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, __u
 	copy->number = call.number;
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return LOSS_NO_BUFFER;
+	/* Their numbers mean other calls. */
+	if (compat_call(task))
+		return LOSS_GUARDED;
 	if (call.shape == SHAPE_NONE)
 		return LOSS_NO_BUFFER;
-	if (!call.entered || call.way != copy->way || compat_call(task))
+	if (!call.entered || call.way != copy->way)
 		return LOSS_GUARDED;
 	if (call.shape == SHAPE_BUFFER && size > call.count)
 		return LOSS_GUARDED;
