@@ -1,7 +1,7 @@
 //! The probes under the real kernel: every form of call is heard byte for byte, and no byte that is not the socket's.
 //!
 //! Needs root, a kernel of 6.3 or later with BTF, and a C compiler (or `OVERHEAR_PEER`, where peer.c is compiled already);
-//! fails without them. What this kernel does not have (io_uring, network block devices) is said and left out;
+//! fails without them. What this kernel does not have (io_uring, 32-bit calls, block devices) is said and left out;
 //! `cargo xtask kernel-test` has it.
 
 #![expect(
@@ -158,6 +158,23 @@ fn a_message_sent_in_part_ends_its_call() {
     assert_eq!(sent.copied, 3 * 100_000, "{sent:?}");
 }
 
+/// So many vectors are not added up. Without a mark that the place in the call is lost, the second call's bytes are taken
+/// from the second message.
+#[test]
+fn a_message_of_many_vectors_is_a_gap() {
+    let (sockets, moved) = play("messages-cut-vectors", "inet", 100_000).unwrap();
+    let [sent, _] = under_test(&sockets, moved);
+    assert_eq!((sent.copied, &sent.losses), (0, &BTreeMap::from([(Loss::Guarded, sent.size)])));
+}
+
+/// Without the guard on its time limit, the second call's bytes are taken from the second message.
+#[test]
+fn messages_received_up_to_a_time_are_a_gap() {
+    let (sockets, moved) = play("messages-late", "inet", 1 << 20).unwrap();
+    let [_, received] = under_test(&sockets, moved);
+    assert_eq!((received.copied, &received.losses), (0, &BTreeMap::from([(Loss::Guarded, 300)])));
+}
+
 /// Without a count of the empty one, the message after it is read from its buffer; and a receive of no bytes is no end.
 #[test]
 fn an_empty_message_is_one_of_its_call_and_an_empty_receive_no_end() {
@@ -174,6 +191,13 @@ fn random_vectors_are_heard_byte_for_byte() {
 #[test]
 fn a_peek_is_not_counted() {
     let (sockets, moved) = play("peek", "inet", 1 << 20).unwrap();
+    assert_eq!(moved, [0, 100]);
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+#[test]
+fn an_urgent_byte_is_not_counted() {
+    let (sockets, moved) = play("urgent", "inet", 1 << 20).unwrap();
     assert_eq!(moved, [0, 100]);
     under_test(&sockets, moved).iter().for_each(whole);
 }

@@ -8,87 +8,18 @@
  * are not the socket's hold SECRET.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#include "block.h"
+#include "peer.h"
+
 #include <fcntl.h>
 #include <linux/io_uring.h>
-#include <linux/nbd.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define PATTERN(n) ((unsigned char)(((n) * 31 + 7 + ((n) >> 8)) & 0x7f))
-#define SECRET 0xee
-#define CHECK(x) do { if (!(x)) { fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #x, strerror(errno)); exit(1); } } while (0)
-
-static int here, there; /* the end under test, and the other, in another thread */
-static size_t sent, received;
-
-static void fill(unsigned char *to, size_t from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = PATTERN(from + i);
-}
-
-static void connect_pair(const char *family)
-{
-	if (!strcmp(family, "unix")) {
-		int pair[2];
-		CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-		here = pair[0], there = pair[1];
-		return;
-	}
-	int v6 = !strcmp(family, "inet6");
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr *address = v6 ? (void *)&a6 : (void *)&a4;
-	socklen_t size = v6 ? sizeof(a6) : sizeof(a4);
-	int listener = socket(address->sa_family, SOCK_STREAM, 0);
-	CHECK(!bind(listener, address, size) && !listen(listener, 1) && !getsockname(listener, address, &size));
-	here = socket(address->sa_family, SOCK_STREAM, 0);
-	CHECK(!connect(here, address, size));
-	there = accept(listener, NULL, NULL);
-	CHECK(there >= 0);
-	close(listener);
-}
-
-/* The other end swallows n bytes. It does so with io_uring-free plain reads; its own records are not looked at. */
-static void swallow(size_t n)
-{
-	static unsigned char sink[1 << 20];
-	while (n) {
-		ssize_t got = read(there, sink, n < sizeof(sink) ? n : sizeof(sink));
-		CHECK(got > 0);
-		n -= got;
-	}
-}
-
-static size_t offered;
-
-static void offer(size_t n)
-{
-	unsigned char *bytes = malloc(n);
-	fill(bytes, offered, n);
-	offered += n;
-	for (size_t at = 0; at < n;) {
-		ssize_t put = write(there, bytes + at, n - at);
-		CHECK(put > 0);
-		at += put;
-	}
-	free(bytes);
-}
 
 static void cut(struct iovec *vectors, int count, unsigned char *bytes, size_t n)
 {
@@ -177,6 +108,19 @@ static void peek(void)
 	CHECK(recv(here, bytes, 100, MSG_PEEK) == 100);
 	CHECK(recv(here, bytes, 50, MSG_PEEK) == 50);
 	CHECK(read(here, bytes, 100) == 100);
+	received += 100;
+}
+
+/* A byte beside the stream, received before the stream's. */
+static void urgent(void)
+{
+	unsigned char bytes[100];
+	offer(100);
+	bytes[0] = PATTERN(100);
+	CHECK(send(there, bytes, 1, MSG_OOB) == 1);
+	usleep(20000);
+	CHECK(recv(here, bytes, 1, MSG_OOB) == 1);
+	CHECK(recv(here, bytes, 100, MSG_WAITALL) == 100);
 	received += 100;
 }
 
@@ -414,14 +358,32 @@ static void messages_empty(void)
 	}
 }
 
+/* Receives that end after their first message, for their time is up, each made with the same arguments. */
+static void messages_late(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	memset(others, SECRET, 100);
+	for (int round = 0; round < 3; round++) {
+		struct timespec time = { .tv_nsec = 1 };
+		offer(100);
+		usleep(20000);
+		CHECK(recvmmsg(here, many, 2, 0, &time) == 1);
+		received += 100;
+	}
+}
+
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
-static void messages_cut(void)
+static void messages_cut(int vectors)
 {
 	size_t n = 8 << 20;
 	unsigned char *bytes = malloc(n), *others = malloc(1000);
-	struct iovec parts[2] = { { bytes, n }, { others, 1000 } };
-	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
-				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	struct iovec parts[8], other = { others, 1000 };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = parts, .msg_iovlen = vectors } },
+				   { .msg_hdr = { .msg_iov = &other, .msg_iovlen = 1 } } };
+	cut(parts, vectors, bytes, n);
 	memset(others, SECRET, 1000);
 	CHECK(!fcntl(here, F_SETFL, O_NONBLOCK));
 	for (int round = 0; round < 3; round++) {
@@ -430,114 +392,6 @@ static void messages_cut(void)
 		sent += many[0].msg_len;
 		swallow(many[0].msg_len);
 	}
-}
-
-/* --- a network block device: the kernel talks over our socket, in whichever thread uses the device ------------- */
-
-static int device = -1;
-
-static void move(int fd, void *bytes, size_t n, ssize_t (*way)(int, void *, size_t))
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t moved = way(fd, (char *)bytes + at, n - at);
-		if (moved <= 0)
-			exit(0);
-		at += moved;
-	}
-}
-
-/* Answers the device's requests until it leaves. */
-static void block_server(void)
-{
-	static char block[1 << 20];
-	struct nbd_request request;
-	do {
-		move(there, &request, sizeof(request), read);
-		struct nbd_reply reply = { .magic = htonl(NBD_REPLY_MAGIC) };
-		size_t n = ntohl(request.len);
-		memcpy(reply.handle, request.handle, sizeof(reply.handle));
-		if (request.type == htonl(NBD_CMD_WRITE))
-			move(there, block, n, read);
-		move(there, &reply, sizeof(reply), (ssize_t (*)(int, void *, size_t))write);
-		if (request.type == htonl(NBD_CMD_READ))
-			move(there, block, n, (ssize_t (*)(int, void *, size_t))write);
-	} while (request.type != htonl(NBD_CMD_DISC));
-	exit(0);
-}
-
-static void *block_run(void *unused)
-{
-	ioctl(device, NBD_DO_IT);
-	return unused;
-}
-
-/* Before the probes are told of us, so that they do not follow the server. */
-static void block_open(void)
-{
-	pthread_t thread;
-	device = open("/dev/nbd0", O_RDWR);
-	if (device < 0)
-		return;
-	connect_pair("inet");
-	if (!fork()) {
-		close(here);
-		block_server();
-	}
-	close(there);
-	CHECK(!ioctl(device, NBD_SET_BLKSIZE, 4096UL) && !ioctl(device, NBD_SET_SIZE_BLOCKS, 16UL));
-	CHECK(!ioctl(device, NBD_SET_SOCK, (unsigned long)here));
-	CHECK(!pthread_create(&thread, NULL, block_run, NULL));
-	usleep(500000);
-}
-
-/* Eight reads or writes of n bytes; the flags say how soon the device is asked. */
-static void block(int flags, ssize_t n, bool writes)
-{
-	void *bytes;
-	if (device < 0) {
-		printf("unavailable network block devices\n");
-		exit(0);
-	}
-	int file = open("/dev/nbd0", O_RDWR | flags);
-	CHECK(file >= 0 && !posix_memalign(&bytes, 4096, 4096));
-	memset(bytes, SECRET, 4096);
-	for (int i = 0; i < 8; i++) {
-		CHECK(lseek(file, i * 4096, SEEK_SET) >= 0);
-		CHECK((writes ? write(file, bytes, n) : read(file, bytes, n)) == n);
-	}
-	close(file);
-	CHECK(!ioctl(device, NBD_DISCONNECT));
-}
-
-/* --- a block device that has its sockets to itself: the kernel talks to a monitor, who is us ------------------- */
-
-static void *add_device(void *port)
-{
-	char line[100];
-	int add = open("/sys/bus/rbd/add_single_major", O_WRONLY);
-	if (add < 0) {
-		printf("unavailable Ceph block devices\n");
-		exit(0);
-	}
-	int n = snprintf(line, sizeof(line), "127.0.0.1:%d name=admin,mount_timeout=5 pool image", ntohs((in_port_t)(long)port));
-	/* Nobody answers; who listens is gone before this ends. */
-	CHECK(write(add, line, n) == n);
-	return NULL;
-}
-
-/* Takes the monitor's part up to the first word of the kernel. */
-static void unshared_sockets(void)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t size = sizeof(address);
-	char word[4];
-	pthread_t thread;
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-	CHECK(!bind(listener, (void *)&address, size) && !listen(listener, 1) && !getsockname(listener, (void *)&address, &size));
-	CHECK(!pthread_create(&thread, NULL, add_device, (void *)(long)address.sin_port));
-	here = accept(listener, NULL, NULL);
-	CHECK(here >= 0 && recv(here, word, sizeof(word), MSG_WAITALL) == sizeof(word) && !memcmp(word, "ceph", 4));
-	received += sizeof(word);
 }
 
 static void large(void)
@@ -567,13 +421,16 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();
 	else if (!strcmp(scene, "peek")) peek();
+	else if (!strcmp(scene, "urgent")) urgent();
 	else if (!strcmp(scene, "unbuffered")) unbuffered();
 	else if (!strcmp(scene, "io_uring")) io_uring();
 	else if (!strcmp(scene, "io_uring-elsewhere")) io_uring_elsewhere();
 	else if (!strcmp(scene, "io_uring-worker")) io_uring_worker();
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
-	else if (!strcmp(scene, "messages-cut")) messages_cut();
+	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
+	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
+	else if (!strcmp(scene, "messages-late")) messages_late();
 	else if (!strcmp(scene, "messages-empty")) messages_empty();
 	else if (!strcmp(scene, "block-read")) block(O_DIRECT, 4096, false);
 	else if (!strcmp(scene, "block-write")) block(O_DIRECT, 4096, true);
