@@ -175,6 +175,20 @@ fn messages_received_up_to_a_time_are_a_gap() {
     assert_eq!((received.copied, &received.losses), (0, &BTreeMap::from([(Loss::Guarded, 300)])));
 }
 
+/// Without a look at what failed, the second call's bytes are taken from the second message.
+#[test]
+fn a_message_that_fails_ends_its_call() {
+    let (sockets, moved) = play("messages-few", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+/// Without a comparison of all that tells one call from another, bytes are taken from the second message of the next.
+#[test]
+fn a_call_that_ends_without_a_sign_does_not_go_on_in_another() {
+    let (sockets, moved) = play("messages-faulty", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
 /// Without a count of the empty one, the message after it is read from its buffer; and a receive of no bytes is no end.
 #[test]
 fn an_empty_message_is_one_of_its_call_and_an_empty_receive_no_end() {

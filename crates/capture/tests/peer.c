@@ -375,6 +375,64 @@ static void messages_late(void)
 	}
 }
 
+/* Receives that end after their first message, for there is no second, each made with the same arguments. */
+static void messages_few(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	memset(others, SECRET, 100);
+	for (int round = 0; round < 3; round++) {
+		offer(100);
+		usleep(20000);
+		CHECK(recvmmsg(here, many, 2, MSG_DONTWAIT, NULL) == 1);
+		received += 100;
+	}
+}
+
+static __attribute__((noinline)) void faulty(long number, int fd, struct mmsghdr *many, int count)
+{
+	CHECK(syscall(number, fd, many, count, 0, NULL) < 0 && errno == EFAULT);
+}
+
+static __attribute__((noinline)) void faulty_below(long number, int fd, struct mmsghdr *many, int count)
+{
+	char room[256];
+	faulty(number, fd, many, count);
+	asm volatile("" : : "r"(room) : "memory");
+}
+
+/*
+ * Calls that end after their first message without a sign, for its length cannot be written. Each is made with the
+ * arguments of the one before it but for one: the buffer, the count, the depth of the stack, the call, the socket.
+ */
+static void messages_faulty(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr *many = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(many != MAP_FAILED);
+	for (int i = 0; i < 6; i++)
+		many[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i % 3 != 0], .msg_iovlen = 1 } };
+	CHECK(!mprotect(many, 4096, PROT_READ));
+	memset(others, SECRET, 100);
+#define SEND_FAULTY(call) do { fill(bytes, sent, 100); call; sent += 100; swallow(100); } while (0)
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many, 2));
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many + 3, 2));
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many + 3, 3));
+	SEND_FAULTY(faulty_below(SYS_sendmmsg, here, many + 3, 3));
+	offer(100);
+	usleep(20000);
+	faulty_below(SYS_recvmmsg, here, many + 3, 3);
+	received += 100;
+	SEND_FAULTY(faulty_below(SYS_sendmmsg, here, many + 3, 3));
+	fill(bytes, offered, 100);
+	faulty_below(SYS_sendmmsg, there, many + 3, 3);
+	CHECK(read(here, bytes, 100) == 100);
+	received += 100;
+}
+
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
 static void messages_cut(int vectors)
 {
@@ -430,6 +488,8 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "large")) large();
 	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
 	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
+	else if (!strcmp(scene, "messages-few")) messages_few();
+	else if (!strcmp(scene, "messages-faulty")) messages_faulty();
 	else if (!strcmp(scene, "messages-late")) messages_late();
 	else if (!strcmp(scene, "messages-empty")) messages_empty();
 	else if (!strcmp(scene, "block-read")) block(O_DIRECT, 4096, false);
