@@ -8,86 +8,18 @@
  * are not the socket's hold SECRET.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#include "block.h"
+#include "peer.h"
+
 #include <fcntl.h>
 #include <linux/io_uring.h>
-#include <linux/nbd.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#define PATTERN(n) ((unsigned char)(((n) * 31 + 7 + ((n) >> 8)) & 0x7f))
-#define SECRET 0xee
-#define CHECK(x) do { if (!(x)) { fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #x, strerror(errno)); exit(1); } } while (0)
-
-static int here, there; /* the end under test, and the other, in another thread */
-static size_t sent, received;
-
-static void fill(unsigned char *to, size_t from, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		to[i] = PATTERN(from + i);
-}
-
-static void connect_pair(const char *family)
-{
-	if (!strcmp(family, "unix")) {
-		int pair[2];
-		CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-		here = pair[0], there = pair[1];
-		return;
-	}
-	int v6 = !strcmp(family, "inet6");
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr *address = v6 ? (void *)&a6 : (void *)&a4;
-	socklen_t size = v6 ? sizeof(a6) : sizeof(a4);
-	int listener = socket(address->sa_family, SOCK_STREAM, 0);
-	CHECK(!bind(listener, address, size) && !listen(listener, 1) && !getsockname(listener, address, &size));
-	here = socket(address->sa_family, SOCK_STREAM, 0);
-	CHECK(!connect(here, address, size));
-	there = accept(listener, NULL, NULL);
-	CHECK(there >= 0);
-	close(listener);
-}
-
-/* The other end swallows n bytes. It does so with io_uring-free plain reads; its own records are not looked at. */
-static void swallow(size_t n)
-{
-	static unsigned char sink[1 << 20];
-	while (n) {
-		ssize_t got = read(there, sink, n < sizeof(sink) ? n : sizeof(sink));
-		CHECK(got > 0);
-		n -= got;
-	}
-}
-
-static size_t offered;
-
-static void offer(size_t n)
-{
-	unsigned char *bytes = malloc(n);
-	fill(bytes, offered, n);
-	offered += n;
-	for (size_t at = 0; at < n;) {
-		ssize_t put = write(there, bytes + at, n - at);
-		CHECK(put > 0);
-		at += put;
-	}
-	free(bytes);
-}
 
 static void cut(struct iovec *vectors, int count, unsigned char *bytes, size_t n)
 {
@@ -179,6 +111,19 @@ static void peek(void)
 	received += 100;
 }
 
+/* A byte beside the stream, received before the stream's. */
+static void urgent(void)
+{
+	unsigned char bytes[100];
+	offer(100);
+	bytes[0] = PATTERN(100);
+	CHECK(send(there, bytes, 1, MSG_OOB) == 1);
+	usleep(20000);
+	CHECK(recv(here, bytes, 1, MSG_OOB) == 1);
+	CHECK(recv(here, bytes, 100, MSG_WAITALL) == 100);
+	received += 100;
+}
+
 static void unbuffered(void)
 {
 	int file = memfd_create("file", 0), pipes[2];
@@ -234,12 +179,17 @@ static void ring_open(struct ring *ring)
 	ring->cqes = (void *)(rings + params.cq_off.cqes);
 }
 
-static void ring_submit(struct ring *ring, int op, void *buffer, unsigned n, unsigned wait)
+static void ring_queue(struct ring *ring, struct io_uring_sqe entry)
 {
 	unsigned tail = *ring->sq_tail, index = tail & *ring->sq_mask;
-	ring->sqes[index] = (struct io_uring_sqe){ .opcode = op, .fd = here, .addr = (unsigned long)buffer, .len = n };
+	ring->sqes[index] = entry;
 	ring->sq_array[index] = index;
 	__atomic_store_n(ring->sq_tail, tail + 1, __ATOMIC_RELEASE);
+}
+
+static void ring_submit(struct ring *ring, int op, void *buffer, unsigned n, unsigned wait)
+{
+	ring_queue(ring, (struct io_uring_sqe){ .opcode = op, .fd = here, .addr = (unsigned long)buffer, .len = n });
 	CHECK(syscall(SYS_io_uring_enter, ring->fd, 1, wait, wait ? IORING_ENTER_GETEVENTS : 0, NULL, 0) == 1);
 }
 
@@ -303,15 +253,74 @@ static void io_uring_elsewhere(void)
 	}
 }
 
-/* A 32-bit call out of a 64-bit program: its numbers mean other calls. */
+static int begun[2];
+
+/* Has the worker begin its work, and then lets the main thread out of read(pipe). */
+static void *begin_work(void *unused)
+{
+	usleep(100000);
+	CHECK(write(begun[1], "", 1) == 1);
+	usleep(100000);
+	CHECK(write(pipes[1], "", 1) == 1);
+	return unused;
+}
+
+/*
+ * A worker of the kernel does it, which the main thread starts in the middle of its read(pipe): when there is something
+ * in the other pipe. The worker's registers are then those of that read, but for its result.
+ */
+static void work(struct ring *ring, int op, void *buffer, unsigned n)
+{
+	pthread_t thread;
+	unsigned char byte;
+	ring_queue(ring, (struct io_uring_sqe){
+		.opcode = IORING_OP_POLL_ADD, .fd = begun[0], .poll32_events = POLLIN, .flags = IOSQE_IO_LINK });
+	ring_queue(ring, (struct io_uring_sqe){
+		.opcode = op, .fd = here, .addr = (unsigned long)buffer, .len = n, .flags = IOSQE_ASYNC });
+	CHECK(syscall(SYS_io_uring_enter, ring->fd, 2, 0, 0, NULL, 0) == 2);
+	CHECK(!pthread_create(&thread, NULL, begin_work, NULL));
+	while (read(pipes[0], &byte, 1) < 0)
+		CHECK(errno == EINTR);
+	CHECK(ring_result(ring) > 0 && ring_result(ring) == (int)n);
+	CHECK(!pthread_join(thread, NULL) && read(begun[0], &byte, 1) == 1);
+}
+
+static void io_uring_worker(void)
+{
+	struct ring ring;
+	unsigned char bytes[2000];
+	ring_open(&ring);
+	CHECK(!pipe(pipes) && !pipe(begun));
+	offer(2000);
+	usleep(20000);
+	work(&ring, IORING_OP_RECV, bytes, 2000);
+	received += 2000;
+	fill(bytes, sent, 2000);
+	work(&ring, IORING_OP_SEND, bytes, 2000);
+	sent += 2000;
+	swallow(2000);
+}
+
+#ifdef __x86_64__
+static long compat_call(long number, void *bytes, long n)
+{
+	long result;
+	asm volatile("int $0x80"
+		     : "=a"(result)
+		     : "a"(number), "b"((long)here), "c"(bytes), "d"(n)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+#endif
+
+/* 32-bit calls out of a 64-bit program, write and read: their numbers mean other calls. */
 static void compat(void)
 {
 #ifdef __x86_64__
 	unsigned char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	long result;
 	CHECK(low != MAP_FAILED);
 	fill(low, sent, 500);
-	asm volatile("int $0x80" : "=a"(result) : "a"(4L), "b"((long)here), "c"((long)low), "d"(500L) : "memory", "r8", "r9", "r10", "r11");
+	long result = compat_call(4, low, 500);
 	if (result == -ENOSYS) {
 		printf("unavailable 32-bit calls\n");
 		exit(0);
@@ -319,6 +328,10 @@ static void compat(void)
 	CHECK(result == 500);
 	sent += 500;
 	swallow(500);
+	offer(400);
+	usleep(20000);
+	CHECK(compat_call(3, low, 400) == 400);
+	received += 400;
 #else
 	printf("unavailable 32-bit calls\n");
 	exit(0);
@@ -345,14 +358,90 @@ static void messages_empty(void)
 	}
 }
 
+/* Receives that end after their first message, for their time is up, each made with the same arguments. */
+static void messages_late(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	memset(others, SECRET, 100);
+	for (int round = 0; round < 3; round++) {
+		struct timespec time = { .tv_nsec = 1 };
+		offer(100);
+		usleep(20000);
+		CHECK(recvmmsg(here, many, 2, 0, &time) == 1);
+		received += 100;
+	}
+}
+
+/* Receives that end after their first message, for there is no second, each made with the same arguments. */
+static void messages_few(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	memset(others, SECRET, 100);
+	for (int round = 0; round < 3; round++) {
+		offer(100);
+		usleep(20000);
+		CHECK(recvmmsg(here, many, 2, MSG_DONTWAIT, NULL) == 1);
+		received += 100;
+	}
+}
+
+static __attribute__((noinline)) void faulty(long number, int fd, struct mmsghdr *many, int count)
+{
+	CHECK(syscall(number, fd, many, count, 0, NULL) < 0 && errno == EFAULT);
+}
+
+static __attribute__((noinline)) void faulty_below(long number, int fd, struct mmsghdr *many, int count)
+{
+	char room[256];
+	faulty(number, fd, many, count);
+	asm volatile("" : : "r"(room) : "memory");
+}
+
+/*
+ * Calls that end after their first message without a sign, for its length cannot be written. Each is made with the
+ * arguments of the one before it but for one: the buffer, the count, the depth of the stack, the call, the socket.
+ */
+static void messages_faulty(void)
+{
+	unsigned char bytes[100], others[100];
+	struct iovec parts[2] = { { bytes, 100 }, { others, 100 } };
+	struct mmsghdr *many = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(many != MAP_FAILED);
+	for (int i = 0; i < 6; i++)
+		many[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &parts[i % 3 != 0], .msg_iovlen = 1 } };
+	CHECK(!mprotect(many, 4096, PROT_READ));
+	memset(others, SECRET, 100);
+#define SEND_FAULTY(call) do { fill(bytes, sent, 100); call; sent += 100; swallow(100); } while (0)
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many, 2));
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many + 3, 2));
+	SEND_FAULTY(faulty(SYS_sendmmsg, here, many + 3, 3));
+	SEND_FAULTY(faulty_below(SYS_sendmmsg, here, many + 3, 3));
+	offer(100);
+	usleep(20000);
+	faulty_below(SYS_recvmmsg, here, many + 3, 3);
+	received += 100;
+	SEND_FAULTY(faulty_below(SYS_sendmmsg, here, many + 3, 3));
+	fill(bytes, offered, 100);
+	faulty_below(SYS_sendmmsg, there, many + 3, 3);
+	CHECK(read(here, bytes, 100) == 100);
+	received += 100;
+}
+
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
-static void messages_cut(void)
+static void messages_cut(int vectors)
 {
 	size_t n = 8 << 20;
 	unsigned char *bytes = malloc(n), *others = malloc(1000);
-	struct iovec parts[2] = { { bytes, n }, { others, 1000 } };
-	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = &parts[0], .msg_iovlen = 1 } },
-				   { .msg_hdr = { .msg_iov = &parts[1], .msg_iovlen = 1 } } };
+	struct iovec parts[8], other = { others, 1000 };
+	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = parts, .msg_iovlen = vectors } },
+				   { .msg_hdr = { .msg_iov = &other, .msg_iovlen = 1 } } };
+	cut(parts, vectors, bytes, n);
 	memset(others, SECRET, 1000);
 	CHECK(!fcntl(here, F_SETFL, O_NONBLOCK));
 	for (int round = 0; round < 3; round++) {
@@ -361,83 +450,6 @@ static void messages_cut(void)
 		sent += many[0].msg_len;
 		swallow(many[0].msg_len);
 	}
-}
-
-/* --- a network block device: the kernel talks over our socket, in whichever thread uses the device ------------- */
-
-static int device = -1;
-
-static void move(int fd, void *bytes, size_t n, ssize_t (*way)(int, void *, size_t))
-{
-	for (size_t at = 0; at < n;) {
-		ssize_t moved = way(fd, (char *)bytes + at, n - at);
-		if (moved <= 0)
-			exit(0);
-		at += moved;
-	}
-}
-
-/* Answers the device's requests until it leaves. */
-static void block_server(void)
-{
-	static char block[1 << 20];
-	struct nbd_request request;
-	do {
-		move(there, &request, sizeof(request), read);
-		struct nbd_reply reply = { .magic = htonl(NBD_REPLY_MAGIC) };
-		size_t n = ntohl(request.len);
-		memcpy(reply.handle, request.handle, sizeof(reply.handle));
-		if (request.type == htonl(NBD_CMD_WRITE))
-			move(there, block, n, read);
-		move(there, &reply, sizeof(reply), (ssize_t (*)(int, void *, size_t))write);
-		if (request.type == htonl(NBD_CMD_READ))
-			move(there, block, n, (ssize_t (*)(int, void *, size_t))write);
-	} while (request.type != htonl(NBD_CMD_DISC));
-	exit(0);
-}
-
-static void *block_run(void *unused)
-{
-	ioctl(device, NBD_DO_IT);
-	return unused;
-}
-
-/* Before the probes are told of us, so that they do not follow the server. */
-static void block_open(void)
-{
-	pthread_t thread;
-	device = open("/dev/nbd0", O_RDWR);
-	if (device < 0)
-		return;
-	connect_pair("inet");
-	if (!fork()) {
-		close(here);
-		block_server();
-	}
-	close(there);
-	CHECK(!ioctl(device, NBD_SET_BLKSIZE, 4096UL) && !ioctl(device, NBD_SET_SIZE_BLOCKS, 16UL));
-	CHECK(!ioctl(device, NBD_SET_SOCK, (unsigned long)here));
-	CHECK(!pthread_create(&thread, NULL, block_run, NULL));
-	usleep(500000);
-}
-
-/* Eight reads or writes of n bytes; the flags say how soon the device is asked. */
-static void block(int flags, ssize_t n, bool writes)
-{
-	void *bytes;
-	if (device < 0) {
-		printf("unavailable network block devices\n");
-		exit(0);
-	}
-	int file = open("/dev/nbd0", O_RDWR | flags);
-	CHECK(file >= 0 && !posix_memalign(&bytes, 4096, 4096));
-	memset(bytes, SECRET, 4096);
-	for (int i = 0; i < 8; i++) {
-		CHECK(lseek(file, i * 4096, SEEK_SET) >= 0);
-		CHECK((writes ? write(file, bytes, n) : read(file, bytes, n)) == n);
-	}
-	close(file);
-	CHECK(!ioctl(device, NBD_DISCONNECT));
 }
 
 static void large(void)
@@ -459,24 +471,31 @@ int main(int argc, char **argv)
 	char line[16];
 	CHECK(argc == 3);
 	const char *scene = argv[1];
-	bool of_device = !strncmp(scene, "block-", 6);
+	bool of_device = !strncmp(scene, "block-", 6), unshared = !strcmp(scene, "unshared");
 	if (of_device) block_open();
 	CHECK(fgets(line, sizeof(line), stdin));
-	if (!of_device) connect_pair(argv[2]);
+	if (!of_device && !unshared) connect_pair(argv[2]);
 	if (!strcmp(scene, "forms")) forms(5000);
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();
 	else if (!strcmp(scene, "peek")) peek();
+	else if (!strcmp(scene, "urgent")) urgent();
 	else if (!strcmp(scene, "unbuffered")) unbuffered();
 	else if (!strcmp(scene, "io_uring")) io_uring();
 	else if (!strcmp(scene, "io_uring-elsewhere")) io_uring_elsewhere();
+	else if (!strcmp(scene, "io_uring-worker")) io_uring_worker();
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
-	else if (!strcmp(scene, "messages-cut")) messages_cut();
+	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
+	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
+	else if (!strcmp(scene, "messages-few")) messages_few();
+	else if (!strcmp(scene, "messages-faulty")) messages_faulty();
+	else if (!strcmp(scene, "messages-late")) messages_late();
 	else if (!strcmp(scene, "messages-empty")) messages_empty();
 	else if (!strcmp(scene, "block-read")) block(O_DIRECT, 4096, false);
 	else if (!strcmp(scene, "block-write")) block(O_DIRECT, 4096, true);
 	else if (!strcmp(scene, "block-write-byte")) block(O_SYNC, 1, true);
+	else if (unshared) unshared_sockets();
 	else return 2;
 	printf("sent %zu received %zu\n", sent, received);
 	return 0;

@@ -13,6 +13,14 @@ use tempfile::TempDir;
 
 /// What runs there as process 1.
 const SCRIPT: &str = include_str!("init.sh");
+/// Modules of the kernel that the tests of the probes need, each after those that it needs.
+const MODULES: [&str; 5] = [
+    "drivers/block/nbd.ko",
+    "lib/libcrc32c.ko",
+    "net/dns_resolver/dns_resolver.ko",
+    "net/ceph/libceph.ko",
+    "drivers/block/rbd.ko",
+];
 /// Seconds until a machine that does not end is given up.
 const PATIENCE: &str = "300";
 
@@ -99,7 +107,9 @@ impl Machine<'_> {
         if self.probes {
             install(&programs.path("live"), &tree)?;
             install(&programs.path("peer"), &tree)?;
-            self.module("drivers/block/nbd.ko", &tree)?;
+            for (at, module) in MODULES.iter().enumerate() {
+                self.module(module, &tree.join("modules").join(at.to_string()))?;
+            }
         }
         let init = tree.join("init");
         fs::write(&init, SCRIPT).map_err(at(&init))?;
@@ -111,12 +121,11 @@ impl Machine<'_> {
     }
 
     /// Unpacks a module of the kernel, to be loaded when it has booted.
-    fn module(&self, path: &str, tree: &Path) -> Result<()> {
+    fn module(&self, path: &str, place: &Path) -> Result<()> {
         let package = self.kernel.ancestors().nth(2).unwrap_or(self.kernel);
-        let name = Path::new(path).file_name().unwrap_or_default();
         let unpack = "xz --decompress --stdout \"$1\"/lib/modules/*/kernel/\"$2\".xz > \"$3\"";
         let mut shell = command("sh", &["-c", unpack, "sh"]);
-        execute(shell.arg(package).arg(path).arg(tree.join("modules").join(name)))
+        execute(shell.arg(package).arg(path).arg(place))
     }
 }
 

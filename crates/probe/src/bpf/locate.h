@@ -92,9 +92,11 @@ static __always_inline int locate_message(struct copy *copy, __u64 header)
  * while the thread sits in read(pipe) would else pass the pipe's buffer off as the socket's.
  *
  * Two of them change no more than the reason that is told, as far as is known, and are kept for what is not:
- * PF_KTHREAD and PF_IO_WORKER, because such threads have ax = 0 on x86_64 (copy_thread); on arm64 a worker whose parent
- * was in a call on descriptor 0 would pass for being in it. compat_call, because no 32-bit call that moves bytes has the
- * number of one of call_shape's (i386: 3, 4, 102, 145, 146, 337, 345, 369 to 372, 378, 379).
+ * PF_KTHREAD and PF_IO_WORKER, because such threads have ax = 0 on x86_64 (copy_thread) and would pass for being on
+ * their way out of a call; on arm64 a worker whose parent was in a call on descriptor 0 would pass for being in it.
+ * compat_call, because no 32-bit call that moves bytes has the number of one of call_shape's (i386: 3, 4, 102, 145, 146,
+ * 337, 345, 369 to 372, 378, 379); it comes before the look at the number, which would tell them as calls without a
+ * buffer. The tests of capture look at the reasons.
  */
 static __always_inline int locate(struct task_struct *task, struct sock *sk, __u32 size, struct copy *copy)
 {
@@ -106,9 +108,12 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, __u
 	copy->number = call.number;
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return LOSS_NO_BUFFER;
+	/* Their numbers mean other calls. */
+	if (compat_call(task))
+		return LOSS_GUARDED;
 	if (call.shape == SHAPE_NONE)
 		return LOSS_NO_BUFFER;
-	if (!call.entered || call.way != copy->way || compat_call(task))
+	if (!call.entered || call.way != copy->way)
 		return LOSS_GUARDED;
 	if (call.shape == SHAPE_BUFFER && size > call.count)
 		return LOSS_GUARDED;
