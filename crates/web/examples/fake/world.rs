@@ -1,7 +1,7 @@
 //! A made-up shop whose past can be asked for: everything is a function of the time.
 
 use overhear_exchange::{
-    Address, Body, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Loss, LossReason,
+    Address, Body, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, Loss, LossReason,
     Method, Peer, Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
 };
 use overhear_query::{
@@ -38,7 +38,7 @@ const FORMS: [(&str, &str); 7] = [
 ];
 
 /// The shop.
-pub struct World {
+pub(crate) struct World {
     endpoints: Vec<One>,
     born: u64,
     kept: Mutex<Kept>,
@@ -70,7 +70,7 @@ enum Fate {
 
 impl World {
     /// A shop of so many endpoints.
-    pub fn new(endpoints: usize) -> Self {
+    pub(crate) fn new(endpoints: usize) -> Self {
         let endpoints = (0..endpoints).map(one).collect();
         Self { endpoints, born: now(), kept: Mutex::default() }
     }
