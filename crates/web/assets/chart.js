@@ -51,7 +51,7 @@ function options({ width, lines, format, deploys, onCursor, range }) {
   };
   const long = range[1] - range[0] > 2 * 86400;
   return {
-    width, height: HEIGHT, legend: { show: false }, padding: [8, 6, 0, 0],
+    width, height: HEIGHT, legend: { show: false }, padding: [8, 18, 0, 0],
     cursor: { y: false, sync: { key: 'overhear' }, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { range: (plot) => plot.range_wanted ?? range }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [

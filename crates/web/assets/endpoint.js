@@ -77,7 +77,7 @@ function Recent({ id, params, data }) {
 }
 
 function RecentCalls({ id, region, call }) {
-  const asked = { ...endpoint_params(id), limit: 12 };
+  const asked = { ...endpoint_params(id), limit: 8 };
   if (region) {
     asked.since = region.from;
     asked.until = region.to;
@@ -103,7 +103,7 @@ function Statuses({ row }) {
     <span><${Bar} share=${one.now / Math.max(1, all)} bad=${one.status >= 500} /> ${share(one.now, all)}</span>
     <span class="dim">${count(one.now)}</span>
     <span class="dim">${row.before ? (one.before ? `was ${share(one.before, earlier)}` : html`<b class=${one.status >= 500 ? 'bad' : ''}>new</b>`) : ''}</span></div>`)}
-    ${row.errors.map((one) => html`<div key=${one['error.type']}><span class="dim">error.type</span><span><code>${one['error.type']}</code></span><span class="dim">${count(one.requests)}</span><span /></div>`)}</section>`;
+    ${row.errors.filter((one) => !/^\d+$/.test(one['error.type'])).map((one) => html`<div key=${one['error.type']}><span class="dim">error.type</span><span><code>${one['error.type']}</code></span><span class="dim">${count(one.requests)}</span><span /></div>`)}</section>`;
 }
 
 function Callers({ row }) {

@@ -61,7 +61,7 @@ function Cards(health) {
 
 function Reasons(rows, none) {
   if (!rows.length) return html`<p class="quiet"><span class="ok">●</span> ${none}</p>`;
-  return html`<ul class="reasons">${rows.map(([name, first, second, why]) => html`<li key=${name}><code>${name}</code><span>${first}</span><span class="dim">${second}</span><span class="dim why">${why}</span></li>`)}</ul>`;
+  return html`<ul class="reasons">${rows.map(([name, first, second, why]) => html`<li key=${name}><code>${name}</code><span class="amount">${first}</span>${second ? html`<span class="amount dim">${second}</span>` : html`<span />`}<span class="dim why">${why}</span></li>`)}</ul>`;
 }
 
 function Store({ store }) {

@@ -1,7 +1,7 @@
 // Every call by when it was and how long it took; a region can be dragged.
 import { html, useEffect, useRef, useState } from './vendor/preact.mjs';
 import { colour, useMedia, useWidth } from './parts.js';
-import { clock, count, duration } from './format.js';
+import { clock, count, duration, moment } from './format.js';
 
 const HEIGHT = 210;
 const LEFT = 54;
@@ -39,7 +39,17 @@ function ticks(low, high) {
   const all = [];
   for (let power = -6; power < 4; power += 1) for (const step of [1, 2, 5]) all.push(step * 10 ** power);
   const within = all.filter((tick) => Math.log(tick) > low && Math.log(tick) < high);
-  return within.length > 6 ? within.filter((tick) => /^1/.test(tick.toExponential())) : within;
+  return within.length > 8 ? within.filter((tick) => /^1/.test(tick.toExponential())) : within;
+}
+
+// Round times, at most so many.
+function times(from, until, most) {
+  const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080];
+  const step = 60000 * (minutes.find((one) => (until - from) / (one * 60000) <= most) ?? 43200);
+  const zone = new Date(from).getTimezoneOffset() * 60000;
+  const all = [];
+  for (let at = Math.ceil((from - zone) / step) * step + zone; at < until; at += step) all.push(at);
+  return all;
 }
 
 function draw(canvas, { width, grid, from, until, step, deploys, region }) {
@@ -75,10 +85,8 @@ function draw(canvas, { width, grid, from, until, step, deploys, region }) {
   ctx.globalAlpha = 1;
   ctx.textAlign = 'center';
   ctx.fillStyle = colour('dim');
-  const labels = Math.max(2, Math.floor(width / 130));
-  for (let n = 1; n < labels; n += 1) {
-    const at = from + ((until - from) * n) / labels;
-    ctx.fillText(clock(at), x(at), HEIGHT - 8);
+  for (const at of times(from, until, Math.max(2, Math.floor(width / 110)))) {
+    if (x(at) > LEFT + 20 && x(at) < width - 20) ctx.fillText((until - from > 2 * 86400000 ? moment : clock)(at), x(at), HEIGHT - 8);
   }
   ctx.strokeStyle = colour('warn');
   ctx.setLineDash([3, 3]);
@@ -138,6 +146,6 @@ export function Heat({ heat, from, until, step, deploys, region, onRegion }) {
   return html`<div class="heat" ref=${frame}>${grid
     ? html`<canvas ref=${canvas} class="heat" role="img" aria-label="Latency of every call over time; drag to see calls in a region"
         onPointerDown=${down} onPointerMove=${move} onPointerUp=${up} onPointerLeave=${() => setOver(null)} />
-      <div class="readout dim">${over ?? 'Darker is more calls. Drag over a region to see its calls, click to let it go.'}</div>`
+      <div class="readout dim">${over ?? 'The stronger the colour, the more calls. Drag over a region to see its calls, click to let it go.'}</div>`
     : html`<p class="dim">No complete response in this time.</p>`}</div>`;
 }

@@ -1,11 +1,14 @@
 // What needs a look: what got worse, what changed, what is new, and how the listening goes.
 import { html } from './vendor/preact.mjs';
 import { address, useAnswer, window_of } from './api.js';
-import { href, go, useUrl } from './url.js';
-import { Bar, Card, Change, Empty, EndpointLink, Spark, Waiting, endpoint_href, useList } from './parts.js';
+import { href, go, set, useUrl } from './url.js';
+import { Bar, Change, Empty, EndpointLink, Route, Spark, Waiting, endpoint_href, useList } from './parts.js';
 import { ago, count, duration, error_tone, p95_change, percent, plural, rate, share, window_name } from './format.js';
 import { told } from './changes.js';
 import { Capture } from './health.js';
+
+// Findings that are told at once.
+const MOST = 6;
 
 export function Home() {
   const { params } = useUrl();
@@ -36,11 +39,14 @@ function Worse({ data, at }) {
       ? html`<p class="quiet"><span class="ok">●</span> Nothing got worse by more than chance.</p>`
       : html`<${Empty} title="Nothing was heard in this time">Send a request to a service on this machine, or choose a longer time above. <a href=${href('/health')}>Health</a> tells what is heard and what cannot be.</${Empty}>`;
   }
-  return html`<ul class="findings">${data.worse.map((row, n) => html`<li key=${endpoint_href(row)} class=${n === at ? 'at' : ''}>
+  const all = new URLSearchParams(location.search).get('all') === '1';
+  const rows = all ? data.worse : data.worse.slice(0, MOST);
+  const rest = data.worse.length - rows.length;
+  return html`<ul class="findings">${rows.map((row, n) => html`<li key=${endpoint_href(row)} class=${n === at ? 'at' : ''}>
     <a href=${endpoint_href(row)}><b>${sentence(row.worse)}</b>
-      <span class="endpoint"><span class="method">${row.method}</span><span class="route">${row.route}</span></span>
-      <span class="dim">${row.service}${row.server ? ` → ${row.server}` : ''} · ${plural(row.now.requests, 'call')}</span></a>
-    <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>`;
+      <span class="endpoint"><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span></span>
+      <span class="dim of">${row.service}${row.server ? ` → ${row.server}` : ''} · ${plural(row.now.requests, 'call')}</span></a>
+    <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;
 }
 
 function Services({ data }) {

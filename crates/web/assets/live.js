@@ -24,6 +24,7 @@ function useStream(where, held) {
   }, [held]);
   useEffect(() => {
     let source;
+    let first = true;
     const abort = new AbortController();
     queue.current = [];
     setState({ calls: [], waiting: 0, passed: 0, connected: false, error: null });
@@ -32,7 +33,8 @@ function useStream(where, held) {
       source.addEventListener('exchanges', (event) => {
         const news = JSON.parse(event.data);
         queue.current = [...queue.current, ...news.exchanges].slice(-KEPT);
-        if (!hold.current) take();
+        if (!hold.current || first) take();
+        first = false;
         setState((old) => ({ ...old, connected: true, error: null, waiting: queue.current.length, passed: old.passed + news.passed_over }));
       });
       source.addEventListener('open', () => { queue.current = []; setState((old) => ({ ...old, calls: hold.current ? old.calls : [], connected: true, error: null })); });

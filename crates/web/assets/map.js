@@ -1,6 +1,6 @@
 // Who calls whom.
 import { html, useMemo, useState } from './vendor/preact.mjs';
-import dagre from './vendor/dagre.mjs';
+import { Graph, layout } from './vendor/dagre.mjs';
 import { address, useAnswer, window_of } from './api.js';
 import { go, href, useUrl } from './url.js';
 import { Empty, Waiting } from './parts.js';
@@ -9,12 +9,12 @@ import { change, duration, error_tone, p95_change, plural, rate, share, window_n
 const TALL = 38;
 
 function laid_out(nodes, edges, direction) {
-  const graph = new dagre.Graph({ multigraph: false });
+  const graph = new Graph({ multigraph: false });
   graph.setGraph({ rankdir: direction, nodesep: 26, ranksep: direction === 'LR' ? 60 : 36, edgesep: 14, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   nodes.forEach((node) => graph.setNode(node.name, { width: Math.max(90, node.name.length * 7.4 + 26), height: TALL }));
   edges.forEach((edge) => graph.setEdge(edge.from, edge.to, { width: 104, height: 30, labelpos: 'c' }));
-  dagre.layout(graph);
+  layout(graph);
   return graph;
 }
 
@@ -38,9 +38,10 @@ function Drawing({ map }) {
   const { width, height } = graph.graph();
   const most = Math.max(...map.edges.map((edge) => edge.now.rate), 0.1);
   const near = (edge) => !over || edge.from === over || edge.to === over;
-  return html`<div class="card map"><svg viewBox=${`0 0 ${width} ${height}`} width=${width} height=${height} role="img" aria-label="Who calls whom">
+  return html`<div class="card map"><svg viewBox=${`0 0 ${width} ${height}`} style=${{ width: direction === 'LR' ? '100%' : `${width}px`, maxWidth: `${width * (direction === 'LR' ? 1.35 : 1)}px` }} role="img" aria-label="Who calls whom">
     <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" /></marker></defs>
     ${map.edges.map((edge) => html`<${Edge} key=${key(edge)} edge=${edge} place=${graph.edge(edge.from, edge.to)} most=${most} near=${near(edge)} />`)}
+    ${map.edges.map((edge) => html`<${Label} key=${key(edge)} edge=${edge} place=${graph.edge(edge.from, edge.to)} near=${near(edge)} />`)}
     ${map.nodes.map((node) => html`<${Node} key=${node.name} node=${node} place=${graph.node(node.name)} setOver=${setOver} />`)}</svg></div>
     <p class="legend dim"><i class="inside" /> a service of this machine <i class="outside" /> elsewhere</p>`;
 }
@@ -63,7 +64,13 @@ function Edge({ edge, place, most, near }) {
   const wide = 1 + 3 * Math.sqrt(edge.now.rate / most);
   const turn = edge.before ? change(edge.now.rate, edge.before.rate).text : 'new';
   return html`<g class=${`edge${bad ? ' bad' : ''}${near ? '' : ' far'}`}><title>${edge.from} calls ${edge.to}: ${rate(edge.now.rate)} per second (${turn}), errors ${share(edge.now.errors, edge.now.requests)}, p95 ${duration(edge.now.latency?.p95)}</title>
-    <path d=${curve(place.points)} stroke-width=${wide.toFixed(1)} marker-end="url(#arrow)" />
+    <path d=${curve(place.points)} stroke-width=${wide.toFixed(1)} marker-end="url(#arrow)" /></g>`;
+}
+
+// Above all lines, so that none goes through a number.
+function Label({ edge, place, near }) {
+  if (!place) return null;
+  return html`<g class=${near ? 'edge' : 'edge far'}>
     <text x=${place.x} y=${place.y - 3} text-anchor="middle">${rate(edge.now.rate)}/s</text>
     <text x=${place.x} y=${place.y + 10} text-anchor="middle" class="small"><tspan class=${error_tone(edge)}>${share(edge.now.errors, edge.now.requests)}</tspan> · <tspan class=${p95_change(edge).tone === 'bad' ? 'bad' : ''}>${duration(edge.now.latency?.p95)}</tspan></text></g>`;
 }

@@ -170,6 +170,12 @@ pub(crate) fn change(change: &Change) -> Value {
 
 pub(crate) fn worse(worse: &Worse, row: &EndpointFigures) -> Value {
     let mut object = endpoint(row);
+    // The line of what got worse, not of the calls.
+    object["line"] = row
+        .points
+        .iter()
+        .filter_map(|point| Some(json!([time(point.at), significant(worse.what.of(&point.figures)?, 4)])))
+        .collect();
     object["worse"] = json!({"what": worse.what.as_str(), "from": worse.from, "to": worse.to});
     object
 }

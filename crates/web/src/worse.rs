@@ -17,6 +17,15 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// The number that got worse; absent where there is none.
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    pub(crate) fn of(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::Errors => Some(figures.errors as f64 / figures.requests.max(1) as f64),
+            Self::Latency => figures.latency.map(|latency| latency.p95),
+        }
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Errors => "errors",

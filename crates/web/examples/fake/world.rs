@@ -128,6 +128,10 @@ impl World {
     }
 
     fn figures(&self, one: &One, from: u64, until: u64) -> Figures {
+        let deploy = self.deploy();
+        if (from + 1..until).contains(&deploy) && one.fate != Fate::Same {
+            return both(&self.figures(one, from, deploy), &self.figures(one, deploy, until));
+        }
         let seconds = (until - from) as f64 / 1e9;
         let middle = from + (until - from) / 2;
         let after = middle > self.deploy();
@@ -477,6 +481,14 @@ fn add(sum: &mut Figures, other: &Figures) {
         (Some(a), Some(b)) => Some(if a.p95 > b.p95 { a } else { b }),
         (a, b) => a.or(b),
     };
+}
+
+/// Two times after each other.
+fn both(first: &Figures, second: &Figures) -> Figures {
+    let mut sum = first.clone();
+    add(&mut sum, second);
+    sum.seconds = first.seconds + second.seconds;
+    sum
 }
 
 fn part(figures: &Figures, share: f64) -> Figures {
