@@ -1,12 +1,12 @@
 // One endpoint in depth.
 import { html, useState } from './vendor/preact.mjs';
-import { address, useAnswer, window_of } from './api.js';
+import { address, ask, useAnswer, window_of } from './api.js';
 import { href, set, useUrl } from './url.js';
 import { Bar, Card, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
 import { Chart, steps } from './chart.js';
 import { Heat } from './heat.js';
 import { Calls, Detail } from './live.js';
-import { ago, change, count, duration, moment, percent, plural, rate, share } from './format.js';
+import { ago, change, count, duration, finding, moment, percent, plural, rate, share } from './format.js';
 
 const id_of = (params) => ({
   service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
@@ -18,12 +18,13 @@ export function Endpoint() {
   const asked = { ...endpoint_params(id), ...window_of(params) };
   const answer = useAnswer(address('endpoint', asked));
   const described = useAnswer(address('describe', endpoint_params(id)), 10000);
-  useKeys({ y: () => copy(curl(id, described.data, answer.data)) });
+  useKeys({ y: () => copy_curl(id, described.data) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
   const data = answer.data;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
     <p class="sub">${Sub({ id, data, described: described.data })}</p>
     <${Waiting} answer=${answer}>${data && html`
+      ${Worse({ row: data.endpoint, data })}
       ${Lines({ data })}
       <h2>Duration of every call</h2>${HeatCard({ data, params })}
       ${Recent({ id, params, data })}
@@ -37,7 +38,13 @@ function Sub({ id, data, described }) {
   const callers = (data?.endpoint.callers ?? []).slice(0, 3).map((one) => one.name);
   return html`<a href=${href('/endpoints', { service: id.service })}>${id.service}</a>${id.server ? ` asks ${id.server}` : ''}
     ${described && ` · first heard ${ago(described.first_seen)}`}${callers.length > 0 && ` · called by ${callers.join(', ')}`}
-    ${last && html` · deploy <code>${last.version ?? 'restart'}</code> ${ago(last.at)}`} · <${Copy} text=${() => curl(id, described, data)} />`;
+    ${last && html` · deploy <code>${last.version ?? 'restart'}</code> ${ago(last.at)}`} · <${Copy} act=${() => copy_curl(id, described)} />`;
+}
+
+function Worse({ row, data }) {
+  if (!row.worse) return null;
+  const deploy = data.deploys[data.deploys.length - 1];
+  return html`<p class="note"><b>${finding(row.worse)}</b>${deploy && html`; <code>${deploy.version ?? 'a restart'}</code> of ${deploy.service} was deployed at ${moment(deploy.at)}`}. <span class="dim">${plural(row.now.requests, 'call')} beside ${count(row.before.requests)}; more than chance.</span></p>`;
 }
 
 function Lines({ data }) {
@@ -122,10 +129,10 @@ function Shape({ described, params }) {
   data.responses.forEach((one) => tabs.push([String(one.status), String(one.status), one.bodies, one.seen]));
   const wanted = params.get('shape') ?? String(data.responses[0]?.status ?? 'request');
   const tab = tabs.find(([key]) => key === wanted) ?? tabs[0];
-  return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema">${data.parameters.map((one) =>
+  return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema" role="tree" aria-label="Parameters">${data.parameters.map((one) =>
     Field({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes }))}</section>`}
     <h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
-    ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
+    ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
       ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
       : html`<p class="dim">No body was seen.</p>`}`;
 }
@@ -135,26 +142,32 @@ function Field({ name, depth, type, presence, required, notes }) {
     <span class="dim">${type}</span><span title=${required ? 'always there' : ''}><${Bar} share=${presence} /> ${percent(presence)}</span><span class="dim notes">${notes}</span></div>`;
 }
 
-// A call like those that were heard. Values are placeholders: what was sent is not told.
-export function curl(id, described, data) {
-  const host = id.server ?? 'localhost';
-  const names = (described?.parameters ?? []).filter((one) => one.in === 'query' && one.required).map((one) => `${encodeURIComponent(one.name)}=VALUE`);
-  const url = `http://${host}${id.route}${names.length ? `?${names.join('&')}` : ''}`;
+// The last call as it was sent, where one is kept; else its route. Secrets and bodies are not told, so they are left out.
+export function curl(id, described, call) {
+  const port = call?.['server.port'] ? `:${call['server.port']}` : '';
+  const host = call?.['server.address'] ?? id.server ?? 'localhost';
+  const query = call?.['url.query'] ? `?${call['url.query']}` : '';
+  const url = `${call?.['url.scheme'] ?? 'http'}://${host.includes(':') ? `[${host}]` : host}${port}${call?.['url.path'] ?? id.route.split('#')[0]}${query}`;
   const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = ['curl', '--globoff'];
+  if (id.method !== 'GET') parts.push('-X', quote(id.method));
+  parts.push(quote(url));
   const body = described?.request[0];
-  const parts = ['curl', id.method === 'GET' ? '' : `-X ${quote(id.method)}`, '--globoff', quote(url)];
-  if (body) parts.push('-H', quote(`Content-Type: ${body.media_type}`), '-d', quote('{}'));
-  return data || described ? parts.filter(Boolean).join(' ') : '';
+  if (body) parts.push('-H', quote(`Content-Type: ${body.media_type}`), '--data', quote(body.media_type.includes('json') ? '{}' : ''));
+  return parts.join(' ');
 }
 
-const copy = (text) => navigator.clipboard?.writeText(text);
+async function copy_curl(id, described) {
+  const last = await ask(address('recent', { ...endpoint_params(id), limit: 1 })).catch(() => null);
+  await navigator.clipboard?.writeText(curl(id, described, last?.exchanges[0]));
+}
 
-function Copy({ text }) {
+function Copy({ act }) {
   const [done, setDone] = useState(false);
-  const act = async () => {
-    await copy(text());
+  const copy = async () => {
+    await act();
     setDone(true);
     setTimeout(() => setDone(false), 1500);
   };
-  return html`<button class="plain" onClick=${act}>${done ? 'copied' : 'copy as curl'}</button>`;
+  return html`<button class="plain" onClick=${copy}>${done ? 'copied' : 'copy as curl'}</button>`;
 }

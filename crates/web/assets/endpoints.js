@@ -154,9 +154,9 @@ function Heading({ key, name, of, kind, want }) {
 function Row({ row, n, at, tall, most, from, until }) {
   const { now } = row;
   const bad = p95_change(row).tone === 'bad';
-  return html`<a role="row" aria-rowindex=${n + 2} class=${n === at ? 'row at' : 'row'} href=${endpoint_href(row)}
+  return html`<div role="row" aria-rowindex=${n + 2} class=${n === at ? 'row at' : 'row'}
     style=${{ position: 'absolute', top: `${n * tall}px`, height: `${tall}px`, left: 0, right: 0 }}>
-    <div role="cell" class="first" title=${`${row.method} ${row.route}`}><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span></div>
+    <a role="cell" class="first" href=${endpoint_href(row)} title=${`${row.method} ${row.route}`}><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span><span class="of">${row.service}</span></a>
     <div role="cell" class="wide dim service">${row.service}${row.server && html`<span class="faint"> → ${row.server}</span>`}</div>
     <div role="cell">${rate(now.rate)}</div>
     <div role="cell" class=${error_tone(row)}>${share(now.errors, now.requests)}</div>
@@ -164,5 +164,5 @@ function Row({ row, n, at, tall, most, from, until }) {
     <div role="cell" class="lat">${duration(now.latency?.p95)}<${Bar} share=${Math.log1p((now.latency?.p95 ?? 0) * 1000) / (most || 1)} bad=${bad} /></div>
     <div role="cell" class="wide dim">${duration(now.latency?.p99)}</div>
     <div role="cell" class="wide"><${Spark} line=${row.line} from=${from} until=${until} /></div>
-    <div role="cell" class="wide"><${Change} row=${row} /></div></a>`;
+    <div role="cell" class="wide"><${Change} row=${row} /></div></div>`;
 }

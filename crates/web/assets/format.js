@@ -109,4 +109,9 @@ export function window_name(params) {
   return `last ${name} beside the ${name} before`;
 }
 
+// What got worse, as a sentence.
+export const finding = ({ what, from, to }) => (what === 'errors'
+  ? `Errors went from ${from ? percent(from) : 'none'} to ${percent(to)}`
+  : `p95 went from ${duration(from)} to ${duration(to)}`);
+
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

@@ -85,7 +85,7 @@ function draw(canvas, { width, grid, from, until, step, deploys, region }) {
   ctx.globalAlpha = 1;
   ctx.textAlign = 'center';
   ctx.fillStyle = colour('dim');
-  for (const at of times(from, until, Math.max(2, Math.floor(width / 110)))) {
+  for (const at of times(from, until, Math.max(2, Math.floor(width / 80)))) {
     if (x(at) > LEFT + 20 && x(at) < width - 20) ctx.fillText((until - from > 2 * 86400000 ? moment : clock)(at), x(at), HEIGHT - 8);
   }
   ctx.strokeStyle = colour('warn');

@@ -3,7 +3,7 @@ import { html } from './vendor/preact.mjs';
 import { address, useAnswer, window_of } from './api.js';
 import { href, go, set, useUrl } from './url.js';
 import { Bar, Change, Empty, EndpointLink, Route, Spark, Waiting, endpoint_href, useList } from './parts.js';
-import { ago, count, duration, error_tone, p95_change, percent, plural, rate, share, window_name } from './format.js';
+import { ago, count, duration, error_tone, finding, p95_change, plural, rate, share, window_name } from './format.js';
 import { told } from './changes.js';
 import { Capture } from './health.js';
 
@@ -14,13 +14,13 @@ export function Home() {
   const { params } = useUrl();
   const answer = useAnswer(address('overview', window_of(params)));
   const data = answer.data;
-  const worse = data?.worse ?? [];
+  const worse = (data?.worse ?? []).slice(0, params.get('all') === '1' ? undefined : MOST);
   const [at] = useList(worse.length, (n) => go(endpoint_href(worse[n])));
   return html`<h1>Home</h1>
     <p class="sub">${data ? html`${plural(data.endpoints_in_all, 'endpoint')} in ${plural(data.services.length, 'service')}, ${window_name(params)}.` : '\u00a0'}</p>
     <${Waiting} answer=${answer}>${data && html`<div class="home">
       <div>
-        <h2>Got worse</h2>${Worse({ data, at })}
+        <h2>Got worse</h2>${Worse({ data, rows: worse, at })}
         <h2>Services</h2>${Services({ data })}
       </div>
       <div>
@@ -29,21 +29,15 @@ export function Home() {
       </div></div>`}</${Waiting}>`;
 }
 
-const sentence = ({ what, from, to }) => (what === 'errors'
-  ? `Errors went from ${from ? percent(from) : 'none'} to ${percent(to)}`
-  : `p95 went from ${duration(from)} to ${duration(to)}`);
-
-function Worse({ data, at }) {
+function Worse({ data, rows, at }) {
   if (!data.worse.length) {
     return data.endpoints_in_all
       ? html`<p class="quiet"><span class="ok">●</span> Nothing got worse by more than chance.</p>`
       : html`<${Empty} title="Nothing was heard in this time">Send a request to a service on this machine, or choose a longer time above. <a href=${href('/health')}>Health</a> tells what is heard and what cannot be.</${Empty}>`;
   }
-  const all = new URLSearchParams(location.search).get('all') === '1';
-  const rows = all ? data.worse : data.worse.slice(0, MOST);
   const rest = data.worse.length - rows.length;
   return html`<ul class="findings">${rows.map((row, n) => html`<li key=${endpoint_href(row)} class=${n === at ? 'at' : ''}>
-    <a href=${endpoint_href(row)}><b>${sentence(row.worse)}</b>
+    <a href=${endpoint_href(row)}><b>${finding(row.worse)}</b>
       <span class="endpoint"><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span></span>
       <span class="dim of">${row.service}${row.server ? ` → ${row.server}` : ''} · ${plural(row.now.requests, 'call')}</span></a>
     <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;

@@ -68,7 +68,7 @@ export function Live() {
   const up = () => { list.current.scrollTop = 0; };
   return html`<div class="fill"><div class="head live"><h1>Live</h1><p class="sub" aria-live="polite">${Told({ stream, paused, scrolled, up })}</p>
     <button class="button" aria-pressed=${paused} onClick=${pause}>${paused ? 'Go on' : 'Pause'}</button></div>
-    ${stream.error && html`<p class="note">${stream.error}</p>`}
+    ${stream.error && html`<p class="note message">${stream.error}</p>`}
     <div class=${call ? 'live-cols open' : 'live-cols'}>
       <div class="stream" ref=${list} tabindex="0" onScroll=${() => setScrolled(list.current.scrollTop > 4)}>
         ${stream.calls.length ? html`<${Calls} calls=${stream.calls} chosen=${call} at=${at} pick=${pick} />`
@@ -77,7 +77,7 @@ export function Live() {
 }
 
 function Told({ stream, paused, scrolled, up }) {
-  if (!stream.connected) return 'Connecting…';
+  if (!stream.connected) return stream.error ? '\u00a0' : 'Connecting…';
   const passed = stream.passed ? ` ${count(stream.passed)} passed over: too many at once.` : '';
   if (paused) return `Paused, ${plural(stream.waiting, 'call')} waiting.${passed}`;
   if (scrolled) return html`<button class="plain" onClick=${up}>${plural(stream.waiting, 'new call')}, back to the newest</button>`;

@@ -10,10 +10,10 @@ const TALL = 38;
 
 function laid_out(nodes, edges, direction) {
   const graph = new Graph({ multigraph: false });
-  graph.setGraph({ rankdir: direction, nodesep: 26, ranksep: direction === 'LR' ? 60 : 36, edgesep: 14, marginx: 8, marginy: 8 });
+  graph.setGraph({ rankdir: direction, nodesep: direction === 'LR' ? 26 : 8, ranksep: direction === 'LR' ? 60 : 36, edgesep: 14, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   nodes.forEach((node) => graph.setNode(node.name, { width: Math.max(90, node.name.length * 7.4 + 26), height: TALL }));
-  edges.forEach((edge) => graph.setEdge(edge.from, edge.to, { width: 104, height: 30, labelpos: 'c' }));
+  edges.forEach((edge) => graph.setEdge(edge.from, edge.to, { width: direction === 'LR' ? 104 : 84, height: 30, labelpos: 'c' }));
   layout(graph);
   return graph;
 }

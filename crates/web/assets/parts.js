@@ -22,7 +22,8 @@ export const EndpointLink = ({ id, service = true }) => html`<a class="endpoint"
 export function Spark({ line, from, until, bad = false }) {
   if (!line?.length) return html`<svg class="spark" viewBox="0 0 90 20" aria-hidden="true" />`;
   const most = Math.max(...line.map((point) => point[1])) * 1.1 || 1;
-  const x = (at) => (((at - from) / Math.max(1, until - from)) * 90).toFixed(1);
+  // Seconds since the window began.
+  const x = (second) => (Math.max(0, (second * 1000) / Math.max(1, until - from)) * 90).toFixed(1);
   const y = (value) => (19 - (value / most) * 18).toFixed(1);
   const path = line.map(([at, value], n) => `${n ? 'L' : 'M'}${x(at)} ${y(value)}`).join('');
   const area = `${path}L${x(line[line.length - 1][0])} 20L${x(line[0][0])} 20Z`;

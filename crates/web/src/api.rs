@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
-use overhear_exchange::Exchange;
+use overhear_exchange::{Exchange, Timestamp};
 use overhear_query::{
     LiveSource,
     monitor::{Asked, History},
@@ -78,14 +78,14 @@ async fn blocking(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'sta
     }
 }
 
-fn list<T>(rows: &[T], each: fn(&T) -> Value) -> Value {
-    rows.iter().map(each).collect()
+fn list<T>(rows: &[T], from: Timestamp, each: fn(&T, Timestamp) -> Value) -> Value {
+    rows.iter().map(|row| each(row, from)).collect()
 }
 
 fn overview(backend: &dyn Backend, query: &Query) -> Answer {
     let asked = query.asked()?;
-    let mut object = json::covered(&backend.services(asked, LIST_POINTS)?, "services", |rows| {
-        list(rows, json::service)
+    let mut object = json::covered(&backend.services(asked, LIST_POINTS)?, "services", |rows, from| {
+        list(rows, from, json::service)
     });
     let changes = backend.changes(asked)?.what;
     object["changes"] = changes.iter().take(TOLD).map(json::change).collect();
@@ -99,23 +99,23 @@ fn overview(backend: &dyn Backend, query: &Query) -> Answer {
 
 /// The endpoints that got worse, worst first, and how many there are in all.
 fn worst(backend: &dyn Backend, asked: Asked) -> Result<(Value, usize), Refusal> {
-    let rows = backend.endpoints(asked, LIST_POINTS)?.what;
+    let covered = backend.endpoints(asked, LIST_POINTS)?;
+    let rows = &covered.what;
     let mut worst: Vec<_> =
         rows.iter().filter_map(|row| Some((worse(&row.now, row.before.as_ref()?)?, row))).collect();
-    worst.sort_by(|(a, left), (b, right)| {
-        b.weight.total_cmp(&a.weight).then_with(|| left.id.cmp(&right.id))
-    });
-    Ok((worst.iter().take(TOLD).map(|(worse, row)| json::worse(worse, row)).collect(), rows.len()))
+    worst.sort_by(|(a, left), (b, right)| b.weight.total_cmp(&a.weight).then_with(|| left.id.cmp(&right.id)));
+    let told = worst.iter().take(TOLD).map(|(worse, row)| json::worse(worse, row, covered.from));
+    Ok((told.collect(), rows.len()))
 }
 
 fn services(backend: &dyn Backend, query: &Query) -> Answer {
     let covered = backend.services(query.asked()?, query.points(LIST_POINTS)?)?;
-    Ok(json::covered(&covered, "services", |rows| list(rows, json::service)))
+    Ok(json::covered(&covered, "services", |rows, from| list(rows, from, json::service)))
 }
 
 fn endpoints(backend: &dyn Backend, query: &Query) -> Answer {
     let covered = backend.endpoints(query.asked()?, query.points(LIST_POINTS)?)?;
-    Ok(json::covered(&covered, "endpoints", |rows| list(rows, json::endpoint)))
+    Ok(json::covered(&covered, "endpoints", |rows, from| list(rows, from, json::endpoint)))
 }
 
 fn endpoint(backend: &dyn Backend, query: &Query) -> Answer {
@@ -132,12 +132,12 @@ fn describe(backend: &dyn Backend, query: &Query) -> Answer {
 }
 
 fn map(backend: &dyn Backend, query: &Query) -> Answer {
-    Ok(json::covered(&backend.map(query.asked()?)?, "map", json::map))
+    Ok(json::covered(&backend.map(query.asked()?)?, "map", |map, _| json::map(map)))
 }
 
 fn changes(backend: &dyn Backend, query: &Query) -> Answer {
     let covered = backend.changes(query.asked()?)?;
-    Ok(json::covered(&covered, "changes", |rows| list(rows, json::change)))
+    Ok(json::covered(&covered, "changes", |rows, _| rows.iter().map(json::change).collect()))
 }
 
 /// The most recent exchanges, newest first: of an endpoint or all, in a window where one is named, that a filter holds for.
@@ -177,7 +177,8 @@ async fn exchange(
     let find = move || {
         let recent = LiveSource::recent(&*backend, None, LOOKED_THROUGH);
         let found = recent.iter().find(|exchange| json::key(exchange) == key);
-        let found = found.ok_or_else(|| Refusal::missing("This call is no longer kept: newer ones took its place."))?;
+        let found = found
+            .ok_or_else(|| Refusal::missing("This call is no longer kept: newer ones took its place."))?;
         Ok(answer(&json::whole(found, backend.route(found).as_deref()), &headers))
     };
     blocking(find).await

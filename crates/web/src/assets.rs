@@ -72,7 +72,8 @@ pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
 impl Asset {
     fn respond(&'static self, headers: &HeaderMap) -> Response {
         let (packed, tag) = self.packed.get_or_init(|| (gzip(self.bytes), tag(self.bytes)));
-        let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+        let known =
+            headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else if takes_gzip(headers) {

@@ -48,9 +48,8 @@ impl Guard {
             return true;
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<IpAddr>().is_ok_and(|ip| {
-            ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified()
-        })
+        bare.parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified())
     }
 
     /// Cookies are shared between the ports of a host.
@@ -62,7 +61,8 @@ impl Guard {
         let Some(token) = &self.token else { return true };
         let name = self.cookie_name();
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut cookies = cookies.flat_map(|line| line.split(';')).filter_map(|one| one.trim().split_once('='));
+        let mut cookies =
+            cookies.flat_map(|line| line.split(';')).filter_map(|one| one.trim().split_once('='));
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         bearer.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| same(given, token))
             || cookies.any(|(key, value)| key == name && same(value, token))

@@ -1,6 +1,6 @@
 //! Plain answers into JSON, at the rim. Times in milliseconds, durations in seconds, absent is null.
 
-use crate::worse::Worse;
+use crate::worse::{Worse, worse as compare};
 use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp};
 use overhear_model::server_asked;
 use overhear_query::{
@@ -20,15 +20,19 @@ pub(crate) fn time(time: Timestamp) -> u64 {
     time.as_nanos() / 1_000_000
 }
 
-/// An answer with the time it covers.
-pub(crate) fn covered<T>(covered: &Covered<T>, name: &str, what: impl FnOnce(&T) -> Value) -> Value {
+/// An answer with the time it covers. `what` is told when that began.
+pub(crate) fn covered<T>(
+    covered: &Covered<T>,
+    name: &str,
+    what: impl FnOnce(&T, Timestamp) -> Value,
+) -> Value {
     let mut object = json!({
         "from": time(covered.from),
         "until": time(covered.until),
         "step": covered.step.as_secs_f64(),
         "deploys": covered.deploys.iter().map(deploy).collect::<Vec<_>>(),
     });
-    object[name] = what(&covered.what);
+    object[name] = what(&covered.what, covered.from);
     object
 }
 
@@ -94,31 +98,39 @@ fn point(point: &Point) -> Value {
     object
 }
 
-pub(crate) fn service(row: &ServiceFigures) -> Value {
+pub(crate) fn service(row: &ServiceFigures, from: Timestamp) -> Value {
     json!({
         "name": &*row.name,
         "endpoints": row.endpoints,
         "now": figures(&row.now),
         "before": before(row.before.as_ref()),
-        "line": line(&row.points),
+        "line": line(&row.points, from),
     })
 }
 
-pub(crate) fn endpoint(row: &EndpointFigures) -> Value {
+pub(crate) fn endpoint(row: &EndpointFigures, from: Timestamp) -> Value {
     let mut object = endpoint_id(&row.id);
     object["now"] = figures(&row.now);
     object["before"] = before(row.before.as_ref());
-    object["line"] = line(&row.points);
+    object["line"] = line(&row.points, from);
     object
 }
 
-/// A time line as small as it can be: times and requests.
-fn line(points: &[Point]) -> Value {
-    points.iter().map(|point| json!([time(point.at), point.figures.requests])).collect()
+/// A time line as small as it can be: seconds since the window began, and requests.
+fn line(points: &[Point], from: Timestamp) -> Value {
+    points.iter().map(|point| json!([offset(point.at, from), point.figures.requests])).collect()
 }
 
-pub(crate) fn history(history: &EndpointHistory) -> Value {
-    let mut object = endpoint(&history.figures);
+/// Seconds; a step may begin before its window.
+fn offset(at: Timestamp, from: Timestamp) -> i64 {
+    let seconds = |time: Timestamp| i64::try_from(time.as_nanos() / 1_000_000_000).unwrap_or(i64::MAX);
+    seconds(at).saturating_sub(seconds(from))
+}
+
+pub(crate) fn history(history: &EndpointHistory, from: Timestamp) -> Value {
+    let row = &history.figures;
+    let mut object = endpoint(row, from);
+    object["worse"] = row.before.as_ref().and_then(|before| compare(&row.now, before)).map(finding).into();
     object["points"] = history.figures.points.iter().map(point).collect();
     object["heat"] = history
         .heat
@@ -168,16 +180,22 @@ pub(crate) fn change(change: &Change) -> Value {
     json!({"at": time(change.at), "endpoint": endpoint_id(&change.endpoint), "kind": kind, "detail": detail})
 }
 
-pub(crate) fn worse(worse: &Worse, row: &EndpointFigures) -> Value {
-    let mut object = endpoint(row);
+pub(crate) fn worse(worse: &Worse, row: &EndpointFigures, from: Timestamp) -> Value {
+    let mut object = endpoint(row, from);
     // The line of what got worse, not of the calls.
     object["line"] = row
         .points
         .iter()
-        .filter_map(|point| Some(json!([time(point.at), significant(worse.what.of(&point.figures)?, 4)])))
+        .filter_map(|point| {
+            Some(json!([offset(point.at, from), significant(worse.what.of(&point.figures)?, 4)]))
+        })
         .collect();
-    object["worse"] = json!({"what": worse.what.as_str(), "from": worse.from, "to": worse.to});
+    object["worse"] = finding(*worse);
     object
+}
+
+fn finding(worse: Worse) -> Value {
+    json!({"what": worse.what.as_str(), "from": worse.from, "to": worse.to})
 }
 
 pub(crate) fn health(health: &Health) -> Value {
@@ -333,9 +351,11 @@ fn skeleton(value: &Value) -> Value {
             Some(first) => json!([skeleton(first), format!("… {} items", items.len())]),
             None => json!([]),
         },
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| (name.clone(), skeleton(value))).collect::<Object<_, _>>().into()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), skeleton(value)))
+            .collect::<Object<_, _>>()
+            .into(),
     }
 }
 

@@ -88,9 +88,9 @@ pub fn start(
     backend: Arc<dyn Backend + Send + Sync>,
     token: Option<String>,
 ) -> Result<Server, Error> {
-    let wrong = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::Taken(listen),
-        _ => Error::Listen { address: listen, source },
+    let wrong = |source: io::Error| {
+        let is_taken = source.kind() == io::ErrorKind::AddrInUse;
+        if is_taken { Error::Taken(listen) } else { Error::Listen { address: listen, source } }
     };
     let listener = TcpListener::bind(listen).map_err(wrong)?;
     listener.set_nonblocking(true).map_err(wrong)?;

@@ -52,7 +52,8 @@ pub(crate) async fn stream(
         let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
         return crate::respond::Refusal(status, sentence.into()).into_response();
     };
-    let watch = Watch { backend, filter, known: HashSet::new(), held: Vec::new(), begun: false, _place: place };
+    let watch =
+        Watch { backend, filter, known: HashSet::new(), held: Vec::new(), begun: false, _place: place };
     let events = stream::unfold(watch, |watch| async move {
         let (event, watch) = next(watch).await?;
         Some((Ok::<_, Infallible>(event), watch))

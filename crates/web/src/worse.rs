@@ -55,7 +55,7 @@ pub(crate) fn worse(now: &Figures, before: &Figures) -> Option<Worse> {
     let both = (now.errors + before.errors) as f64 / (n + m);
     let spread = (both * (1.0 - both) * (1.0 / n + 1.0 / m)).sqrt();
     let busy = n.ln();
-    let errors = (to - from > 0.005 && to - from > SURE * spread).then(|| Worse {
+    let errors = (to - from > 0.005 && to - from > SURE * spread).then_some(Worse {
         what: What::Errors,
         from,
         to,

@@ -1,3 +1,4 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 //! The server as a browser meets it: over a socket, with a made-up shop behind it.
 
 #[path = "../examples/fake/world.rs"]
@@ -129,7 +130,9 @@ fn the_browser_is_kept_on_a_short_leash() {
     }
     let page = get(&server, "/").body;
     assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" onclick="));
-    assert!(page.matches("<script").count() == page.matches("<script type=\"module\" src=\"/assets/").count());
+    assert!(
+        page.matches("<script").count() == page.matches("<script type=\"module\" src=\"/assets/").count()
+    );
 }
 
 #[test]
@@ -285,9 +288,13 @@ fn text_from_the_traffic_stays_text() {
     let hostile = "/<script>alert(1)</script>";
     assert!(answer.json()["endpoints"].as_array().unwrap().iter().any(|row| row["route"] == hostile));
     // The page sets text as text: nowhere does it make markup of a string.
-    for name in ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "live", "map", "changes"] {
+    for name in
+        ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "live", "map", "changes"]
+    {
         let script = get(&server, &format!("/assets/{name}.js")).body;
-        for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "dangerouslySet", "document.write", "eval("] {
+        for way in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "dangerouslySet", "document.write", "eval("]
+        {
             assert!(!script.contains(way), "{name}.js: {way}");
         }
     }

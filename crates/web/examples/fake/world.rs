@@ -1,18 +1,17 @@
 //! A made-up shop whose past can be asked for: everything is a function of the time.
 
+#[path = "shape.rs"]
+mod shape;
+
 use overhear_exchange::{
-    Address, Body, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, Loss, LossReason,
-    Method, Peer, Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
+    Address, Body, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, Loss, LossReason, Method, Peer,
+    Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
 };
 use overhear_query::{
     EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, PathParameter, Way,
     monitor::{
         Asked, Beside, Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, History,
         Latency, Map, MapEdge, MapNode, Novelty, Point, ServiceFigures, StoreHealth, Unanswered,
-    },
-    shape::{
-        Array, Field, Number, Object, Operation, Parameter, Payload, Place, Record, Response, Schema, Style,
-        Text,
     },
 };
 use std::{
@@ -24,8 +23,18 @@ use std::{
 const HOUR: u64 = 3_600_000_000_000;
 const SERVICES: [&str; 6] = ["web", "orders", "catalog", "payments", "users", "search"];
 const NOUNS: [&str; 12] = [
-    "orders", "carts", "products", "charges", "users", "sessions", "reviews", "shipments", "refunds", "coupons",
-    "invoices", "addresses",
+    "orders",
+    "carts",
+    "products",
+    "charges",
+    "users",
+    "sessions",
+    "reviews",
+    "shipments",
+    "refunds",
+    "coupons",
+    "invoices",
+    "addresses",
 ];
 const FORMS: [(&str, &str); 7] = [
     ("GET", "/{noun}"),
@@ -120,10 +129,8 @@ impl World {
     fn points(&self, one: &One, (from, until): (u64, u64), points: usize) -> Vec<Point> {
         let step = (until - from) / points.max(1) as u64;
         let steps = (0..points as u64).map(|n| from + n * step);
-        let points = steps.map(|at| Point {
-            at: Timestamp::from_nanos(at),
-            figures: self.figures(one, at, at + step),
-        });
+        let points = steps
+            .map(|at| Point { at: Timestamp::from_nanos(at), figures: self.figures(one, at, at + step) });
         points.filter(|point| point.figures.requests > 0).collect()
     }
 
@@ -138,7 +145,8 @@ impl World {
         if one.fate == Fate::New && !after {
             return Figures { seconds, ..Figures::default() };
         }
-        let wave = 1.0 + 0.3 * (middle as f64 / 6e11 + one.seed as f64).sin() + 0.15 * noise(one.seed ^ middle);
+        let wave =
+            1.0 + 0.3 * (middle as f64 / 6e11 + one.seed as f64).sin() + 0.15 * noise(one.seed ^ middle);
         let requests = (one.rate * seconds * wave).round() as u64;
         let worse = after && one.fate == Fate::Failing;
         let share = one.errors * (0.5 + noise(one.seed + middle)) + if worse { 0.04 } else { 0.0 };
@@ -207,7 +215,7 @@ impl World {
             method: Method::new(&one.id.method),
             authority: Some(one.id.way.server().unwrap_or("orders.internal:8080").into()),
             path: path.into(),
-            query: (one.seed % 3 == 0).then(|| "limit=20&token=REDACTED".into()),
+            query: (one.seed.is_multiple_of(3)).then(|| "limit=20&token=REDACTED".into()),
             status: Some(if failed { 500 } else { 200 }),
             request_headers: Headers::new(fields),
             response_headers: Headers::new(answered),
@@ -320,7 +328,8 @@ impl History for World {
             MapEdge { from: (*from).into(), to: (*to).into(), now: row.now, before: row.before }
         });
         let nodes = SERVICES.iter().map(|name| (*name, false));
-        let nodes = nodes.chain([("api.stripe.com", true), ("api.sendgrid.com", true), ("203.0.113.7", true)]);
+        let nodes =
+            nodes.chain([("api.stripe.com", true), ("api.sendgrid.com", true), ("203.0.113.7", true)]);
         let map = Map {
             nodes: nodes.map(|(name, is_external)| MapNode { name: name.into(), is_external }).collect(),
             edges: edges.collect(),
@@ -351,7 +360,11 @@ impl History for World {
             path: "/var/lib/overhear/overhear.db".into(),
             bytes: 184_000_000,
             most_bytes: 1_000_000_000,
-            kept: [Duration::from_secs(6 * 3600), Duration::from_secs(8 * 86_400), Duration::from_secs(400 * 86_400)],
+            kept: [
+                Duration::from_secs(6 * 3600),
+                Duration::from_secs(8 * 86_400),
+                Duration::from_secs(400 * 86_400),
+            ],
             oldest: Some(Timestamp::from_nanos(self.born - 72 * HOUR)),
         };
         Health {
@@ -394,8 +407,10 @@ impl LiveSource for World {
             errors: Vec::new(),
             latency: buckets(&figures),
             callers: Vec::new(),
-            path: path.map(|name| PathParameter { name: name.into(), schema: number(1000.0, 9999.0) }).collect(),
-            shape: operation(id),
+            path: path
+                .map(|name| PathParameter { name: name.into(), schema: shape::number(1000.0, 9999.0) })
+                .collect(),
+            shape: shape::operation(id),
             why: Vec::new(),
         })
     }
@@ -446,7 +461,11 @@ fn one(n: usize) -> One {
     let generation = n / (SERVICES.len() * NOUNS.len());
     let prefix = if generation > 0 { format!("/v{generation}") } else { String::new() };
     // One route is hostile: it must be shown, not run.
-    let route = if n == 3 { "/<script>alert(1)</script>".into() } else { format!("{prefix}{}", form.replace("{noun}", noun)) };
+    let route = if n == 3 {
+        "/<script>alert(1)</script>".into()
+    } else {
+        format!("{prefix}{}", form.replace("{noun}", noun))
+    };
     let is_asked = n % 23 == 11;
     let fate = match n % 37 {
         1 => Fate::Slower,
@@ -463,7 +482,7 @@ fn one(n: usize) -> One {
             route: route.into(),
         },
         rate: 0.05 + 120.0 * noise(seed).powi(5),
-        errors: if n % 3 == 0 { 0.0 } else { 0.01 * noise(seed ^ 5).powi(3) },
+        errors: if n.is_multiple_of(3) { 0.0 } else { 0.01 * noise(seed ^ 5).powi(3) },
         median: 0.001 + 0.2 * noise(seed ^ 9).powi(3),
         fate,
         seed: seed >> 32,
@@ -504,77 +523,6 @@ fn buckets(figures: &Figures) -> Vec<LatencyBucket> {
         LatencyBucket { from, to: from * 1.3, count: (figures.requests as f64 * share) as u64 }
     });
     buckets.filter(|bucket| bucket.count > 0).collect()
-}
-
-fn number(minimum: f64, maximum: f64) -> Schema {
-    let number = Number { seen: 900, integer: true, minimum, maximum, format: None };
-    Schema { seen: 900, number: Some(number), ..Schema::default() }
-}
-
-fn text(values: &[&str]) -> Schema {
-    let text = Text {
-        seen: 900,
-        shortest: 4,
-        longest: 36,
-        distinct: values.len() as u64,
-        format: None,
-        values: values.iter().map(|value| (*value).to_owned()).collect(),
-    };
-    Schema { seen: 900, string: Some(text), ..Schema::default() }
-}
-
-fn record(fields: Vec<(&str, u64, Schema)>) -> Schema {
-    let fields = fields.into_iter().map(|(name, seen, schema)| Field {
-        name: name.into(),
-        seen,
-        required: seen == 900,
-        schema,
-    });
-    let record = Record { seen: 900, fields: fields.collect(), more: false };
-    Schema { seen: 900, object: Some(Object::Record(record)), ..Schema::default() }
-}
-
-fn operation(id: &EndpointId) -> Operation {
-    let item = record(vec![("sku", 900, text(&[])), ("count", 880, number(1.0, 60.0))]);
-    let items = Array { seen: 160, fewest: 1, most: 60, items: Some(Box::new(item)) };
-    let body = record(vec![
-        ("id", 900, text(&[])),
-        ("status", 900, text(&["cancelled", "open", "paid", "shipped"])),
-        ("total", 900, number(0.0, 4210.0)),
-        ("customer", 900, record(vec![("id", 900, number(1.0, 90_000.0)), ("email", 870, text(&[]))])),
-        ("items", 160, Schema { seen: 160, array: Some(items), ..Schema::default() }),
-        ("note", 370, Schema { nulls: 300, ..text(&[]) }),
-    ]);
-    let payload = |schema: Option<Schema>| Payload {
-        media_type: "application/json".into(),
-        seen: 900,
-        partial: 2,
-        schema,
-    };
-    let limit = Parameter {
-        name: "limit".into(),
-        place: Place::Query,
-        style: Style::Single,
-        seen: 300,
-        of: 900,
-        required: false,
-        schema: number(1.0, 100.0),
-    };
-    let error = record(vec![("error", 900, text(&["not found"]))]);
-    let response = |status, seen, schema| Response {
-        status,
-        seen,
-        headers: Vec::new(),
-        payloads: vec![payload(Some(schema))],
-    };
-    Operation {
-        requests: 900,
-        parameters: vec![limit],
-        with_request_body: 900,
-        request: if &*id.method == "GET" { Vec::new() } else { vec![payload(Some(body.clone()))] },
-        responses: vec![response(200, 880, body), response(404, 20, error)],
-        security: Default::default(),
-    }
 }
 
 fn peer(ip: [u8; 4], port: u16, pid: u32, service: &str) -> Peer {
