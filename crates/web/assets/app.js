@@ -123,8 +123,9 @@ function follow(event) {
   const to = link.getAttribute('href');
   if (!to?.startsWith('/') || to.startsWith('/api/')) return;
   event.preventDefault();
+  const before = location.pathname;
   go(to);
-  if (!to.startsWith(location.pathname)) document.querySelector('main').scrollTop = 0;
+  if (location.pathname !== before) document.querySelector('main').scrollTop = 0;
 }
 
 function App() {

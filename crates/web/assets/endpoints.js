@@ -136,10 +136,16 @@ function Table({ rows, want, from, until }) {
   const begin = Math.max(0, Math.floor(top / tall) - 8);
   const end = Math.min(rows.length, Math.ceil((top + height) / tall) + 8);
   const most = useMemo(() => Math.log1p(Math.max(...rows.slice(0, 20000).map((row) => row.now.latency?.p95 ?? 0)) * 1000), [rows]);
+  // While one scrolls, rows that stay are the very same and are not looked at again.
+  const drawn = useMemo(() => new Map(), [rows, at, tall, most]);
+  const line = (row, n) => {
+    if (!drawn.has(row.key)) drawn.set(row.key, html`<${Row} key=${row.key} row=${row} n=${n} at=${at} tall=${tall} most=${most} from=${from} until=${until} />`);
+    return drawn.get(row.key);
+  };
   return html`<div class="grid" role="table" aria-rowcount=${rows.length + 1} aria-label="Endpoints">
     <div class="row head" role="row">${COLUMNS.map(([key, name, of, kind]) => Heading({ key, name, of, kind, want }))}</div>
     <div class="body" ref=${body} onScroll=${scrolled} tabindex="0"><div style=${{ height: `${rows.length * tall}px`, position: 'relative' }}>
-      ${rows.slice(begin, end).map((row, n) => html`<${Row} key=${row.key} row=${row} n=${begin + n} at=${at} tall=${tall} most=${most} from=${from} until=${until} />`)}
+      ${rows.slice(begin, end).map((row, n) => line(row, begin + n))}
       </div>${!rows.length && html`<${Empty} title="No endpoint is like this">Shorten the filter, or press escape to let it go.</${Empty}>`}</div></div>`;
 }
 

@@ -12,6 +12,12 @@ export function count(value) {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
 }
 
+// A count where an order of magnitude is enough.
+export function short(value) {
+  if (value >= 1e6) return `${three(value / 1e6)}${THIN}M`;
+  return value >= 1e4 ? `${Math.round(value / 1e3)}${THIN}k` : count(value);
+}
+
 export function rate(value) {
   if (!value) return '0';
   if (value >= 1000) return count(value);

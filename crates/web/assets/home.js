@@ -3,7 +3,7 @@ import { html } from './vendor/preact.mjs';
 import { address, useAnswer, window_of } from './api.js';
 import { href, go, set, useUrl } from './url.js';
 import { Bar, Change, Empty, EndpointLink, Route, Spark, Waiting, endpoint_href, useList } from './parts.js';
-import { ago, count, duration, error_tone, finding, p95_change, plural, rate, share, window_name } from './format.js';
+import { ago, count, duration, error_tone, finding, p95_change, plural, short, rate, share, window_name } from './format.js';
 import { told } from './changes.js';
 import { Capture } from './health.js';
 
@@ -39,7 +39,7 @@ function Worse({ data, rows, at }) {
   return html`<ul class="findings">${rows.map((row, n) => html`<li key=${endpoint_href(row)} class=${n === at ? 'at' : ''}>
     <a href=${endpoint_href(row)}><b>${finding(row.worse)}</b>
       <span class="endpoint"><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span></span>
-      <span class="dim of">${row.service}${row.server ? ` → ${row.server}` : ''} · ${plural(row.now.requests, 'call')}</span></a>
+      <span class="dim of">${row.service}${row.server ? ` → ${row.server}` : ''} · ${short(row.now.requests)} calls</span></a>
     <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;
 }
 

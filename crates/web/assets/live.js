@@ -15,20 +15,24 @@ function useStream(where, held) {
   const hold = useRef(held);
   hold.current = held;
   const take = () => setState((old) => {
-    const calls = [...queue.current.reverse(), ...old.calls].slice(0, KEPT);
+    const known = new Set(old.calls.map((call) => call.key));
+    const news = queue.current.filter((call) => !known.has(call.key) && known.add(call.key));
     queue.current = [];
-    return { ...old, calls, waiting: 0 };
+    return { ...old, calls: [...news.reverse(), ...old.calls].slice(0, KEPT), waiting: 0 };
   });
   useEffect(() => {
     if (!held && queue.current.length) take();
   }, [held]);
   useEffect(() => {
     let source;
+    let again;
     let first = true;
     const abort = new AbortController();
     queue.current = [];
     setState({ calls: [], waiting: 0, passed: 0, connected: false, error: null });
     const open = () => {
+      if (document.hidden || abort.signal.aborted) return;
+      source?.close();
       source = new EventSource(address('live', { where }));
       source.addEventListener('exchanges', (event) => {
         const news = JSON.parse(event.data);
@@ -37,15 +41,26 @@ function useStream(where, held) {
         first = false;
         setState((old) => ({ ...old, connected: true, error: null, waiting: queue.current.length, passed: old.passed + news.passed_over }));
       });
-      source.addEventListener('open', () => { queue.current = []; setState((old) => ({ ...old, calls: hold.current ? old.calls : [], connected: true, error: null })); });
-      source.addEventListener('error', () => setState((old) => ({ ...old, connected: false, error: 'Not connected; trying again.' })));
+      source.addEventListener('error', () => {
+        setState((old) => ({ ...old, connected: false, error: 'Not connected; trying again.' }));
+        // The browser does not try again by itself when it was refused.
+        clearTimeout(again);
+        if (source.readyState === EventSource.CLOSED) again = setTimeout(open, 3000);
+      });
     };
+    // A browser has few connections to one server: a page that nobody looks at holds none.
+    const turn = () => (document.hidden ? source?.close() : open());
     // A stream cannot say what is wrong with a filter; this answer can.
-    ask(address('recent', { where, limit: 1 }), abort.signal).then(open).catch((error) => {
+    ask(address('recent', { where, limit: 1 }), abort.signal).then(() => {
+      document.addEventListener('visibilitychange', turn);
+      open();
+    }).catch((error) => {
       if (error.name !== 'AbortError') setState((old) => ({ ...old, error: error.message }));
     });
     return () => {
       abort.abort();
+      clearTimeout(again);
+      document.removeEventListener('visibilitychange', turn);
       source?.close();
     };
   }, [where]);

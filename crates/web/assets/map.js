@@ -70,7 +70,7 @@ function Edge({ edge, place, most, near }) {
 // Above all lines, so that none goes through a number.
 function Label({ edge, place, near }) {
   if (!place) return null;
-  return html`<g class=${near ? 'edge' : 'edge far'}>
+  return html`<g class=${near ? 'edge' : 'edge far'}><rect class="behind" x=${place.x - 42} y=${place.y - 14} width="84" height="28" rx="4" />
     <text x=${place.x} y=${place.y - 3} text-anchor="middle">${rate(edge.now.rate)}/s</text>
     <text x=${place.x} y=${place.y + 10} text-anchor="middle" class="small"><tspan class=${error_tone(edge)}>${share(edge.now.errors, edge.now.requests)}</tspan> · <tspan class=${p95_change(edge).tone === 'bad' ? 'bad' : ''}>${duration(edge.now.latency?.p95)}</tspan></text></g>`;
 }
