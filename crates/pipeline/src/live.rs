@@ -126,6 +126,10 @@ impl LiveSource for Picture {
         self.session().recent(id, limit)
     }
 
+    fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        self.route_of(exchange)
+    }
+
     fn statistics(&self) -> Statistics {
         self.session().statistics()
     }

@@ -206,6 +206,10 @@ impl LiveSource for Session {
         }
     }
 
+    fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        self.model.route_of(exchange)
+    }
+
     fn statistics(&self) -> Statistics {
         self.statistics.clone()
     }

@@ -10,6 +10,11 @@ pub trait LiveSource {
     fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail>;
     /// The most recent exchanges, newest first, of one endpoint or of all. Secrets were masked when they came in.
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>>;
+    /// The route of an exchange, by the routes as they are known now; absent where that is not known.
+    fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        let _ = exchange;
+        None
+    }
     /// What was captured, lost and unreadable so far.
     fn statistics(&self) -> Statistics;
 }

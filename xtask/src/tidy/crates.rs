@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use std::collections::{BTreeSet, HashMap};
 
 /// Each crate with the crates of this workspace it may use outside its tests. In tests `testkit` comes on top.
-const TABLE: [(&str, &[&str]); 18] = [
+const TABLE: [(&str, &[&str]); 19] = [
     ("overhear-exchange", &[]),
     ("overhear-probe", &[]),
     ("overhear-capture", &["overhear-exchange", "overhear-probe"]),
@@ -31,6 +31,7 @@ const TABLE: [(&str, &[&str]); 18] = [
         ],
     ),
     ("overhear-tui", &["overhear-exchange", "overhear-query"]),
+    ("overhear-web", &["overhear-exchange", "overhear-model", "overhear-query"]),
     ("overhear-demo", &[]),
     (
         "overhear",

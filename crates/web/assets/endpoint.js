@@ -1,0 +1,173 @@
+// One endpoint in depth.
+import { html, useState } from './vendor/preact.mjs';
+import { address, ask, useAnswer, window_of } from './api.js';
+import { href, set, useUrl } from './url.js';
+import { Bar, Card, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
+import { Chart, steps } from './chart.js';
+import { Heat } from './heat.js';
+import { Calls, Detail } from './live.js';
+import { ago, change, count, duration, finding, moment, percent, plural, rate, share } from './format.js';
+
+const id_of = (params) => ({
+  service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
+});
+
+export function Endpoint() {
+  const { params } = useUrl();
+  const id = id_of(params);
+  const asked = { ...endpoint_params(id), ...window_of(params) };
+  const answer = useAnswer(address('endpoint', asked));
+  const described = useAnswer(address('describe', endpoint_params(id)), 10000);
+  useKeys({ y: () => copy_curl(id, described.data) });
+  if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
+  const data = answer.data;
+  return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
+    <p class="sub">${Sub({ id, data, described: described.data })}</p>
+    <${Waiting} answer=${answer}>${data && html`
+      ${Worse({ row: data.endpoint, data })}
+      ${Lines({ data })}
+      <h2>Duration of every call</h2>${HeatCard({ data, params })}
+      ${Recent({ id, params, data })}
+      <div class="two"><div>${Shape({ described, params })}</div>
+      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}</div></div>`}</${Waiting}>`;
+}
+
+function Sub({ id, data, described }) {
+  const deploys = data?.deploys ?? [];
+  const last = deploys[deploys.length - 1];
+  const callers = (data?.endpoint.callers ?? []).slice(0, 3).map((one) => one.name);
+  return html`<a href=${href('/endpoints', { service: id.service })}>${id.service}</a>${id.server ? ` asks ${id.server}` : ''}
+    ${described && ` · first heard ${ago(described.first_seen)}`}${callers.length > 0 && ` · called by ${callers.join(', ')}`}
+    ${last && html` · deploy <code>${last.version ?? 'restart'}</code> ${ago(last.at)}`} · <${Copy} act=${() => copy_curl(id, described)} />`;
+}
+
+function Worse({ row, data }) {
+  if (!row.worse) return null;
+  const deploy = data.deploys[data.deploys.length - 1];
+  return html`<p class="note"><b>${finding(row.worse)}</b>${deploy && html`; <code>${deploy.version ?? 'a restart'}</code> of ${deploy.service} was deployed at ${moment(deploy.at)}`}. <span class="dim">${plural(row.now.requests, 'call')} beside ${count(row.before.requests)}; more than chance.</span></p>`;
+}
+
+function Lines({ data }) {
+  const { endpoint, from, until, step, deploys } = data;
+  const { now, before } = endpoint;
+  const points = steps(endpoint.points, from, until, step);
+  const common = { points, from, until, deploys };
+  const was = (text) => (before ? html` <small class="dim">was ${text}</small>` : '');
+  const l = now.latency;
+  return html`<div class="cards charts">
+    <${Chart} ...${common} title="Calls" aside="per second" format=${rate} headline=${html`${rate(now.rate)}${was(rate(before?.rate))}`}
+      lines=${[{ colour: 'accent', area: true, empty: 0, of: (point) => point.rate }]} />
+    <${Chart} ...${common} title="Errors" aside=${now.errors_hidden ? `share · ${plural(now.errors_hidden, 'hidden error')} in 2xx` : 'share'} format=${percent}
+      headline=${html`${share(now.errors, now.requests)}${was(before && share(before.errors, before.requests))}`}
+      lines=${[{ colour: 'bad', area: true, empty: null, of: (point) => point.errors / point.requests }]} />
+    <${Chart} ...${common} title="Duration" aside="p50 · p95 · p99" format=${duration}
+      headline=${html`${duration(l?.p50)} · <b>${duration(l?.p95)}</b> · ${duration(l?.p99)}${was(duration(before?.latency?.p95))}`}
+      lines=${[
+        { colour: 'dim', of: (point) => point.latency?.p50 },
+        { colour: 'accent', width: 2, of: (point) => point.latency?.p95 },
+        { colour: 'faint', dash: [4, 3], of: (point) => point.latency?.p99 }]} /></div>`;
+}
+
+const region_of = (params) => (params.get('hi')
+  ? { from: Number(params.get('from')), to: Number(params.get('to')), lo: Number(params.get('lo')), hi: Number(params.get('hi')) } : null);
+
+function HeatCard({ data, params }) {
+  const onRegion = (region) => set(region
+    ? { from: region.from, to: region.to, lo: region.lo.toPrecision(4), hi: region.hi.toPrecision(4) }
+    : { from: null, to: null, lo: null, hi: null });
+  return html`<section class="card"><${Heat} heat=${data.endpoint.heat} from=${data.from} until=${data.until} step=${data.step}
+    deploys=${data.deploys} region=${region_of(params)} onRegion=${onRegion} /></section>`;
+}
+
+function Recent({ id, params, data }) {
+  return html`<${RecentCalls} id=${id} region=${region_of(params)} call=${params.get('call')} from=${data.from} />`;
+}
+
+function RecentCalls({ id, region, call }) {
+  const asked = { ...endpoint_params(id), limit: 8 };
+  if (region) {
+    asked.since = region.from;
+    asked.until = region.to;
+    asked.where = `duration >= ${decimal(region.lo)} && duration <= ${decimal(region.hi)}`;
+  }
+  const answer = useAnswer(address('recent', asked));
+  const calls = answer.data?.exchanges ?? [];
+  return html`<h2>${region ? `Calls from ${moment(region.from)} to ${moment(region.to)}, ${duration(region.lo)} to ${duration(region.hi)}` : 'Last calls'}
+    ${region && html`<button class="plain" onClick=${() => set({ from: null, to: null, lo: null, hi: null })}>all</button>`}</h2>
+    ${calls.length ? html`<div class="with-detail"><${Calls} calls=${calls} chosen=${call} pick=${(key) => set({ call: key === call ? null : key })} brief />
+      ${call && html`<${Detail} id=${call} close=${() => set({ call: null })} />`}</div>`
+      : html`<p class="dim">${answer.error ? answer.error.message : region ? 'None of the calls in this region are kept any more: only the most recent ones are. Drag nearer to now.' : 'No recent call is kept.'}</p>`}`;
+}
+
+// CEL wants its numbers with a point.
+const decimal = (value) => (Number.isInteger(value) ? `${value}.0` : value.toFixed(9));
+
+function Statuses({ row }) {
+  const all = row.statuses.reduce((sum, one) => sum + one.now, 0);
+  const earlier = row.statuses.reduce((sum, one) => sum + one.before, 0);
+  return html`<h2>Statuses</h2><section class="card lines">${row.statuses.filter((one) => one.now || one.before).map((one) => html`<div key=${one.status}>
+    <span class=${one.status >= 500 || one.status === null ? 'bad' : ''}>${one.status ?? 'no response'}</span>
+    <span><${Bar} share=${one.now / Math.max(1, all)} bad=${one.status >= 500} /> ${share(one.now, all)}</span>
+    <span class="dim">${count(one.now)}</span>
+    <span class="dim">${row.before ? (one.before ? `was ${share(one.before, earlier)}` : html`<b class=${one.status >= 500 ? 'bad' : ''}>new</b>`) : ''}</span></div>`)}
+    ${row.errors.filter((one) => !/^\d+$/.test(one['error.type'])).map((one) => html`<div key=${one['error.type']}><span class="dim">error.type</span><span><code>${one['error.type']}</code></span><span class="dim">${count(one.requests)}</span><span /></div>`)}</section>`;
+}
+
+function Callers({ row }) {
+  return html`<h2>Callers</h2><section class="card lines">${row.callers.length ? row.callers.map((one) => {
+    const turn = one.before ? change(one.now.rate, one.before.rate) : { text: 'new', tone: '' };
+    return html`<div key=${one.name}><span>${one.name}</span><span><${Bar} share=${one.now.requests / Math.max(1, row.now.requests)} /> ${share(one.now.requests, row.now.requests)}</span>
+      <span class="dim">${rate(one.now.rate)}/s</span><span class="dim">${turn.text}</span></div>`;
+  }) : html`<p class="dim">Nobody on this machine is known to call it.</p>`}</section>`;
+}
+
+function Shape({ described, params }) {
+  const data = described.data;
+  if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? ''}</p>`;
+  const tabs = [];
+  if (data.request.length) tabs.push(['request', 'Request', data.request]);
+  data.responses.forEach((one) => tabs.push([String(one.status), String(one.status), one.bodies, one.seen]));
+  const wanted = params.get('shape') ?? String(data.responses[0]?.status ?? 'request');
+  const tab = tabs.find(([key]) => key === wanted) ?? tabs[0];
+  return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema" role="tree" aria-label="Parameters">${data.parameters.map((one) =>
+    Field({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes }))}</section>`}
+    <h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
+    ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
+      ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
+      : html`<p class="dim">No body was seen.</p>`}`;
+}
+
+function Field({ name, depth, type, presence, required, notes }) {
+  return html`<div class="field" role="treeitem" aria-level=${depth + 1}><span class="name" style=${{ paddingLeft: `${depth * 14}px` }}>${name || '·'}</span>
+    <span class="dim">${type}</span><span title=${required ? 'always there' : ''}><${Bar} share=${presence} /> ${percent(presence)}</span><span class="dim notes">${notes}</span></div>`;
+}
+
+// The last call as it was sent, where one is kept; else its route. Secrets and bodies are not told, so they are left out.
+export function curl(id, described, call) {
+  const port = call?.['server.port'] ? `:${call['server.port']}` : '';
+  const host = call?.['server.address'] ?? id.server ?? 'localhost';
+  const query = call?.['url.query'] ? `?${call['url.query']}` : '';
+  const url = `${call?.['url.scheme'] ?? 'http'}://${host.includes(':') ? `[${host}]` : host}${port}${call?.['url.path'] ?? id.route.split('#')[0]}${query}`;
+  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = ['curl', '--globoff'];
+  if (id.method !== 'GET') parts.push('-X', quote(id.method));
+  parts.push(quote(url));
+  const body = described?.request[0];
+  if (body) parts.push('-H', quote(`Content-Type: ${body.media_type}`), '--data', quote(body.media_type.includes('json') ? '{}' : ''));
+  return parts.join(' ');
+}
+
+async function copy_curl(id, described) {
+  const last = await ask(address('recent', { ...endpoint_params(id), limit: 1 })).catch(() => null);
+  await navigator.clipboard?.writeText(curl(id, described, last?.exchanges[0]));
+}
+
+function Copy({ act }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await act();
+    setDone(true);
+    setTimeout(() => setDone(false), 1500);
+  };
+  return html`<button class="plain" onClick=${copy}>${done ? 'copied' : 'copy as curl'}</button>`;
+}

@@ -1,0 +1,319 @@
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+//! The server as a browser meets it: over a socket, with a made-up shop behind it.
+
+#[path = "../examples/fake/world.rs"]
+mod world;
+
+use overhear_web::{Error, Server, start};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
+use world::World;
+
+const TOKEN: &str = "open-sesame";
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+fn shop(endpoints: usize) -> Server {
+    start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(endpoints)), Some(TOKEN.into())).unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn raw(server: &Server, path: &str, fields: &str) -> Answer {
+    let mut stream = connect(server);
+    write!(stream, "GET {path} HTTP/1.1\r\nConnection: close\r\n{fields}\r\n").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// As somebody who has been let in.
+fn get(server: &Server, path: &str) -> Answer {
+    raw(server, path, &format!("Host: localhost\r\nCookie: a=b; {}\r\n", cookie(server)))
+}
+
+fn cookie(server: &Server) -> String {
+    format!("overhear-{}={TOKEN}", server.address().port())
+}
+
+/// The names of an object, sorted.
+fn names(value: &Value) -> Vec<&str> {
+    let mut names: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn strangers_are_told_what_to_do() {
+    let server = shop(3);
+    let wrong = format!("Host: localhost\r\nCookie: overhear-{}=guess\r\n", server.address().port());
+    for fields in ["Host: localhost\r\n", "Host: localhost\r\nAuthorization: Bearer guess\r\n", &wrong] {
+        for path in ["/", "/api/overview", "/api/live", "/assets/app.js", "/?token=guess"] {
+            let answer = raw(&server, path, fields);
+            assert_eq!(answer.status, 401, "{path}");
+            assert!(answer.body.contains("Open the address that overhear printed"), "{path}");
+            assert!(answer.header("set-cookie").is_none());
+        }
+    }
+}
+
+#[test]
+fn the_token_becomes_a_cookie_and_leaves_the_address() {
+    let server = shop(3);
+    let answer = raw(&server, &format!("/endpoints?sort=p95&token={TOKEN}"), "Host: localhost\r\n");
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.header("location"), Some("/endpoints?sort=p95"));
+    let set = answer.header("set-cookie").unwrap();
+    for part in [&*cookie(&server), "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(set.contains(part), "{set}");
+    }
+    assert_eq!(get(&server, "/endpoints?sort=p95").status, 200);
+    let bearer = format!("Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n");
+    assert_eq!(raw(&server, "/api/health", &bearer).status, 200);
+    let other = raw(&server, &format!("//evil.example/?token={TOKEN}"), "Host: localhost\r\n");
+    assert_eq!(other.header("location"), Some("/evil.example/"), "stays on this host");
+}
+
+#[test]
+fn only_its_own_names_are_answered() {
+    let server = shop(3);
+    let port = server.address().port();
+    for (host, status) in [
+        (format!("localhost:{port}"), 200),
+        (format!("127.0.0.1:{port}"), 200),
+        ("[::1]".to_owned(), 200),
+        ("evil.example".to_owned(), 421),
+        (format!("localhost.evil.example:{port}"), 421),
+    ] {
+        let answer = raw(&server, "/", &format!("Host: {host}\r\nCookie: {}\r\n", cookie(&server)));
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[test]
+fn the_browser_is_kept_on_a_short_leash() {
+    let server = shop(3);
+    for path in ["/", "/live", "/api/health", "/api/none", "/none"] {
+        let answer = get(&server, path);
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+    let page = get(&server, "/").body;
+    assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains(" onclick="));
+    assert!(
+        page.matches("<script").count() == page.matches("<script type=\"module\" src=\"/assets/").count()
+    );
+}
+
+#[test]
+fn every_module_that_is_imported_is_there() {
+    let server = shop(0);
+    let (mut open, mut seen) = (vec!["/assets/app.js".to_owned()], Vec::new());
+    while let Some(path) = open.pop() {
+        let answer = get(&server, &path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
+        let imported = answer.body.split("from './").skip(1).filter_map(|rest| rest.split('\'').next());
+        let folder = path.rsplit_once('/').unwrap().0;
+        open.extend(imported.map(|name| format!("{folder}/{name}")).filter(|path| !seen.contains(path)));
+        seen.push(path);
+    }
+    assert!(seen.iter().any(|path| path.ends_with("uplot.mjs")), "{seen:?}");
+}
+
+#[test]
+fn what_the_browser_has_is_not_sent_again() {
+    let server = shop(0);
+    let tag = get(&server, "/assets/app.js").header("etag").unwrap().to_owned();
+    let fields = format!("Host: localhost\r\nCookie: {}\r\nIf-None-Match: {tag}\r\n", cookie(&server));
+    let answer = raw(&server, "/assets/app.js", &fields);
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+}
+
+const FIGURES: [&str; 7] =
+    ["bytes_in", "bytes_out", "errors", "errors_hidden", "latency", "rate", "requests"];
+const ENDPOINT: [&str; 9] =
+    ["before", "line", "method", "now", "protocol", "route", "server", "service", "way"];
+
+#[test]
+fn lists_have_their_shape() {
+    let server = shop(60);
+    let endpoints = get(&server, "/api/endpoints?since=1h&points=10").json();
+    assert_eq!(names(&endpoints), ["deploys", "endpoints", "from", "step", "until"]);
+    assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 60);
+    let row = &endpoints["endpoints"][0];
+    assert_eq!(names(row), ENDPOINT);
+    assert_eq!(names(&row["now"]), FIGURES);
+    assert_eq!(names(&row["now"]["latency"]), ["max", "p50", "p90", "p95", "p99"]);
+    assert_eq!(endpoints["until"].as_u64().unwrap() - endpoints["from"].as_u64().unwrap(), 3_600_000);
+    assert_eq!(names(&endpoints["deploys"][0]), ["at", "service", "version"]);
+
+    let services = get(&server, "/api/services").json();
+    assert_eq!(names(&services["services"][0]), ["before", "endpoints", "line", "name", "now"]);
+
+    let changes = get(&server, "/api/changes?beside=deploy").json();
+    assert_eq!(names(&changes["changes"][0]), ["at", "detail", "endpoint", "kind"]);
+
+    let map = get(&server, "/api/map").json();
+    assert_eq!(names(&map["map"]["nodes"][0]), ["external", "name"]);
+    assert_eq!(names(&map["map"]["edges"][0]), ["before", "from", "now", "to"]);
+
+    let health = get(&server, "/api/health").json();
+    assert_eq!(names(&health), ["resident", "started", "statistics", "store", "trouble"]);
+    assert_eq!(health["statistics"]["lost"]["over_cap"]["events"], 310);
+
+    let overview = get(&server, "/api/overview").json();
+    for name in ["services", "worse", "changes", "health", "endpoints_in_all", "changes_in_all"] {
+        assert!(!overview[name].is_null(), "{name}");
+    }
+    assert!(overview["worse"].as_array().unwrap().iter().all(|row| row["worse"]["to"].is_number()));
+}
+
+#[test]
+fn one_endpoint_has_its_shape() {
+    let server = shop(60);
+    let answer = get(&server, "/api/endpoint?service=web&method=GET&route=/orders").json();
+    let endpoint = &answer["endpoint"];
+    for name in ENDPOINT.into_iter().chain(["points", "heat", "statuses", "errors", "callers"]) {
+        assert!(endpoint.get(name).is_some(), "{name}");
+    }
+    assert_eq!(names(&endpoint["statuses"][0]), ["before", "now", "status"]);
+    assert_eq!(names(&endpoint["callers"][0]), ["before", "name", "now"]);
+    assert_eq!(endpoint["heat"][0][1][0].as_array().unwrap().len(), 3, "from, to, calls");
+
+    let shape = get(&server, "/api/describe?service=web&method=GET&route=/orders").json();
+    assert_eq!(shape["parameters"][0]["name"], "limit");
+    let field = &shape["responses"][0]["bodies"][0]["fields"][1];
+    assert_eq!(names(field), ["depth", "name", "notes", "presence", "required", "type"]);
+    assert_eq!(get(&server, "/api/endpoint?service=web&method=GET&route=/none").status, 404);
+}
+
+#[test]
+fn recent_calls_are_told_as_scripts_know_them() {
+    let server = shop(60);
+    let path = "/api/recent?limit=5&where=http.request.method%20==%20%22GET%22";
+    let calls = get(&server, path).json()["exchanges"].clone();
+    let calls = calls.as_array().unwrap();
+    assert_eq!(calls.len(), 5);
+    for call in calls {
+        assert_eq!(call["http.request.method"], "GET");
+        assert!(call["http.route"].is_string() && call["duration"].is_number(), "{call}");
+        assert_eq!(call["endpoint"]["service"], call["service.name"]);
+    }
+    let whole = get(&server, &format!("/api/exchange/{}", calls[0]["key"].as_str().unwrap())).json();
+    assert_eq!(whole["request_headers"][1][1], "••••••");
+    assert_eq!(whole["response_shape"]["status"], "string of 4", "shapes, not values");
+    assert_eq!(get(&server, "/api/exchange/none").status, 404);
+}
+
+#[test]
+fn live_calls_are_delivered_as_they_come() {
+    let server = shop(60);
+    let mut stream = connect(&server);
+    let path = "/api/live?where=http.response.status_code%20%3E=%20200";
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\n\r\n", cookie(&server)).unwrap();
+    let lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut events = lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    let mut keys: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        let event: Value = serde_json::from_str(&events.next().unwrap()).unwrap();
+        for call in event["exchanges"].as_array().unwrap() {
+            keys.push(call["key"].as_str().unwrap().to_owned());
+        }
+    }
+    let in_order = keys.is_sorted_by(|a, b| a < b);
+    assert!(keys.len() > 50 && in_order, "each once, oldest first: {keys:?}");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_sentence() {
+    let server = shop(3);
+    for (path, says) in [
+        ("/api/endpoints?since=yesterday", "\"yesterday\" is no time"),
+        ("/api/endpoints?since=1h&until=2h", "ends before it begins"),
+        ("/api/services?beside=nothing", "\"window\" or \"deploy\""),
+        ("/api/endpoints?points=100000", "a number from 0 to 500"),
+        ("/api/endpoint?service=web", "method is missing"),
+        ("/api/endpoint?service=web&method=GET&route=/&way=outbound", "server is missing"),
+        ("/api/endpoint?service=web&method=GET&route=/&way=up", "\"inbound\" or \"outbound\""),
+        ("/api/recent?where=1%20%2B", "where: "),
+        ("/api/recent?limit=-1", "limit is \"-1\""),
+        ("/api/live?where=nothing.like.this", "where: "),
+        ("/api/health?since=1&since=2", "given twice"),
+    ] {
+        let answer = get(&server, path);
+        assert_eq!(answer.status, 400, "{path}");
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(says), "{path}: {error}");
+    }
+    assert_eq!(get(&server, "/api/none").status, 404);
+    assert_eq!(get(&server, "/none").status, 404);
+}
+
+#[test]
+fn text_from_the_traffic_stays_text() {
+    let server = shop(60);
+    let answer = get(&server, "/api/endpoints");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let hostile = "/<script>alert(1)</script>";
+    assert!(answer.json()["endpoints"].as_array().unwrap().iter().any(|row| row["route"] == hostile));
+    // The page sets text as text: nowhere does it make markup of a string.
+    for name in
+        ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "live", "map", "changes"]
+    {
+        let script = get(&server, &format!("/assets/{name}.js")).body;
+        for way in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "dangerouslySet", "document.write", "eval("]
+        {
+            assert!(!script.contains(way), "{name}.js: {way}");
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_is_a_clear_error() {
+    let server = shop(0);
+    let error = start(server.address(), Arc::new(World::new(0)), None).unwrap_err();
+    assert!(matches!(error, Error::Taken(_)));
+    assert!(error.to_string().contains("is taken by another program"), "{error}");
+    let address = server.address();
+    drop(server);
+    assert!(start(address, Arc::new(World::new(0)), None).is_ok(), "dropping it stops it");
+}
+
+#[test]
+fn without_a_token_everybody_on_this_machine_is_let_in() {
+    let server = start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(0)), None).unwrap();
+    assert_eq!(raw(&server, "/", "Host: localhost\r\n").status, 200);
+    assert_eq!(raw(&server, "/", "Host: evil.example\r\n").status, 421);
+}
