@@ -63,7 +63,7 @@ impl People {
         if let Some(known) = self.known.get(&pid) {
             return Some(Arc::clone(known));
         }
-        let brief = || comm.map(|comm| Arc::new(Process { pid, service: comm.into() }));
+        let brief = || comm.map(|comm| Arc::new(Process::new(pid, comm)));
         let process = self.names.process(pid).or_else(brief)?;
         self.known.insert(pid, Arc::clone(&process));
         Some(process)
