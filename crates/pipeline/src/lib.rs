@@ -8,6 +8,7 @@ mod body;
 mod complete;
 #[cfg(unix)]
 pub mod control;
+mod deploys;
 mod kernel;
 mod live;
 mod people;
@@ -18,6 +19,7 @@ mod table;
 pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
 pub use crossbeam_channel::Receiver;
+pub use deploys::Deploys;
 pub use kernel::Kernel;
 pub use live::{Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription};
 pub use read::{Consumer, Input, ReadError, Reading, read};

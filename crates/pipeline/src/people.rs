@@ -1,5 +1,5 @@
 use overhear_capture::process::Names;
-use overhear_exchange::{Peer, Process};
+use overhear_exchange::{Peer, Process, Timestamp};
 use overhear_probe::record::{Record, Thread, What};
 use overhear_stream::socket::End;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -19,9 +19,15 @@ pub(crate) struct People {
     /// Ended, and when: the number may come back as somebody else.
     ended: FxHashSet<u32>,
     mourned: VecDeque<(u64, u32)>,
+    /// Zero of the records' clock, in nanoseconds since the Unix epoch.
+    epoch: u64,
 }
 
 impl People {
+    pub(crate) fn new(epoch: u64) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
     /// Learns from a record before it is acted on.
     pub(crate) fn note(&mut self, record: &Record<'_>) {
         let Some(Thread { tgid, .. }) = record.thread else { return };
@@ -32,8 +38,12 @@ impl People {
                 }
                 self.process(tgid, Some(&open.comm).filter(|comm| !comm.is_empty()).map(String::as_str));
             }
-            What::Exec { .. } => self.forget(tgid),
+            What::Exec { .. } => {
+                self.end(tgid, record.time);
+                self.forget(tgid);
+            }
             What::Exit => {
+                self.end(tgid, record.time);
                 self.ended.insert(tgid);
                 self.mourned.push_back((record.time, tgid));
             }
@@ -69,9 +79,43 @@ impl People {
         Some(process)
     }
 
+    /// The program of this process runs no more; all who hold it see that.
+    fn end(&self, pid: u32, time: u64) {
+        if let Some(build) = self.known.get(&pid).and_then(|process| process.build.as_ref()) {
+            // The first end is the one that counts.
+            let _again = build.ended.set(Timestamp::from_nanos(self.epoch.saturating_add(time)));
+        }
+    }
+
     fn forget(&mut self, pid: u32) {
         self.ended.remove(&pid);
         self.names.forget(pid);
         self.known.remove(&pid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::People;
+    use overhear_exchange::Timestamp;
+    use overhear_probe::record::{Record, Thread, What};
+
+    #[test]
+    fn a_build_is_known_and_ends_with_its_process() {
+        for what in [What::Exit, What::Exec { comm: "other".into() }] {
+            let mut people = People::new(1_000);
+            let pid = std::process::id();
+            let process = people.process(pid, None).unwrap();
+            let build = process.build.as_ref().unwrap();
+            assert!(build.started > Timestamp::default() && build.family.started <= build.started);
+            assert!(build.version.is_some(), "{build:?}");
+            assert!(std::ptr::eq(&*people.process(pid, None).unwrap(), &*process), "asked once");
+            assert_eq!(build.ended.get(), None);
+
+            people.note(&Record { time: 5, thread: Some(Thread { tgid: pid, tid: pid }), what });
+            assert_eq!(build.ended.get(), Some(&Timestamp::from_nanos(1_005)));
+            people.tick(u64::MAX);
+            assert!(people.known.is_empty());
+        }
     }
 }
