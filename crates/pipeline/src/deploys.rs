@@ -12,6 +12,8 @@ const MEMBERS: usize = 64;
 const ROLLING: Duration = Duration::from_secs(600);
 /// Instances that start together start within this time.
 const TOGETHER: Duration = Duration::from_secs(60);
+/// Starts and ends are by different clocks, the starts rounded: a successor may seem to start before the end.
+const SLACK: Duration = Duration::from_secs(1);
 /// Restarts of the same version are told at most this often: a program that crashes at once is restarted at once.
 const APART: Duration = Duration::from_secs(10);
 
@@ -186,7 +188,7 @@ impl Program {
         let started = build.family.started;
         let kin = self.older.iter().any(|member| member.family == build.family);
         let together = self.older.iter().any(|member| {
-            let alive = member.ended.get().is_none_or(|end| *end >= started);
+            let alive = member.ended.get().is_none_or(|end| end.since(started) > SLACK);
             alive && started.since(member.family.started) <= TOGETHER
         });
         push(if kin || together { &mut self.older } else { &mut self.newer }, Arc::clone(build));

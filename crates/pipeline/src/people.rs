@@ -2,7 +2,7 @@ use overhear_capture::process::Names;
 use overhear_exchange::{Peer, Process, Timestamp};
 use overhear_probe::record::{Record, Thread, What};
 use overhear_stream::socket::End;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::{collections::VecDeque, sync::Arc};
 
 /// A process that ended is named for this long: exchanges are told after the fact.
@@ -17,7 +17,7 @@ pub(crate) struct People {
     names: Names,
     known: FxHashMap<u32, Arc<Process>>,
     /// Ended, and when: the number may come back as somebody else.
-    ended: FxHashSet<u32>,
+    ended: FxHashMap<u32, u64>,
     mourned: VecDeque<(u64, u32)>,
     /// Zero of the records' clock, in nanoseconds since the Unix epoch.
     epoch: u64,
@@ -33,7 +33,7 @@ impl People {
         let Some(Thread { tgid, .. }) = record.thread else { return };
         match &record.what {
             What::Open(open) => {
-                if self.ended.contains(&tgid) {
+                if self.ended.contains_key(&tgid) {
                     self.forget(tgid);
                 }
                 self.process(tgid, Some(&open.comm).filter(|comm| !comm.is_empty()).map(String::as_str));
@@ -44,7 +44,7 @@ impl People {
             }
             What::Exit => {
                 self.end(tgid, record.time);
-                self.ended.insert(tgid);
+                self.ended.insert(tgid, record.time);
                 self.mourned.push_back((record.time, tgid));
             }
             What::Data { .. } | What::End { .. } | What::Close { .. } | What::Error { .. } => {}
@@ -55,7 +55,7 @@ impl People {
     pub(crate) fn tick(&mut self, now: u64) {
         while self.mourned.front().is_some_and(|(at, _)| now.saturating_sub(*at) > MOURNING) {
             if let Some((_, pid)) = self.mourned.pop_front()
-                && self.ended.contains(&pid)
+                && self.ended.contains_key(&pid)
             {
                 self.forget(pid);
             }
@@ -76,6 +76,10 @@ impl People {
         let brief = || comm.map(|comm| Arc::new(Process::new(pid, comm)));
         let process = self.names.process(pid).or_else(brief)?;
         self.known.insert(pid, Arc::clone(&process));
+        // Its parent has not yet asked how it ended, so it can still be read.
+        if let Some(time) = self.ended.get(&pid) {
+            self.end(pid, *time);
+        }
         Some(process)
     }
 

@@ -13,6 +13,8 @@ use std::{
 const REMEMBERED: usize = 1024;
 /// Digits of a build id that are shown.
 const SHORT: usize = 12;
+/// Starts are known to a clock tick, and rounded down: a commit right before is before.
+const SLACK: u64 = 50_000_000;
 /// Folders of programs that somebody else made: a repository they are started in is not theirs.
 const SYSTEM: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/snap", "/opt"];
 
@@ -99,7 +101,7 @@ impl Asked<'_> {
 
     /// A script is read when its process starts. A compiled program is what it was when it was written.
     fn checked_out(&self, interpreted: bool, written: Option<u64>) -> Option<String> {
-        let started = self.started.as_nanos() / 1_000_000_000;
+        let started = self.started.as_nanos().saturating_add(SLACK) / 1_000_000_000;
         let at = if interpreted { started } else { started.min(written.unwrap_or(started)) };
         let places = self.places(interpreted);
         let found = places.iter().find_map(|place| commit(self.proc, self.pid, place, at));

@@ -83,6 +83,15 @@ fn a_restart_replaces_all() {
 }
 
 #[test]
+fn a_successor_may_seem_to_start_before_the_end() {
+    let mut scene = Scene::default();
+    let a = process(1, 100, "v1");
+    assert_eq!(scene.see(&a), None);
+    a.build.as_ref().unwrap().ended.set(Timestamp::from_nanos(120_007_000_000)).unwrap();
+    assert_eq!(scene.see(&process(2, 120, "v1")), told(120, "v1"));
+}
+
+#[test]
 fn rolling_restarts_are_one_and_scaling_is_none() {
     let mut scene = Scene::default();
     let old: Vec<_> = (0..3).map(|n| process(n, 100 + u64::from(n), "v1")).collect();
