@@ -6,6 +6,7 @@
 
 mod authority;
 mod body;
+mod build;
 mod call;
 mod error_type;
 mod headers;
@@ -19,6 +20,7 @@ pub mod wire;
 
 pub use authority::Authority;
 pub use body::{Body, ContentCoding};
+pub use build::{Build, Family};
 pub use call::{Call, CallSystem, GraphQlType};
 pub use error_type::ErrorType;
 pub use headers::Headers;

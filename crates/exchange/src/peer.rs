@@ -1,3 +1,4 @@
+use crate::Build;
 use std::{net::SocketAddr, sync::Arc};
 
 /// One of the two ends of a connection.
@@ -70,6 +71,15 @@ pub struct Process {
     pub pid: u32,
     /// The name a person would give it: container, systemd unit, package, script, executable.
     pub service: Arc<str>,
+    /// Which build it runs; absent where it ended before it could be asked, and in captures.
+    pub build: Option<Arc<Build>>,
+}
+
+impl Process {
+    /// A process of which only the name is known.
+    pub fn new(pid: u32, service: impl Into<Arc<str>>) -> Self {
+        Self { pid, service: service.into(), build: None }
+    }
 }
 
 /// One end of an exchange: where, and which process if it is on this machine.

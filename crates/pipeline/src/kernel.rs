@@ -29,9 +29,11 @@ impl Kernel {
     /// Attaches the probes.
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
         let live = Live::attach(options)?;
-        let mut assembler = Assembler::new(socket::Limits::default(), live.clock_epoch());
+        let epoch = live.clock_epoch();
+        let mut assembler = Assembler::new(socket::Limits::default(), epoch);
         assembler.existing(live.existing());
-        Ok(Self { live, hearing: Hearing::new(assembler, limits), exchanges: 0 })
+        let hearing = Hearing { people: People::new(epoch), ..Hearing::new(assembler, limits) };
+        Ok(Self { live, hearing, exchanges: 0 })
     }
 
     /// Hears this process and its future children, too.

@@ -9,6 +9,7 @@ mod body;
 mod complete;
 #[cfg(unix)]
 pub mod control;
+mod deploys;
 mod keep;
 mod kernel;
 mod live;
@@ -21,6 +22,7 @@ mod table;
 pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
 pub use crossbeam_channel::Receiver;
+pub use deploys::Deploys;
 pub use keep::{Keeper, Report, Trouble};
 pub use kernel::Kernel;
 pub use live::{Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription};

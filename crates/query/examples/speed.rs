@@ -144,7 +144,7 @@ fn exchange(n: u64) -> Exchange {
         call: None,
         anomalies: Default::default(),
     };
-    let caller = Process { pid: 100, service: "web".into() };
+    let caller = Process::new(100, "web");
     Exchange {
         connection: ConnectionId(n),
         time: Timestamp::from_nanos(1_714_557_600_000_000_000),

@@ -114,7 +114,7 @@ impl Moving {
 
     fn exchange(&self, id: &EndpointId, age: u64) -> Exchange {
         let at = ((self.seconds() * 3.0) as u64).saturating_sub(age);
-        let process = |pid, service: &str| Some(Arc::new(Process { pid, service: service.into() }));
+        let process = |pid, service: &str| Some(Arc::new(Process::new(pid, service)));
         let failed = at.is_multiple_of(11);
         Exchange {
             connection: ConnectionId(at),

@@ -121,7 +121,7 @@ fn detail(row: EndpointRow) -> EndpointDetail {
 }
 
 pub(crate) fn exchange(id: &EndpointId, n: u64) -> Exchange {
-    let process = |pid, service: &str| Some(Arc::new(Process { pid, service: service.into() }));
+    let process = |pid, service: &str| Some(Arc::new(Process::new(pid, service)));
     let peer =
         |port, process| Peer { address: Address::Ip(SocketAddr::from(([127, 0, 0, 1], port))), process };
     let failed = n % 5 == 4;

@@ -81,6 +81,51 @@ const LAUNCHERS: [&str; 20] = [
 const PYTHON_SERVERS: [&str; 9] =
     ["uvicorn", "gunicorn", "hypercorn", "daphne", "waitress-serve", "flask", "fastapi", "celery", "granian"];
 
+/// Options of Node.js that take a value.
+const NODE_VALUED: [&str; 8] =
+    ["-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--env-file", "--title"];
+/// Runtimes beside the interpreters whose arguments are understood: their build is not the program's.
+const RUNTIMES: [&str; 5] = ["beam.smp", "php-fpm", "uwsgi", "mono", "R"];
+/// First arguments that say what to do, and the parts that are the program itself.
+const VERBS: [&str; 22] = [
+    "run",
+    "start",
+    "serve",
+    "server",
+    "daemon",
+    "agent",
+    "listen",
+    "exec",
+    "web",
+    "api",
+    "main",
+    "app",
+    "all",
+    "foreground",
+    "standalone",
+    "launch",
+    "proxy",
+    "http",
+    "master",
+    "demo",
+    "watch",
+    "service",
+];
+/// Folders above a script in which its package is looked for.
+const ASCENT: usize = 6;
+
+/// Names that files beside a program give it.
+pub(crate) trait Named {
+    /// Of the `package.json` in this folder.
+    fn package(&self, folder: &Path) -> Option<String>;
+    /// Of the `pyproject.toml` in this folder.
+    fn project(&self, folder: &Path) -> Option<String>;
+    /// Of the manifest in this jar.
+    fn jar(&self, path: &Path) -> Option<String>;
+    /// The Go package that the executable was built from.
+    fn go(&self) -> Option<String>;
+}
+
 /// A process as its command line and folders tell.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Command {
@@ -95,8 +140,8 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// The name of the program. `package` gives the `name` of a folder's `package.json`.
-    pub(crate) fn name(&self, package: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
+    /// The name of the program.
+    pub(crate) fn name(&self, manifests: &dyn Named) -> Option<String> {
         if let Some(title) = self.arguments.first().and_then(|first| title(first)) {
             return Some(title);
         }
@@ -107,13 +152,55 @@ impl Command {
             None => return self.executable_name(),
         };
         match Interpreter::of(program) {
-            Some(interpreter) => self.interpreted(interpreter, rest, package).or_else(|| plain(program)),
-            None if GENERIC.contains(&program) => {
-                words.first().and_then(|path| self.beside(Path::new(path))).or_else(|| plain(program))
-            }
-            None => plain(program),
+            Some(interpreter) => self.interpreted(interpreter, rest, manifests).or_else(|| plain(program)),
+            None if GENERIC.contains(&program) => manifests
+                .go()
+                .and_then(|module| module_name(&module))
+                .or_else(|| words.first().and_then(|path| self.beside(Path::new(path))))
+                .or_else(|| plain(program)),
+            None => self.with_role(program, rest).or_else(|| plain(program)),
         }
         .or_else(|| self.executable_name())
+    }
+
+    /// Whether the executable only runs a program that is in other files.
+    pub(crate) fn is_interpreted(&self) -> bool {
+        let executable = self.executable.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        executable.is_some_and(|name| Interpreter::of(name).is_some() || RUNTIMES.contains(&name))
+    }
+
+    /// The script, jar or library that an interpreter runs.
+    pub(crate) fn script(&self) -> Option<PathBuf> {
+        let arguments = unwrapped(&self.arguments);
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (program, rest) = words.split_first()?;
+        let script = match Interpreter::of(stem(program))? {
+            Interpreter::Node => operand(rest, &NODE_VALUED),
+            Interpreter::Python if rest.contains(&"-m") => None,
+            Interpreter::Python => operand(rest, &["-W", "-X", "-c"]),
+            Interpreter::Script => operand(rest, &["-e", "-I", "-r", "-d"]),
+            Interpreter::Java => rest.get(rest.iter().position(|word| *word == "-jar")? + 1).copied(),
+            Interpreter::Dotnet => rest.iter().find(|word| word.ends_with(".dll")).copied(),
+        }?;
+        self.absolute(Path::new(script))
+    }
+
+    /// Programs of several services say which in their first argument (`shop payments`) or an option. Programs of the
+    /// system have files, hosts and verbs there, and whoever chose `argv[0]` has named the process already.
+    fn with_role(&self, program: &str, rest: &[&str]) -> Option<String> {
+        let executable = self.executable.as_deref()?;
+        let system = ["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/bin", "/sbin", "/lib"];
+        if executable.file_name()? != program || system.iter().any(|place| executable.starts_with(place)) {
+            return None;
+        }
+        let option = rest.iter().enumerate().find_map(|(at, word)| {
+            let option = word.strip_prefix("--")?;
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let value = if value.is_empty() { rest.get(at + 1).copied()? } else { value };
+            matches!(name, "service" | "service-name" | "app" | "app-name" | "role").then_some(value)
+        });
+        let role = option.or_else(|| rest.first().copied()).filter(|word| is_role(word))?;
+        plain(&qualified(program, role))
     }
 
     fn executable_name(&self) -> Option<String> {
@@ -121,17 +208,12 @@ impl Command {
         path.and_then(|path| plain(stem(path))).or_else(|| plain(&self.comm))
     }
 
-    fn interpreted(
-        &self,
-        interpreter: Interpreter,
-        rest: &[&str],
-        package: &dyn Fn(&Path) -> Option<String>,
-    ) -> Option<String> {
+    fn interpreted(&self, interpreter: Interpreter, rest: &[&str], manifests: &dyn Named) -> Option<String> {
         match interpreter {
-            Interpreter::Node => self.node(rest, package),
-            Interpreter::Python => self.python(rest),
-            Interpreter::Java => self.java(rest),
-            Interpreter::Script => self.script(operand(rest, &["-e", "-I", "-r", "-d"])?),
+            Interpreter::Node => self.node(rest, manifests),
+            Interpreter::Python => self.python(rest, manifests),
+            Interpreter::Java => self.java(rest, manifests),
+            Interpreter::Script => self.script_name(operand(rest, &["-e", "-I", "-r", "-d"])?),
             Interpreter::Dotnet => {
                 let dll = rest.iter().find(|word| word.ends_with(".dll"))?;
                 plain(stem(dll))
@@ -139,19 +221,9 @@ impl Command {
         }
     }
 
-    fn node(&self, rest: &[&str], package: &dyn Fn(&Path) -> Option<String>) -> Option<String> {
-        let valued = [
-            "-r",
-            "--require",
-            "--import",
-            "--loader",
-            "--experimental-loader",
-            "-C",
-            "--env-file",
-            "--title",
-        ];
+    fn node(&self, rest: &[&str], manifests: &dyn Named) -> Option<String> {
         let script =
-            operand(rest, &valued).filter(|word| !matches!(*word, "run" | "start" | "exec" | "serve"));
+            operand(rest, &NODE_VALUED).filter(|word| !matches!(*word, "run" | "start" | "exec" | "serve"));
         let installed = script.is_some_and(|path| path.contains("node_modules/"));
         let place = match script {
             Some(path) if !installed => {
@@ -159,11 +231,21 @@ impl Command {
             }
             _ => self.folder.clone(),
         };
-        let named = place.as_deref().and_then(|place| place.ancestors().take(6).find_map(package));
-        named.or_else(|| if installed { plain(stem(script?)) } else { self.script(script?) })
+        let package = place
+            .as_deref()
+            .and_then(|place| place.ancestors().take(ASCENT).find_map(|folder| manifests.package(folder)));
+        match (package, script) {
+            // One package may have several services: the one that has its name is started by a script of no name.
+            (Some(package), Some(script)) if !installed && tells_apart(stem(script)) => {
+                plain(&qualified(&package, stem(script)))
+            }
+            (Some(package), _) => Some(package),
+            (None, script) if installed => plain(stem(script?)),
+            (None, script) => self.script_name(script?),
+        }
     }
 
-    fn python(&self, rest: &[&str]) -> Option<String> {
+    fn python(&self, rest: &[&str], manifests: &dyn Named) -> Option<String> {
         if let Some(at) = rest.iter().position(|word| *word == "-m")
             && rest.iter().take(at).all(|word| word.starts_with('-'))
         {
@@ -172,7 +254,18 @@ impl Command {
         }
         let script = operand(rest, &["-W", "-X", "-c"])?;
         let after = rest.iter().position(|word| *word == script)? + 1;
-        self.python_program(stem(script), rest.get(after..)?).or_else(|| self.script(script))
+        if let Some(application) = self.python_program(stem(script), rest.get(after..)?) {
+            return Some(application);
+        }
+        let vague = is_vague(stem(script));
+        let folder = self.absolute(Path::new(script)).filter(|_| vague);
+        let mut folders = folder.iter().flat_map(|file| file.ancestors().skip(1).take(ASCENT));
+        let project = folders.find_map(|folder| manifests.project(folder));
+        match project {
+            Some(project) if is_role_name(stem(script)) => plain(&qualified(&project, stem(script))),
+            Some(project) => Some(project),
+            None => self.script_name(script),
+        }
     }
 
     /// `uvicorn main:app` is who `main:app` is, not `uvicorn`.
@@ -195,14 +288,20 @@ impl Command {
             .or_else(|| plain(module))
     }
 
-    fn java(&self, rest: &[&str]) -> Option<String> {
+    fn java(&self, rest: &[&str], manifests: &dyn Named) -> Option<String> {
         let property = |name: &str| rest.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         if let Some(name) = property("-Dotel.service.name").or_else(|| property("-Dspring.application.name"))
         {
             return plain(name);
         }
         if let Some(at) = rest.iter().position(|word| *word == "-jar") {
-            return plain(without_version(stem(rest.get(at + 1)?)));
+            let jar = *rest.get(at + 1)?;
+            let name = without_version(stem(jar));
+            if !is_vague(name) {
+                return plain(name);
+            }
+            let title = self.absolute(Path::new(jar)).and_then(|path| manifests.jar(&path));
+            return title.or_else(|| self.beside(Path::new(jar))).or_else(|| plain(name));
         }
         let class =
             operand(rest, &["-cp", "-classpath", "--class-path", "-p", "--module-path", "--add-modules"])?;
@@ -210,9 +309,14 @@ impl Command {
     }
 
     /// A script by its own name, or by its folder's if half of all scripts have that name.
-    fn script(&self, script: &str) -> Option<String> {
+    fn script_name(&self, script: &str) -> Option<String> {
         let name = stem(script);
-        if is_vague(name) { self.beside(Path::new(script)).or_else(|| plain(name)) } else { plain(name) }
+        if !is_vague(name) {
+            return plain(name);
+        }
+        let folder = self.beside(Path::new(script));
+        let folder = folder.map(|folder| if is_role_name(name) { qualified(&folder, name) } else { folder });
+        folder.or_else(|| plain(name))
     }
 
     /// The name of the nearest folder above a file that names something.
@@ -398,6 +502,41 @@ fn without_version(name: &str) -> &str {
         .map_or(name, |(at, _)| name.get(..at).unwrap_or(name))
 }
 
+/// Names that tell the parts of one project apart, though many projects have them.
+fn is_role_name(name: &str) -> bool {
+    matches!(name, "worker" | "web" | "api" | "handler")
+}
+
+fn tells_apart(script: &str) -> bool {
+    is_role_name(script) || !is_vague(script)
+}
+
+/// Part of a program: `shop`, `payments` → `shop-payments`; what says the whole already stays.
+fn qualified(whole: &str, part: &str) -> String {
+    let bare = whole.rsplit('/').next().unwrap_or(whole);
+    if part.contains(bare) || bare.split(['-', '_', '.']).any(|word| word == part) {
+        return if part.contains(bare) { part.to_owned() } else { whole.to_owned() };
+    }
+    format!("{whole}-{part}")
+}
+
+/// A word that names a part of a program, not what to do or with which file.
+fn is_role(word: &str) -> bool {
+    let simple = (3..=24).contains(&word.len())
+        && word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    simple && !VERBS.contains(&word)
+}
+
+/// The last part of a Go path that says something: `example.com/shop/cmd/server/v2` → `shop`.
+fn module_name(path: &str) -> Option<String> {
+    let parts = path.rsplit('/').filter(|part| {
+        let number = part.strip_prefix('v').is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        !number && !is_vague(part) && !matches!(*part, "cmd" | "internal" | "pkg") && !part.contains('.')
+    });
+    parts.into_iter().next().and_then(plain)
+}
+
 fn is_vague(name: &str) -> bool {
     GENERIC.contains(&name)
 }
@@ -418,17 +557,78 @@ pub(crate) fn plain(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Command;
+    use super::{Command, Named};
     use std::path::Path;
 
-    fn name(folder: &str, arguments: &[&str]) -> Option<String> {
-        let command = Command {
+    /// What lies in the folders of the tests.
+    struct Files;
+
+    impl Named for Files {
+        fn package(&self, folder: &Path) -> Option<String> {
+            (folder == Path::new("/srv/shop")).then(|| "shop-api".to_owned())
+        }
+        fn project(&self, folder: &Path) -> Option<String> {
+            (folder == Path::new("/srv/tax")).then(|| "taxes".to_owned())
+        }
+        fn jar(&self, path: &Path) -> Option<String> {
+            (path == Path::new("/opt/till/app.jar")).then(|| "Till".to_owned())
+        }
+        fn go(&self) -> Option<String> {
+            Some("example.com/ledger/cmd/server".to_owned())
+        }
+    }
+
+    fn command(folder: &str, arguments: &[&str]) -> Command {
+        Command {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             folder: Some(folder.into()),
             executable: Some("/usr/local/bin/engine".into()),
             comm: "engine".to_owned(),
-        };
-        command.name(&|place: &Path| (place == Path::new("/srv/shop")).then(|| "shop-api".to_owned()))
+        }
+    }
+
+    fn name(folder: &str, arguments: &[&str]) -> Option<String> {
+        command(folder, arguments).name(&Files)
+    }
+
+    #[test]
+    fn services_of_one_program_are_told_apart() {
+        let cases: &[(&str, &[&str], &str)] = &[
+            ("/srv/shop", &["node", "dist/payments.js"], "shop-api-payments"),
+            ("/srv/shop", &["node", "dist/worker.js"], "shop-api-worker"),
+            ("/srv/shop", &["node", "api.js"], "shop-api"),
+            ("/srv/shop", &["node", "shop-api.js"], "shop-api"),
+            ("/srv/tax", &["python", "app.py"], "taxes"),
+            ("/srv/tax", &["python", "src/worker.py"], "taxes-worker"),
+            ("/srv/tax", &["python", "rates.py"], "rates"),
+            ("/srv/mail", &["python", "worker.py"], "mail-worker"),
+            ("/opt/till", &["java", "-jar", "app.jar"], "Till"),
+            ("/opt/other", &["java", "-jar", "app.jar"], "other"),
+            ("/", &["engine", "payments", "--port", "80"], "engine-payments"),
+            ("/", &["engine", "--port", "80", "--service=orders"], "engine-orders"),
+            ("/", &["engine", "--role", "orders"], "engine-orders"),
+            ("/", &["engine", "serve"], "engine"),
+            ("/", &["engine", "/etc/engine.conf"], "engine"),
+            ("/", &["engine", "example.com"], "engine"),
+            ("/", &["./server"], "ledger"),
+        ];
+        for (folder, arguments, expected) in cases {
+            assert_eq!(name(folder, arguments).as_deref(), Some(*expected), "{arguments:?} in {folder}");
+        }
+        let mut system = command("/", &["psql", "orders"]);
+        system.executable = Some("/usr/bin/psql".into());
+        assert_eq!(system.name(&Files).as_deref(), Some("psql"));
+    }
+
+    #[test]
+    fn finds_the_script() {
+        let script = |arguments: &[&str]| command("/srv/shop", arguments).script();
+        let found = Some(Path::new("/srv/shop/src/a.js").to_owned());
+        assert_eq!(script(&["node", "-r", "x", "./src/a.js", "--port"]), found);
+        assert_eq!(script(&["sh", "-c", "exec node src/a.js"]), found);
+        assert_eq!(script(&["java", "-Xmx1g", "-jar", "/a.jar"]), Some("/a.jar".into()));
+        assert_eq!(script(&["python3", "-m", "http.server"]), None);
+        assert_eq!(script(&["engine", "run"]), None);
     }
 
     #[test]
@@ -473,9 +673,6 @@ mod tests {
             ("/", &["ruby", "bin/worker.rb"], "worker"),
             ("/srv/blog", &["php", "-S", "index.php"], "blog"),
             ("/", &["/usr/bin/envoy", "-c", "x.yaml"], "envoy"),
-            ("/srv/mail", &["./server"], "mail"),
-            ("/", &["/go/bin/main"], "go"),
-            ("/", &["/main"], "main"),
             ("/", &["-bash"], "bash"),
             ("/", &["sudo", "-u", "shop", "-E", "env", "A=1", "nice", "-n", "5", "envoy"], "envoy"),
             ("/", &["timeout", "-s", "KILL", "10s", "redis-server", "*:6379"], "redis-server"),

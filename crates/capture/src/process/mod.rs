@@ -7,36 +7,74 @@
 
 mod cgroup;
 mod command;
+mod container;
+mod elf;
+mod git;
+mod manifest;
 mod proc;
 mod survey;
+mod version;
 
 pub use survey::{Heard, Obstacle, Survey, TlsLibrary, survey, survey_at};
+pub use version::Version;
 
-use cgroup::{Group, group, workload};
+use cgroup::{Group, Place, group, workload};
 use command::{Command, plain};
-use overhear_exchange::Process;
-use proc::Proc;
+use container::Container;
+use elf::Origin;
+use manifest::Manifests;
+use overhear_exchange::{Build, Family, Process, Timestamp};
+use proc::{Life, Proc};
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
+use version::{Asked, Origins};
 
 /// Processes remembered at once; beyond, all are asked again.
 const REMEMBERED: usize = 16 * 1024;
+/// Generations above a process that may be of its family.
+const GENERATIONS: usize = 8;
+/// `USER_HZ`, the same on every machine that the probes run on (proc_pid_stat(5), sysconf(3)).
+const TICK: u64 = 10_000_000;
+/// Containers that stand beside the program of a pod and share its name.
+const SIDECARS: [&str; 8] = [
+    "istio-proxy",
+    "linkerd-proxy",
+    "envoy",
+    "daprd",
+    "vault-agent",
+    "cloud-sql-proxy",
+    "consul-dataplane",
+    "oauth2-proxy",
+];
 
 /// Names processes, and remembers the names.
 #[derive(Debug)]
 pub struct Names {
     proc: Proc,
     known: FxHashMap<u32, Known>,
+    origins: Origins,
+    /// Of this machine's start, in nanoseconds since the Unix epoch; once, so that starts can be compared.
+    booted: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     start_time: u64,
     process: Arc<Process>,
+}
+
+/// All that is read of a process to tell who it is.
+struct Read {
+    pid: u32,
+    environment: Vec<u8>,
+    group: Group,
+    container: Option<Container>,
+    command: Command,
+    origin: Option<(Arc<Origin>, u64)>,
 }
 
 impl Default for Names {
@@ -53,63 +91,168 @@ impl Names {
 
     /// Reads a `/proc` mounted elsewhere, such as the host's in a container.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { proc: Proc::new(root), known: FxHashMap::default() }
+        let now = nanos(clock_gettime(ClockId::Realtime));
+        Self {
+            proc: Proc::new(root),
+            known: FxHashMap::default(),
+            origins: Origins::default(),
+            booted: now.saturating_sub(nanos(clock_gettime(ClockId::Boottime))),
+        }
     }
 
     /// The process of this id (thread group, in the pid namespace of this `/proc`). A process that has ended is
     /// still known if it was asked for before; else `None`.
     pub fn process(&mut self, pid: u32) -> Option<Arc<Process>> {
-        let Some(start_time) = self.proc.start_time(pid) else {
+        let Some(life) = self.proc.life(pid) else {
             return self.known.get(&pid).map(|known| Arc::clone(&known.process));
         };
-        if let Some(known) = self.known.get(&pid).filter(|known| known.start_time == start_time) {
+        if let Some(known) = self.known.get(&pid).filter(|known| known.start_time == life.start) {
             return Some(Arc::clone(&known.process));
         }
-        let service = service_name(&self.proc, pid)?;
-        let process = Arc::new(Process { pid, service: service.into() });
+        let read = self.read(pid);
+        let service = self.service_name(&read)?;
+        let build = self.build(&read, life, &service);
+        let process = Arc::new(Process { pid, service: service.into(), build: Some(Arc::new(build)) });
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }
-        self.known.insert(pid, Known { start_time, process: Arc::clone(&process) });
+        self.known.insert(pid, Known { start_time: life.start, process: Arc::clone(&process) });
         Some(process)
+    }
+
+    /// Which build the process runs, asked anew: git is read as it was when the process started.
+    pub fn version(&mut self, pid: u32) -> Option<Version> {
+        let life = self.proc.life(pid)?;
+        let read = self.read(pid);
+        Some(self.version_of(&read, life))
     }
 
     /// Forgets a process, because it started another program (`exec`) or ended.
     pub fn forget(&mut self, pid: u32) {
         self.known.remove(&pid);
     }
+
+    fn read(&mut self, pid: u32) -> Read {
+        let group = self.proc.text(pid, "cgroup").map_or(Group::None, |text| group(&text));
+        let container = match &group {
+            Group::Container(place) => Some(Container::look(&self.proc, pid, place)),
+            Group::Unit(_) | Group::None => None,
+        };
+        Read {
+            pid,
+            environment: self.proc.read(pid, "environ").unwrap_or_default(),
+            group,
+            container,
+            command: command(&self.proc, pid),
+            origin: self.origins.of(&self.proc, pid),
+        }
+    }
+
+    fn service_name(&self, read: &Read) -> Option<String> {
+        announced(&self.proc, &read.environment)
+            .or_else(|| self.placed(read))
+            .or_else(|| read.command.name(&self.manifests(read)))
+    }
+
+    /// The name of the place it runs in.
+    fn placed(&self, read: &Read) -> Option<String> {
+        match &read.group {
+            Group::Unit(name) => plain(name),
+            Group::Container(place) => self.contained(read, place),
+            Group::None => None,
+        }
+    }
+
+    fn contained(&self, read: &Read, place: &Place) -> Option<String> {
+        let container = read.container.clone().unwrap_or_default();
+        let variable = |name: &str| self.proc.variable(&read.environment, name);
+        let in_kubernetes = place.in_kubernetes || variable("KUBERNETES_SERVICE_HOST").is_some();
+        // A container that shares the host's network has the host's name; without a name of its own it has its id's start.
+        let shared =
+            || self.proc.link(read.pid, "ns/uts").is_some_and(|own| self.proc.link(1, "ns/uts") == Some(own));
+        let host = || variable("HOSTNAME").filter(|host| !place.id.starts_with(host.as_str()) && !shared());
+        if in_kubernetes {
+            let pod = container.pod.or_else(host);
+            let workload = pod.as_deref().map(|pod| workload(pod, true));
+            return match (workload, container.name) {
+                (Some(workload), Some(beside)) if SIDECARS.contains(&beside.as_str()) => {
+                    plain(&format!("{workload}-{beside}"))
+                }
+                (Some(workload), _) => plain(workload),
+                (None, name) => name.as_deref().and_then(plain),
+            };
+        }
+        container.compose.or_else(host).or(container.name).as_deref().and_then(plain)
+    }
+
+    fn manifests<'a>(&'a self, read: &'a Read) -> Manifests<'a> {
+        let go = read.origin.as_ref().and_then(|(origin, _)| origin.go_path.as_deref());
+        Manifests { proc: &self.proc, pid: read.pid, go }
+    }
+
+    fn build(&mut self, read: &Read, life: Life, service: &str) -> Build {
+        let version = self.version_of(read, life);
+        let executable = read.command.executable.as_deref().and_then(Path::file_name);
+        Build {
+            started: version.started,
+            family: self.family(read.pid, life, service),
+            program: executable.map_or_else(|| "".into(), |name| name.to_string_lossy().into()),
+            version: version.shown(),
+            ended: OnceLock::new(),
+        }
+    }
+
+    /// Goes up as long as the parents have the same name: workers of a master, a program under its launcher.
+    fn family(&mut self, pid: u32, life: Life, service: &str) -> Family {
+        let (mut pid, mut life) = (pid, life);
+        for _ in 0..GENERATIONS {
+            // The first process of a machine is nobody's master.
+            let Some(above) = Some(life.parent).filter(|parent| *parent > 1) else { break };
+            let Some(older) = self.proc.life(above).filter(|older| older.start <= life.start) else { break };
+            let known = self.known.get(&above).filter(|known| known.start_time == older.start);
+            let same = match known {
+                Some(known) => &*known.process.service == service,
+                None => {
+                    let read = self.read(above);
+                    self.service_name(&read).as_deref() == Some(service)
+                }
+            };
+            if !same {
+                break;
+            }
+            (pid, life) = (above, older);
+        }
+        Family { pid, started: self.when(life) }
+    }
+
+    fn version_of(&self, read: &Read, life: Life) -> Version {
+        let asked = Asked {
+            proc: &self.proc,
+            pid: read.pid,
+            command: &read.command,
+            group: &read.group,
+            container: read.container.as_ref(),
+            environment: &read.environment,
+            origin: read.origin.clone(),
+            started: self.when(life),
+        };
+        asked.version()
+    }
+
+    fn when(&self, life: Life) -> Timestamp {
+        Timestamp::from_nanos(self.booted.saturating_add(life.start.saturating_mul(TICK)))
+    }
 }
 
-fn service_name(proc: &Proc, pid: u32) -> Option<String> {
-    let environment = proc.read(pid, "environ").unwrap_or_default();
-    announced(proc, &environment)
-        .or_else(|| placed(proc, pid, &environment))
-        .or_else(|| command(proc, pid).name(&|folder| package_name(proc, pid, folder)))
+/// Which build a process of this machine runs; `None` when it has ended.
+pub fn version(pid: u32) -> Option<Version> {
+    Names::new().version(pid)
 }
 
 /// The name the program's owner gave it for telemetry (OpenTelemetry, SDK environment variables).
 fn announced(proc: &Proc, environment: &[u8]) -> Option<String> {
-    let name = proc.variable(environment, "OTEL_SERVICE_NAME").or_else(|| {
-        let attributes = proc.variable(environment, "OTEL_RESOURCE_ATTRIBUTES")?;
-        let mut pairs = attributes.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| key.trim() == "service.name").map(|(_, value)| value.to_owned())
-    })?;
-    plain(&name)
-}
-
-/// The name of the place it runs in.
-fn placed(proc: &Proc, pid: u32, environment: &[u8]) -> Option<String> {
-    match group(&proc.text(pid, "cgroup")?) {
-        Group::Unit(name) => plain(&name),
-        Group::Container(id) => {
-            let host = proc.variable(environment, "HOSTNAME")?;
-            // Without a name of its own a container's host name is the start of its id.
-            let named = !id.starts_with(&host);
-            let in_kubernetes = proc.variable(environment, "KUBERNETES_SERVICE_HOST").is_some();
-            named.then(|| plain(workload(&host, in_kubernetes))).flatten()
-        }
-        Group::None => None,
-    }
+    let name = proc.variable(environment, "OTEL_SERVICE_NAME");
+    name.or_else(|| proc.attribute(environment, "service.name")).as_deref().and_then(plain)
 }
 
 fn command(proc: &Proc, pid: u32) -> Command {
@@ -121,14 +264,9 @@ fn command(proc: &Proc, pid: u32) -> Command {
     }
 }
 
-fn package_name(proc: &Proc, pid: u32, folder: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Package {
-        name: String,
-    }
-    let bytes = proc.file_of(pid, &folder.join("package.json"))?;
-    let package: Package = serde_json::from_slice(&bytes).ok()?;
-    plain(&package.name)
+fn nanos(time: Timespec) -> u64 {
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
 }
 
 #[cfg(test)]

@@ -1,16 +1,25 @@
-use rustix::fs::OFlags;
+use super::command::plain;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 /// The most that is read of any one file: environments and command lines of strangers may be megabytes.
 const MOST: u64 = 256 * 1024;
 /// `/proc/net/tcp` and `/proc/PID/maps` have a line per socket or mapping.
 const MOST_TABLE: u64 = 32 * 1024 * 1024;
+
+/// Whose child a process is, and since when. With the pid the start identifies a process for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) parent: u32,
+    /// In clock ticks since boot.
+    pub(crate) start: u64,
+}
 
 /// A `/proc` file system, real or made for a test.
 #[derive(Clone, Debug)]
@@ -33,14 +42,14 @@ impl Proc {
         Ok(pids)
     }
 
-    /// When the process started, in clock ticks since boot: field 22 of `/proc/PID/stat` (proc_pid_stat(5)).
-    /// With the pid it identifies a process for good.
-    pub(crate) fn start_time(&self, pid: u32) -> Option<u64> {
+    /// Fields 4 and 22 of `/proc/PID/stat` (proc_pid_stat(5)).
+    pub(crate) fn life(&self, pid: u32) -> Option<Life> {
         let stat = self.read(pid, "stat")?;
         // The name in field 2 may hold spaces and parentheses; the last parenthesis closes it.
         let end = stat.iter().rposition(|b| *b == b')')?;
         let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-        rest.split_ascii_whitespace().nth(19)?.parse().ok()
+        let mut fields = rest.split_ascii_whitespace();
+        Some(Life { parent: fields.nth(1)?.parse().ok()?, start: fields.nth(17)?.parse().ok()? })
     }
 
     /// The arguments; empty for kernel threads and zombies.
@@ -62,6 +71,13 @@ impl Proc {
         })
     }
 
+    /// An attribute of `OTEL_RESOURCE_ATTRIBUTES` (OpenTelemetry, SDK environment variables).
+    pub(crate) fn attribute(&self, environment: &[u8], name: &str) -> Option<String> {
+        let attributes = self.variable(environment, "OTEL_RESOURCE_ATTRIBUTES")?;
+        let mut pairs = attributes.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| key.trim() == name).and_then(|(_, value)| plain(value))
+    }
+
     /// A file of `/proc/PID`, at most the first [`MOST`] bytes of it.
     pub(crate) fn read(&self, pid: u32, name: &str) -> Option<Vec<u8>> {
         read_bounded(&self.path(pid).join(name), MOST).ok()
@@ -78,10 +94,15 @@ impl Proc {
 
     /// Where a link of `/proc/PID` points: `cwd`, `exe`, `ns/net`.
     pub(crate) fn link(&self, pid: u32, name: &str) -> Option<PathBuf> {
-        let target = fs::read_link(self.path(pid).join(name)).ok()?;
+        let target = self.raw_link(pid, name)?;
         let bytes = target.as_os_str().as_bytes();
         let alive = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
         Some(PathBuf::from(OsStr::from_bytes(alive)))
+    }
+
+    /// As `link`, with the kernel's mark ` (deleted)` on what is gone.
+    pub(crate) fn raw_link(&self, pid: u32, name: &str) -> Option<PathBuf> {
+        fs::read_link(self.path(pid).join(name)).ok()
     }
 
     /// What each open file of the process is, as its link says: `socket:[123]`, `anon_inode:[io_uring]`, a path.
@@ -95,18 +116,21 @@ impl Proc {
         File::open(self.path(pid).join("exe"))
     }
 
-    /// A small file at an absolute path as the process sees it. Never blocks on a pipe, never follows a link
-    /// in its last part: the file system may be a stranger's.
+    /// A small file at an absolute path as the process sees it: at most its first [`MOST`] bytes.
     pub(crate) fn file_of(&self, pid: u32, path: &Path) -> Option<Vec<u8>> {
-        let mut seen = self.path(pid).join("root");
-        for part in path.components() {
-            match part {
-                Component::Normal(name) => seen.push(name),
-                Component::ParentDir => return None,
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-        read_bounded(&seen, MOST).ok()
+        let mut bytes = Vec::new();
+        self.open_of(pid, path)?.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// A regular file at an absolute path as the process sees it. Links and `..` on the way stay within its root, the
+    /// last part is no link, and a pipe does not block: the file system may be a stranger's.
+    pub(crate) fn open_of(&self, pid: u32, path: &Path) -> Option<File> {
+        let root = File::open(self.path(pid).join("root")).ok()?;
+        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let careful = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(openat2(&root, path, careful, Mode::empty(), how).ok()?);
+        file.metadata().ok()?.is_file().then_some(file)
     }
 
     fn path(&self, pid: u32) -> PathBuf {

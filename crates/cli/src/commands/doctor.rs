@@ -235,7 +235,9 @@ fn process(heard: &Heard) -> String {
     } else {
         String::new()
     };
-    format!("{} ({}){listens}{talks}", clean(&heard.process.service), heard.process.pid)
+    let version = heard.process.build.as_ref().and_then(|build| build.version.as_deref());
+    let runs = version.map_or_else(String::new, |version| format!(", runs {}", clean(version)));
+    format!("{} ({}){listens}{talks}{runs}", clean(&heard.process.service), heard.process.pid)
 }
 
 fn as_json(

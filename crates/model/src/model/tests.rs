@@ -279,7 +279,7 @@ fn arbitrary_exchange() -> impl Strategy<Value = Exchange> {
             exchange.time = Timestamp::from_nanos(time);
             exchange.duration = duration.map(Duration::from_nanos);
             exchange.client.address = Address::Ip(([10, 0, 0, caller], 1).into());
-            let process = || Arc::new(Process { pid: 1, service: format!("p{caller}").into() });
+            let process = || Arc::new(Process::new(1, format!("p{caller}")));
             exchange.client.process = local.then(process);
             exchange.error = status.is_none().then_some(ErrorType::Timeout);
             exchange
