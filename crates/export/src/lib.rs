@@ -4,3 +4,4 @@
 //! two exports shows what changed and nothing else.
 
 pub mod openapi;
+pub mod prometheus;
