@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("python3", "python3"),
@@ -16,6 +16,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
+    ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
     ("/usr/include/bpf/bpf_helpers.h", "libbpf-dev"),

@@ -78,8 +78,8 @@ impl Asking {
     }
 
     fn quantile(&self, metric: &str, q: f64, by: &str) -> String {
-        // Of those without a complete response it is not known.
-        let more = ", http_response_status_code!=\"\"";
+        // Without a complete response it is not known.
+        let more = ", error_type=~\"|[0-9]+\"";
         match self.histograms {
             Histograms::Classic => {
                 let by = if by.is_empty() { "le".to_owned() } else { format!("le, {by}") };

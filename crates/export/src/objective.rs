@@ -72,6 +72,11 @@ impl Objective {
         format!("{origin}; of {calls} calls that were heard {seen} % were so.")
     }
 
+    /// Share of calls that are to be good, 0..1.
+    pub fn target(&self) -> f64 {
+        (self.percent * 1e9).round() / 1e11
+    }
+
     /// Share of calls that may be bad, 0..1.
     pub fn budget(&self) -> f64 {
         // Otherwise 99.9 leaves 0.09999999999999432.

@@ -110,7 +110,7 @@ fn meta(objective: &Objective) -> Vec<Value> {
     let remaining = format!("1 - slo:period_burn_rate:ratio{selector}");
     let info = [("sloth_mode", "cli-gen-prom"), ("sloth_spec", "overhear"), ("sloth_objective", &*percent)];
     [
-        ("slo:objective:ratio", format!("vector({})", 1.0 - objective.budget()), &[][..]),
+        ("slo:objective:ratio", format!("vector({})", objective.target()), &[][..]),
         ("slo:error_budget:ratio", format!("vector({})", objective.budget()), &[]),
         ("slo:time_period:days", format!("vector({DAYS})"), &[]),
         ("slo:current_burn_rate:ratio", burn("5m"), &[]),
@@ -124,9 +124,10 @@ fn meta(objective: &Objective) -> Vec<Value> {
 }
 
 fn alerts(objective: &Objective, histograms: Histograms) -> Vec<Value> {
-    let (what, trouble) = match objective.kind {
-        Kind::Availability => ("Availability", "calls fail"),
-        Kind::Latency(_) => ("Latency", "calls are answered too slowly"),
+    let service = literal(&objective.service);
+    let (what, summary) = match objective.kind {
+        Kind::Availability => ("Availability", format!("Too many calls of {service} fail")),
+        Kind::Latency(_) => ("Latency", format!("{service} answers too many calls too slowly")),
     };
     let urgency = [
         (
@@ -149,11 +150,11 @@ fn alerts(objective: &Objective, histograms: Histograms) -> Vec<Value> {
             continue;
         }
         let mut labels = labels(objective);
+        for value in labels.values_mut() {
+            *value = literal(value.as_str().unwrap_or_default()).into();
+        }
         labels.insert("severity".into(), severity.into());
         labels.insert("sloth_severity".into(), severity.into());
-        // Text of strangers must not be a template.
-        let service = objective.service.replace("{{", "{ {");
-        let summary = format!("Too many {trouble} of {service}");
         let description = format!(
             "{} of {service} is promised: {}. Just now {{{{ $value | humanizePercentage }}}} of its calls were not so. {hurry} {}",
             what,
@@ -168,6 +169,11 @@ fn alerts(objective: &Objective, histograms: Histograms) -> Vec<Value> {
         }));
     }
     rules
+}
+
+/// Labels and annotations of alerts are templates; names from the traffic must not be.
+fn literal(text: &str) -> String {
+    text.replace("{{", "{{ \"{{\" }}")
 }
 
 /// Both windows burn, and it is not about a handful of calls. Its value is the share of bad calls in the short window.

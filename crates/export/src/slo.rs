@@ -50,7 +50,7 @@ fn slo(objective: &Objective, histograms: Histograms) -> Value {
             },
             "timeWindow": [{"duration": "30d", "isRolling": true}],
             "budgetingMethod": "Occurrences",
-            "objectives": [{"displayName": objective.promise(), "target": 1.0 - objective.budget()}],
+            "objectives": [{"displayName": objective.promise(), "target": objective.target()}],
         },
     })
 }
