@@ -1,5 +1,4 @@
 //! `overhear export`: what Prometheus itself says of it (`promtool`).
-#![expect(clippy::unwrap_used, reason = "a test only wants to know what went wrong")]
 
 use overhear_tests::{
     Result,

@@ -1,7 +1,7 @@
 //! What is told, before it is written in one way or the other.
 
 use super::{Exposition, native};
-use overhear_exchange::{Authority, Timestamp};
+use overhear_exchange::{Authority, Loss, Statistics, Timestamp};
 use overhear_model::Count;
 use overhear_query::{EndpointId, Metric, monitor::Health};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -176,87 +176,73 @@ impl Distribution {
 /// What is told of this program itself.
 fn own<'a>(what: Exposition<'a>) -> Vec<Family<'a>> {
     let Exposition { health, deploys, version, .. } = what;
-    let Health { statistics, store, resident, started, .. } = health;
-    let one = |value: f64| vec![(Labels::new(), value)];
-    let lost = |of: &dyn Fn(overhear_exchange::Loss) -> u64| {
-        let lost = statistics.lost.iter();
-        Samples::Counter(
-            lost.map(|(reason, loss)| (vec![("reason", reason.as_str().into())], float(of(*loss)))).collect(),
-        )
-    };
-    let unreadable = statistics.unreadable.iter();
-    let unreadable = unreadable.map(|(what, count)| (vec![("protocol", (*what).into())], float(*count)));
     let deployed = deploys.iter().map(|deploy| {
         let mut labels: Labels<'a> = vec![("service_name", (&*deploy.service).into())];
         labels.extend(deploy.version.as_deref().map(|version| ("service_version", version.into())));
         (labels, seconds(deploy.at))
     });
-    let family = |name, help, samples| Family { name, help, samples };
+    let gauge = |name, help, value: Option<f64>| Family {
+        name,
+        help,
+        samples: Samples::Gauge(value.map(|value| (Labels::new(), value)).into_iter().collect()),
+    };
     let mut families = vec![
-        family(
-            "overhear_build_info",
-            "Always 1.",
-            Samples::Gauge(vec![(vec![("version", version.into())], 1.0)]),
-        ),
-        family(
-            "overhear_exchanges_total",
-            "Calls heard.",
-            Samples::Counter(one(float(statistics.exchanges))),
-        ),
-        family(
-            "overhear_events_total",
-            "Socket calls or packets seen.",
-            Samples::Counter(one(float(statistics.events))),
-        ),
-        family("overhear_bytes_total", "Payload bytes seen.", Samples::Counter(one(float(statistics.bytes)))),
-        family(
-            "overhear_connections_total",
-            "Connections seen.",
-            Samples::Counter(one(float(statistics.connections))),
-        ),
-        family(
+        Family {
+            name: "overhear_build_info",
+            help: "Always 1.",
+            samples: Samples::Gauge(vec![(vec![("version", version.into())], 1.0)]),
+        },
+        Family {
+            name: "overhear_deploy_timestamp_seconds",
+            help: "When a service began to run its present build.",
+            samples: Samples::Gauge(deployed.collect()),
+        },
+    ];
+    families.extend(heard(&health.statistics));
+    let Health { store, resident, started, .. } = health;
+    let store = store.as_ref().map(|store| float(store.bytes));
+    let start = "Start time of the process since unix epoch in seconds.";
+    families.extend([
+        gauge("overhear_store_bytes", "Size of what is kept.", store),
+        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident.map(float)),
+        gauge("process_start_time_seconds", start, started.map(seconds)),
+    ]);
+    families
+}
+
+/// What was captured, lost and unreadable.
+fn heard(statistics: &Statistics) -> [Family<'_>; 7] {
+    let Statistics { events, bytes, connections, exchanges, unreadable, lost } = statistics;
+    let one = |count: &u64| vec![(Labels::new(), float(*count))];
+    let lost = |of: fn(&Loss) -> u64| -> Vec<_> {
+        lost.iter()
+            .map(|(reason, loss)| (vec![("reason", reason.as_str().into())], float(of(loss))))
+            .collect()
+    };
+    let unreadable = unreadable.iter();
+    let unreadable = unreadable.map(|(what, count)| (vec![("protocol", (*what).into())], float(*count)));
+    [
+        ("overhear_exchanges_total", "Calls heard.", one(exchanges)),
+        ("overhear_events_total", "Socket calls or packets seen.", one(events)),
+        ("overhear_bytes_total", "Payload bytes seen.", one(bytes)),
+        ("overhear_connections_total", "Connections seen.", one(connections)),
+        (
             "overhear_lost_events_total",
             "Socket calls, packets or calls that were not heard, by reason.",
-            lost(&|loss| loss.events),
+            lost(|loss| loss.events),
         ),
-        family(
+        (
             "overhear_lost_bytes_total",
             "Bytes that were not heard, as far as they are known, by reason.",
-            lost(&|loss| loss.bytes),
+            lost(|loss| loss.bytes),
         ),
-        family(
+        (
             "overhear_unreadable_connections_total",
             "Connections that speak nothing that is read, by what they look like.",
-            Samples::Counter(unreadable.collect()),
+            unreadable.collect(),
         ),
-        family(
-            "overhear_deploy_timestamp_seconds",
-            "When a service began to run its present build.",
-            Samples::Gauge(deployed.collect()),
-        ),
-    ];
-    if let Some(store) = store {
-        families.push(family(
-            "overhear_store_bytes",
-            "Size of what is kept.",
-            Samples::Gauge(one(float(store.bytes))),
-        ));
-    }
-    if let Some(resident) = resident {
-        families.push(family(
-            "process_resident_memory_bytes",
-            "Resident memory size in bytes.",
-            Samples::Gauge(one(float(*resident))),
-        ));
-    }
-    if let Some(started) = started {
-        families.push(family(
-            "process_start_time_seconds",
-            "Start time of the process since unix epoch in seconds.",
-            Samples::Gauge(one(seconds(*started))),
-        ));
-    }
-    families
+    ]
+    .map(|(name, help, samples)| Family { name, help, samples: Samples::Counter(samples) })
 }
 
 impl Samples<'_> {
