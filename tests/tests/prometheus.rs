@@ -260,8 +260,32 @@ fn objectives_and_dashboards_are_written() {
     assert_eq!(dashboard["title"], "api.test (overhear)");
     assert!(dashboard["panels"].as_array().unwrap().len() > 10);
     let folder = exported.folder.path().join("boards");
+    for arguments in [&["grafana"][..], &["grafana", "--native"]] {
+        prometheus_takes_what_is_asked(&exported, arguments).unwrap();
+    }
     exported.said(&["grafana", "--all", &folder.to_string_lossy()]).unwrap();
     assert!(folder.join("api.test.json").exists());
+}
+
+/// As rules, since nothing else of `promtool` reads an expression without a server.
+fn prometheus_takes_what_is_asked(exported: &Exported, arguments: &[&str]) -> Result<()> {
+    let dashboard: Value = serde_json::from_str(&exported.said(arguments)?)?;
+    let panels = dashboard["panels"].as_array().ok_or("no panels")?;
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let asked = targets.filter_map(|target| target["expr"].as_str());
+    let deploys = dashboard["annotations"]["list"][0]["expr"].as_str();
+    let asked: Vec<_> = asked.chain(deploys).map(|asked| asked.replace("$__rate_interval", "5m")).collect();
+    let rules =
+        asked.iter().zip(0..).map(|(asked, at)| json!({"record": format!("asked{at}"), "expr": asked}));
+    let rules = json!({"groups": [{"name": "asked", "rules": rules.collect::<Vec<_>>()}]});
+    let path = exported.folder.path().join("asked.yaml");
+    fs::write(&path, rules.to_string())?;
+    let said = promtool(&["check", "rules"], [path])?;
+    if asked.len() > 15 && said.contains(&format!("{} rules found", asked.len())) {
+        Ok(())
+    } else {
+        Err(said.into())
+    }
 }
 
 #[test]

@@ -52,17 +52,23 @@ const NODE_PROGRAMS: [&str; 1] = ["@loopback/example-todo@6.0.0"];
 
 /// What only the long tests need: the real programs of `tests/real`.
 pub(crate) fn programs() -> Result<()> {
-    // Debian starts what it installs; nobody asked for a name server here.
-    if find("pdns_server").is_none() && find("systemctl").is_some() {
-        let _ = command("systemctl", &["mask", "pdns.service"]).output();
-    }
+    keep_from_starting("pdns_server", "pdns.service");
     ensure(&PROGRAM_PACKAGES)?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
     node("programs-node", &NODE_PROGRAMS)
 }
 
+/// Debian starts what it installs; nobody asked for a server here.
+fn keep_from_starting(program: &str, service: &str) {
+    if find(program).is_none() && find("systemctl").is_some() {
+        let _ = command("systemctl", &["mask", service]).output();
+    }
+}
+
 pub(crate) fn run() -> Result<()> {
+    // Only its tool is wanted.
+    keep_from_starting("promtool", "prometheus.service");
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;

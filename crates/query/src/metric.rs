@@ -41,14 +41,13 @@ pub struct Accumulator {
 /// How much an [`Accumulator`] keeps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Endpoints by status and error. Each is about twenty lines of Prometheus' text.
+    /// Endpoints by status and error. Each is 21 lines of Prometheus' text.
     pub told: usize,
     /// Endings of series since it was last asked.
     pub waiting: usize,
 }
 
 impl Default for Bounds {
-    /// 20 MB of memory, 6 MB of text.
     fn default() -> Self {
         Self { told: 2_000, waiting: 32_768 }
     }
