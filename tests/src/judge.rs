@@ -63,3 +63,10 @@ fn said(name: &str, output: &Output) -> Result<()> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Err(format!("{name}: {}{}", text(&output.stdout), text(&output.stderr)).into())
 }
+
+/// `promtool` of Prometheus: `arguments`, then these files.
+pub fn promtool<S: AsRef<OsStr>>(arguments: &[&str], files: impl IntoIterator<Item = S>) -> Result<String> {
+    let output = Command::new("promtool").args(arguments).args(files).output()?;
+    said("promtool", &output)?;
+    Ok(String::from_utf8(output.stdout)?)
+}

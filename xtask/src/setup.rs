@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("python3", "python3"),
@@ -16,6 +16,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
+    ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
     ("/usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
@@ -51,17 +52,23 @@ const NODE_PROGRAMS: [&str; 1] = ["@loopback/example-todo@6.0.0"];
 
 /// What only the long tests need: the real programs of `tests/real`.
 pub(crate) fn programs() -> Result<()> {
-    // Debian starts what it installs; nobody asked for a name server here.
-    if find("pdns_server").is_none() && find("systemctl").is_some() {
-        let _ = command("systemctl", &["mask", "pdns.service"]).output();
-    }
+    keep_from_starting("pdns_server", "pdns.service");
     ensure(&PROGRAM_PACKAGES)?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
     node("programs-node", &NODE_PROGRAMS)
 }
 
+/// Debian starts what it installs; nobody asked for a server here.
+fn keep_from_starting(program: &str, service: &str) {
+    if find(program).is_none() && find("systemctl").is_some() {
+        let _ = command("systemctl", &["mask", service]).output();
+    }
+}
+
 pub(crate) fn run() -> Result<()> {
+    // Only its tool is wanted.
+    keep_from_starting("promtool", "prometheus.service");
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;

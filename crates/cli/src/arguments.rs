@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Spec(Spec),
     /// What people know of an API, as an Overlay document: begin one, or check one
     Overlay(Overlay),
+    /// What was heard, for other programs: alerts for Prometheus, service level objectives, a Grafana dashboard
+    Export(Export),
     /// What can be heard on this machine, and what stands in the way
     Doctor(Doctor),
     /// Listen to a small shop of real services; needs no root to show a recording of it
@@ -239,6 +241,43 @@ pub(crate) struct OverlayCheck {
     /// Write one JSON array of `{file, line, what}`
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    #[command(subcommand)]
+    pub(crate) action: ExportAction,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ExportAction {
+    /// Rules for Prometheus: how services keep their objectives, and alerts when they will not (YAML)
+    PrometheusRules(ExportServices),
+    /// Service level objectives of services, as OpenSLO v1 documents (YAML)
+    Slo(ExportServices),
+    /// A Grafana dashboard of a service (JSON)
+    Grafana(ExportGrafana),
+}
+
+#[derive(Args)]
+pub(crate) struct ExportServices {
+    #[command(flatten)]
+    pub(crate) question: Question,
+    /// For a Prometheus that keeps native histograms instead of classic ones
+    #[arg(long, env = "OVERHEAR_NATIVE")]
+    pub(crate) native: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE", env = "OVERHEAR_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportGrafana {
+    #[command(flatten)]
+    pub(crate) services: ExportServices,
+    /// Write a dashboard for every service into this folder
+    #[arg(long, value_name = "FOLDER", env = "OVERHEAR_ALL", conflicts_with = "output")]
+    pub(crate) all: Option<PathBuf>,
 }
 
 #[derive(Args)]

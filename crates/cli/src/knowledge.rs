@@ -1,11 +1,15 @@
 //! What people know: `--overlay`, `--spec`, and the overlay in the working directory.
 
 use crate::{arguments::Known, fault::Fault};
-use overhear_export::openapi::{self, Version};
+use overhear_export::{
+    objective::Said,
+    openapi::{self, Version},
+    prometheus::BOUNDS,
+};
 use overhear_model::{Hints, Model, Names};
-use overhear_overlay::{Error, FILE_NAME, Overlay, Prior};
+use overhear_overlay::{Error, FILE_NAME, Overlay, Prior, Promise};
 use overhear_query::{EndpointId, Owner, Selection, apis};
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 /// An overlay and a prior document, read and checked.
 #[derive(Default)]
@@ -48,6 +52,26 @@ impl Knowledge {
     pub(crate) fn names(&self) -> Names {
         let aliases = self.overlay.iter().flat_map(|overlay| &overlay.aliases);
         aliases.map(|alias| ((*alias.name).into(), (*alias.service).into())).collect()
+    }
+
+    /// What is promised of services, by name.
+    pub(crate) fn promises(&self) -> Result<BTreeMap<String, Said>, Fault> {
+        let overlays = self.overlay.iter();
+        let promises =
+            overlays.flat_map(|overlay| overlay.promises.iter().map(|promise| (&overlay.file, promise)));
+        let said = promises.map(|(file, promise)| {
+            // Calls are counted up to these, so it is known how many were faster.
+            if let Some(within) = promise.within.filter(|within| !BOUNDS.contains(within)) {
+                let bounds = BOUNDS.map(|bound| bound.to_string()).join(", ");
+                let line = promise.line;
+                return Err(Fault::new(format_args!(
+                    "{file}:{line}: `within` is {within}: it can be one of {bounds}"
+                )));
+            }
+            let Promise { availability, fast, within, .. } = promise.clone();
+            Ok((promise.service.clone(), Said { availability, fast, seconds: within }))
+        });
+        said.collect()
     }
 
     /// Templates of routes that there are.

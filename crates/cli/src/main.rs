@@ -48,6 +48,7 @@ fn run(command: Command) -> Result<i32, Fault> {
         Command::Show(arguments) => commands::show::run(&arguments),
         Command::Spec(arguments) => commands::spec::run(&arguments),
         Command::Overlay(arguments) => commands::overlay::run(&arguments),
+        Command::Export(arguments) => commands::export::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),

@@ -35,7 +35,8 @@ pub struct Ending {
 
 impl Ending {
     /// The same with no more than the class of its status.
-    fn coarse(self) -> Self {
+    #[must_use]
+    pub fn coarse(self) -> Self {
         let class = |status: u16| status / 100 * 100;
         let error = self.error.map(|error| match error {
             ErrorType::Status(status) => ErrorType::Status(class(status)),

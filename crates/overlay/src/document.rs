@@ -18,6 +18,23 @@ pub struct Overlay {
     pub routes: RouteHints,
     /// Which names are one (`x-overhear.services`).
     pub aliases: Vec<Alias>,
+    /// What is promised of services (`x-overhear.slo`), by name.
+    pub promises: Vec<Promise>,
+}
+
+/// What people promise of a service; what they do not say is inferred.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promise {
+    /// `service.name`.
+    pub service: String,
+    /// Percent of calls that do not fail, 50..100.
+    pub availability: Option<f64>,
+    /// Percent of the others, 50..100…
+    pub fast: Option<f64>,
+    /// …that take at most this many seconds.
+    pub within: Option<f64>,
+    /// Where it is written, from 1.
+    pub line: u64,
 }
 
 /// Another name of a service, or of a server that is asked.
@@ -100,6 +117,20 @@ struct Ours {
     /// The names of each.
     #[serde(default)]
     services: BTreeMap<String, Vec<Spanned<String>>>,
+    /// By service.
+    #[serde(default)]
+    slo: BTreeMap<String, Spanned<WrittenPromise>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPromise {
+    #[serde(default)]
+    availability: Option<f64>,
+    #[serde(default)]
+    fast: Option<f64>,
+    #[serde(default)]
+    within: Option<f64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,6 +171,7 @@ impl Overlay {
             file: file.to_owned(),
             actions: actions.collect::<Result<_, _>>()?,
             aliases: aliases(file, written.ours.services)?,
+            promises: promises(file, written.ours.slo)?,
             routes: RouteHints { force: templates(force)?, forbid: templates(forbid)? },
         })
     }
@@ -161,6 +193,24 @@ fn aliases(file: &str, services: BTreeMap<String, Vec<Spanned<String>>>) -> Resu
     }
     aliases.sort_by_key(|alias| alias.line);
     Ok(aliases)
+}
+
+fn promises(file: &str, slo: BTreeMap<String, Spanned<WrittenPromise>>) -> Result<Vec<Promise>, Error> {
+    let checked = slo.into_iter().map(|(service, written)| {
+        let line = written.referenced.line();
+        let WrittenPromise { availability, fast, within } = written.value;
+        let wrong = |what: String| Err(Error::new(file, Some(line), what));
+        for (name, percent) in [("availability", availability), ("fast", fast)] {
+            if let Some(percent) = percent.filter(|percent| !(50.0..100.0).contains(percent)) {
+                return wrong(format!("`{name}` is {percent}: from 50 to below 100 percent can be promised"));
+            }
+        }
+        if let Some(within) = within.filter(|within| !within.is_finite() || *within <= 0.0) {
+            return wrong(format!("`within` is {within}: it is a number of seconds"));
+        }
+        Ok(Promise { service, availability, fast, within, line })
+    });
+    checked.collect()
 }
 
 impl WrittenAction {
@@ -196,7 +246,7 @@ fn path(file: &str, written: &Spanned<String>) -> Result<JsonPath, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Overlay};
+    use super::{Change, Overlay, Promise};
 
     const GOOD: &str = "overlay: 1.1.0
 info: {title: shop, version: '1'}
@@ -232,6 +282,20 @@ actions:
     }
 
     #[test]
+    fn reads_promises() {
+        let slo = "  slo:\n    shop: {availability: 99.95, within: 0.5}\n  routes:";
+        let overlay = Overlay::parse("o.yaml", &GOOD.replacen("  routes:", slo, 1)).unwrap();
+        let promise = Promise {
+            service: "shop".to_owned(),
+            availability: Some(99.95),
+            fast: None,
+            within: Some(0.5),
+            line: 5,
+        };
+        assert_eq!(overlay.promises, [promise]);
+    }
+
+    #[test]
     fn says_where_what_is_wrong() {
         for (from, to, expected) in [
             ("overlay: 1.1.0", "overlay: 2.0.0", "o.yaml:1: overlay \"2.0.0\": versions 1.0 and 1.1"),
@@ -245,6 +309,9 @@ actions:
                 "  services: {a: [x], b: [x]}\n  routes:",
                 "o.yaml:4: \"x\" is a name of \"a\" already",
             ),
+            ("  routes:", "  slo: {a: {fast: 100}}\n  routes:", "o.yaml:4: `fast` is 100: from 50"),
+            ("  routes:", "  slo: {a: {within: -1}}\n  routes:", "o.yaml:4: `within` is -1"),
+            ("  routes:", "  slo: {a: {faster: 99}}\n  routes:", "o.yaml:4: "),
             ("info: {", "info: {{", "o.yaml:"),
         ] {
             let error = Overlay::parse("o.yaml", &GOOD.replacen(from, to, 1)).unwrap_err().to_string();

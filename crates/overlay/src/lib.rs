@@ -13,7 +13,7 @@ mod template;
 mod yaml;
 
 pub use apply::{Applied, Unmatched};
-pub use document::{Action, Alias, Change, Overlay, RouteHints};
+pub use document::{Action, Alias, Change, Overlay, Promise, RouteHints};
 pub use error::Error;
 pub use prior::Prior;
 pub use propose::propose;

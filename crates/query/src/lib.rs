@@ -5,6 +5,7 @@ mod attributes;
 mod endpoints;
 pub mod filter;
 pub mod live;
+mod metric;
 pub mod monitor;
 mod near;
 mod outline;
@@ -12,12 +13,14 @@ pub mod redact;
 mod rows;
 #[cfg(test)]
 mod sample;
+mod service;
 mod source;
 
 pub use api::{Api, ApiOperation, Owner, PathParameter, apis, placeholders, unnamed};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};
+pub use metric::{Accumulator, Bounds, Metric};
 pub use outline::{OutlineRow, outline};
 pub use overhear_exchange::{Authority, Direction};
 pub use overhear_model::Way;
@@ -26,4 +29,5 @@ pub use overhear_model::shape::schema as shape;
 pub use rows::{
     CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, Percentiles, RouteReason,
 };
+pub use service::{ServiceSeen, services};
 pub use source::LiveSource;

@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod endpoints;
+pub(crate) mod export;
 pub(crate) mod man;
 pub(crate) mod map;
 pub(crate) mod overlay;

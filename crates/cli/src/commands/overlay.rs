@@ -8,6 +8,7 @@ use crate::{
 use overhear_export::openapi::{self, Version};
 use overhear_model::shape::Effort;
 use overhear_overlay::{Template, Unmatched, propose};
+use overhear_query::{Selection, services};
 use serde_json::json;
 use std::{
     fs::File,
@@ -76,8 +77,15 @@ fn check(arguments: &OverlayCheck) -> Result<i32, Fault> {
     idle.extend(
         unheard.map(|alias| Idle { line: alias.line, what: format!("nothing was heard of {}", alias.name) }),
     );
+    let heard = services(&answer.model, &Selection::default(), &|_| false);
+    let unheard = overlay.promises.iter().filter(|promise| heard.iter().all(|s| *s.name != *promise.service));
+    idle.extend(unheard.map(|promise| Idle {
+        line: promise.line,
+        what: format!("no call was heard that {} answers", promise.service),
+    }));
     idle.sort_by_key(|idle| idle.line);
-    let entries = overlay.actions.len() + overlay.routes.force.len() + overlay.aliases.len();
+    let entries =
+        overlay.actions.len() + overlay.routes.force.len() + overlay.aliases.len() + overlay.promises.len();
     tell(&overlay.file, &idle, entries, arguments.json)?;
     if let Some(fault) = answer.fault {
         return Err(fault);

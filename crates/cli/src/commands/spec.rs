@@ -67,7 +67,7 @@ fn write_all(answer: &Answer, arguments: &Spec, folder: &Path) -> Result<(), Fau
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Fault> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Fault> {
     output::write_file(path, |out| Ok(out.write_all(text.as_bytes())?))
 }
 
