@@ -99,6 +99,9 @@ fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Result<Command> {
     if !arguments.iter().any(|argument| argument.as_ref() == "--store") {
         command.env("OVERHEAR_NO_STORE", "true");
     }
+    if !arguments.iter().any(|argument| argument.as_ref() == "--listen") {
+        command.env("OVERHEAR_NO_PAGE", "true");
+    }
     Ok(command)
 }
 

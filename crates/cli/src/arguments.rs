@@ -7,7 +7,7 @@ use crate::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use overhear_query::Filter;
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Listens to the API calls of this machine's programs, without touching them, and shows which endpoints exist,
 /// how fast they are and how they fail.
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Overlay(Overlay),
     /// What was heard, for other programs: alerts for Prometheus, service level objectives, a Grafana dashboard
     Export(Export),
+    /// The page in a browser, of what the store holds; `watch` serves it too
+    Serve(Serve),
     /// What can be heard on this machine, and what stands in the way
     Doctor(Doctor),
     /// Listen to a small shop of real services; needs no root to show a recording of it
@@ -75,6 +77,8 @@ pub(crate) struct Watch {
     pub(crate) socket: Socket,
     #[command(flatten)]
     pub(crate) keeping: Keeping,
+    #[command(flatten)]
+    pub(crate) page: Page,
 }
 
 #[derive(Args)]
@@ -281,6 +285,32 @@ pub(crate) struct ExportGrafana {
 }
 
 #[derive(Args)]
+pub(crate) struct Serve {
+    /// Where the page is
+    #[arg(long, value_name = "ADDRESS", default_value = PAGE, env = "OVERHEAR_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// The store [default: overhear.db in /var/lib/overhear as root, else in $XDG_STATE_HOME/overhear]
+    #[arg(long, value_name = "PATH", env = "OVERHEAR_STORE")]
+    pub(crate) store: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) known: Known,
+}
+
+/// Where the page is, unless somebody says otherwise.
+pub(crate) const PAGE: &str = "127.0.0.1:4327";
+
+/// The page of a running listener.
+#[derive(Args, Clone)]
+pub(crate) struct Page {
+    /// Where the page is
+    #[arg(long, value_name = "ADDRESS", default_value = PAGE, env = "OVERHEAR_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Serve no page
+    #[arg(long, env = "OVERHEAR_NO_PAGE")]
+    pub(crate) no_page: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Doctor {
     /// Write one JSON object
     #[arg(long, env = "OVERHEAR_JSON")]
@@ -298,6 +328,8 @@ pub(crate) struct Demo {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) socket: Socket,
+    #[command(flatten)]
+    pub(crate) page: Page,
 }
 
 #[derive(Args)]

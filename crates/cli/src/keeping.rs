@@ -1,17 +1,21 @@
 //! Where what was heard is kept: `--store`, and what happens when it cannot be.
 
 use crate::{
-    arguments::{Keeping, StoreAt},
+    arguments::{self, Keeping, StoreAt},
     fault::Fault,
     output::tell,
+    page::{self, Page},
 };
 use overhear_exchange::Timestamp;
 use overhear_model::Hints;
-use overhear_pipeline::{Keeper, Monitor, Picture, Trouble};
-use overhear_store::{Error, Opened, Retention, Sqlite, Store};
+use overhear_pipeline::{Counting, Keeper, Monitor, Picture, Trouble};
+use overhear_query::monitor::Deploy;
+use overhear_store::{Deployed, Error, Opened, Questions, Retention, Sqlite, Store, Window};
 use std::{
+    collections::BTreeMap,
     env,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
@@ -64,8 +68,15 @@ pub(crate) struct Place {
 
 /// A store that is written, and asked.
 pub(crate) struct Kept {
-    pub(crate) keeper: Keeper,
-    pub(crate) monitor: Monitor,
+    pub(crate) keeping: BeingKept,
+    monitor: Monitor,
+    /// Where it stays, if it does.
+    path: Option<PathBuf>,
+}
+
+/// A store that is written.
+pub(crate) struct BeingKept {
+    keeper: Keeper,
     folder: Option<TempDir>,
 }
 
@@ -118,7 +129,18 @@ impl Place {
 
     /// The key that models have to have.
     pub(crate) fn key(&self) -> u64 {
-        overhear_store::Questions::key(&self.store)
+        self.store.key()
+    }
+
+    /// What a listener has to know of it.
+    pub(crate) fn counting(&self) -> Counting {
+        // Without them a restart in the meantime is not noticed, which is all.
+        let known = self.store.deploys(Window::ALL).unwrap_or_default();
+        let last: BTreeMap<Arc<str>, Deploy> = known
+            .into_iter()
+            .map(|Deployed { service, at, version }| (Arc::clone(&service), Deploy { service, at, version }))
+            .collect();
+        Counting { key: self.key(), deploys: last.into_values().collect() }
     }
 
     /// Keeps what the listener behind `picture` counts.
@@ -133,8 +155,10 @@ impl Place {
         let keeper = Keeper::start(Box::new(store), picture.clone(), Box::new(report))
             .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
         let monitor = Monitor::new(Box::new(reader(&path)?), Hints::default());
-        let monitor = if folder.is_some() { monitor } else { monitor.at(path) };
-        Ok(Kept { monitor: monitor.listening(picture.clone(), keeper.trouble()), keeper, folder })
+        let (monitor, path) =
+            if folder.is_some() { (monitor, None) } else { (monitor.at(path.clone()), Some(path)) };
+        let monitor = monitor.listening(picture.clone(), keeper.trouble());
+        Ok(Kept { keeping: BeingKept { keeper, folder }, monitor, path })
     }
 
     /// It is there when this process has ended.
@@ -149,6 +173,13 @@ impl Place {
 }
 
 impl Kept {
+    /// Serves the page of it.
+    pub(crate) fn serve(self, page: &arguments::Page) -> (BeingKept, Option<Page>) {
+        (self.keeping, page::beside(page, self.monitor, self.path.as_deref()))
+    }
+}
+
+impl BeingKept {
     /// Writes what is left. Says what could not be written.
     pub(crate) fn finish(self) -> Trouble {
         let trouble = self.keeper.trouble();

@@ -1,7 +1,7 @@
 //! What `watch`, `run` and `demo` have in common: a listener, shown live, and the summary at its end.
 
 use crate::{
-    arguments::Socket,
+    arguments::{Page, Socket},
     ask,
     choice::{Choice, NO_ROUTES},
     commands::requests,
@@ -56,6 +56,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) view: View,
     pub(crate) socket: &'a Socket,
     pub(crate) save: Option<&'a Path>,
+    /// Where the page is.
+    pub(crate) page: &'a Page,
     /// Where it is kept.
     pub(crate) place: Option<Place>,
     /// As it follows "Nothing heard yet on …".
@@ -73,11 +75,13 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
         source,
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
         wish,
-        place.as_ref().map(Place::key),
+        place.as_ref().map(Place::counting),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let picture = listener.picture().clone();
     let kept = place.map(|place| place.keep(&picture, plan.view == View::Table)).transpose()?;
+    let (keeping, page) = kept.map(|kept| kept.serve(plan.page)).unzip();
+    let page = page.flatten();
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {
         View::Table => table(&picture, plan, stop),
@@ -86,7 +90,8 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     };
     let over = listener.stop();
     drop(control);
-    if let Some(trouble) = kept.and_then(|kept| kept.finish().now()) {
+    drop(page);
+    if let Some(trouble) = keeping.and_then(|keeping| keeping.finish().now()) {
         tell(&format!("overhear: what was heard last is not kept: {trouble}"));
     }
     let said = shown.and_then(|()| finish(&picture, &heard, plan));

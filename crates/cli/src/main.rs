@@ -13,6 +13,7 @@ mod knowledge;
 mod listen;
 mod output;
 mod over_time;
+mod page;
 mod reference;
 mod stop;
 mod summary;
@@ -49,6 +50,7 @@ fn run(command: Command) -> Result<i32, Fault> {
         Command::Spec(arguments) => commands::spec::run(&arguments),
         Command::Overlay(arguments) => commands::overlay::run(&arguments),
         Command::Export(arguments) => commands::export::run(&arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Doctor(arguments) => commands::doctor::run(&arguments),
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),

@@ -2,11 +2,11 @@
 
 use crate::Picture;
 use overhear_exchange::Timestamp;
-use overhear_model::{Counted, Series};
-use overhear_query::LiveSource;
+use overhear_model::{Counted, RouteIndex, Series};
+use overhear_query::{Accumulator, LiveSource, Metric, monitor::Deploy};
 use overhear_store::{Deployed, Error, Store};
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -32,9 +32,10 @@ struct Shared {
     stop: Mutex<bool>,
     wake: Condvar,
     trouble: Mutex<Option<String>>,
+    metrics: Mutex<Accumulator>,
 }
 
-/// What is wrong with the keeping at present, if anything is.
+/// How the keeping goes.
 #[derive(Clone, Default)]
 pub struct Trouble(Arc<Shared>);
 
@@ -42,6 +43,11 @@ impl Trouble {
     /// A sentence, while something is wrong.
     pub fn now(&self) -> Option<String> {
         lock(&self.0.trouble).clone()
+    }
+
+    /// What was counted since it began, by the routes that hold now.
+    pub(crate) fn metrics(&self, routes: &RouteIndex) -> Vec<Metric> {
+        lock(&self.0.metrics).metrics(routes)
     }
 }
 
@@ -62,6 +68,7 @@ impl Keeper {
             shared: Arc::clone(&shared),
             known: HashSet::new(),
             unlearned: false,
+            told: HashMap::new(),
             learned: Instant::now(),
             took: Duration::ZERO,
             tidied: None,
@@ -96,6 +103,8 @@ struct Work {
     known: HashSet<Series>,
     /// There is something that was counted and is not learned yet.
     unlearned: bool,
+    /// Deploys that are in the store, the last of each service.
+    told: HashMap<Arc<str>, Deployed>,
     learned: Instant,
     took: Duration,
     tidied: Option<Instant>,
@@ -127,12 +136,13 @@ impl Work {
     }
 
     fn write_all(&mut self, last: bool) -> Result<(), Error> {
-        let (counted, deploys) = self.picture.take_counted();
+        let counted = self.picture.take_counted();
+        lock(&self.shared.metrics).add(&counted);
         // Routes first: counts of a series that no route is known for would be counted as others.
         let learned = self.learn(&counted, last);
         let appended = self.store.append(&counted);
         let now = now();
-        let told = deploys.iter().try_for_each(|deployed| self.store.deploy(deployed));
+        let told = self.tell_deploys();
         let said = self.store.session(now, &self.picture.statistics());
         let tidied = if self.tidied.is_none_or(|at| at.elapsed() >= TIDY) && !last {
             self.tidied = Some(Instant::now());
@@ -141,6 +151,17 @@ impl Work {
             Ok(())
         };
         learned.and(appended).and(told).and(said).and(tidied)
+    }
+
+    fn tell_deploys(&mut self) -> Result<(), Error> {
+        for Deploy { service, at, version } in self.picture.running() {
+            let deployed = Deployed { service, at, version };
+            if self.told.get(&deployed.service) != Some(&deployed) {
+                self.store.deploy(&deployed)?;
+                self.told.insert(Arc::clone(&deployed.service), deployed);
+            }
+        }
+        Ok(())
     }
 
     fn learn(&mut self, counted: &[Counted], last: bool) -> Result<(), Error> {
@@ -161,9 +182,6 @@ impl Work {
         written
     }
 }
-
-/// What [`Picture::take_counted`] gives.
-pub(crate) type Taken = (Vec<Counted>, Vec<Deployed>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

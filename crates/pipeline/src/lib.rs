@@ -25,7 +25,9 @@ pub use crossbeam_channel::Receiver;
 pub use deploys::Deploys;
 pub use keep::{Keeper, Report, Trouble};
 pub use kernel::Kernel;
-pub use live::{Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription};
+pub use live::{
+    Counting, Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription,
+};
 pub use monitor::Monitor;
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;

@@ -1,15 +1,13 @@
 //! Listening that goes on: one thread owns the source and feeds a [`Session`] and whoever subscribed.
 
-use crate::{
-    DecodedBodies, Kernel,
-    keep::{Taken, now},
-};
+use crate::{DecodedBodies, Deploys, Kernel, keep::now};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use overhear_exchange::{Detail, Exchange, LossReason, Statistics};
-use overhear_model::{Learned, Model};
+use overhear_exchange::{Detail, Direction, Exchange, LossReason, Statistics};
+use overhear_model::{Counted, Learned, Model};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource,
     live::{Retention, Session},
+    monitor::Deploy,
 };
 use std::{
     io,
@@ -89,6 +87,16 @@ pub struct Heard {
 #[derive(Clone, Debug)]
 pub struct Picture {
     session: Arc<Mutex<Session>>,
+    deploys: Arc<Mutex<Deploys>>,
+}
+
+/// Counts are also kept by time, and have to be taken out: see [`crate::Keeper`].
+#[derive(Clone, Debug, Default)]
+pub struct Counting {
+    /// The key of the store's models.
+    pub key: u64,
+    /// The last deploy of each service that the store knows.
+    pub deploys: Vec<Deploy>,
 }
 
 impl Picture {
@@ -102,9 +110,18 @@ impl Picture {
         self.session().model().route_of(exchange)
     }
 
-    /// Takes out what was counted by time since it was last asked, and the deploys that were noticed.
-    pub(crate) fn take_counted(&self) -> Taken {
-        (self.session().take_counted(), Vec::new())
+    /// Takes out what was counted by time since it was last asked.
+    pub(crate) fn take_counted(&self) -> Vec<Counted> {
+        self.session().take_counted()
+    }
+
+    /// The build that each service runs, and since when.
+    pub(crate) fn running(&self) -> Vec<Deploy> {
+        self.deploys().running().cloned().collect()
+    }
+
+    fn deploys(&self) -> MutexGuard<'_, Deploys> {
+        self.deploys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn session(&self) -> MutexGuard<'_, Session> {
@@ -148,8 +165,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens until stopped or until the source is over, to what `keep` says yes to. With the key of a store, counts are
-    /// also kept by time, and something has to take them out: see [`crate::Keeper`].
+    /// Listens until stopped or until the source is over, to what `keep` says yes to.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -157,19 +173,24 @@ impl Listener {
         source: Box<dyn Source>,
         keep: Keep,
         subscriber: Option<Subscription>,
-        store_key: Option<u64>,
+        counting: Option<Counting>,
     ) -> io::Result<Self> {
-        let mut model = Model::new(store_key.unwrap_or_default());
-        if store_key.is_some() {
+        let mut model = Model::new(counting.as_ref().map_or(0, |counting| counting.key));
+        let mut deploys = Deploys::default();
+        let counts = counting.is_some();
+        if let Some(counting) = counting {
             model.record_times();
+            counting.deploys.into_iter().for_each(|last| deploys.remember(last));
         }
         let session = Session::new(model, Retention::default());
-        let picture = Picture { session: Arc::new(Mutex::new(session)) };
+        let picture =
+            Picture { session: Arc::new(Mutex::new(session)), deploys: Arc::new(Mutex::new(deploys)) };
         let stop = Arc::new(AtomicBool::new(false));
         let work = Work {
             source,
             keep,
             picture: picture.clone(),
+            counts,
             stop: Arc::clone(&stop),
             subscriber: subscriber.map(|subscription| subscription.0),
             batch: Vec::new(),
@@ -226,10 +247,20 @@ struct Work {
     source: Box<dyn Source>,
     keep: Keep,
     picture: Picture,
+    /// Somebody keeps what is counted.
+    counts: bool,
     stop: Arc<AtomicBool>,
     subscriber: Option<Subscriber>,
     batch: Vec<Exchange>,
     missed: Statistics,
+}
+
+/// Which build answered.
+fn notice(deploys: &mut Deploys, exchange: &Exchange) {
+    if let (Direction::Inbound, Some(process)) = (exchange.direction, &exchange.server.process) {
+        // What runs is asked for where it is kept.
+        let _ = deploys.see(&exchange.service, process);
+    }
 }
 
 impl Work {
@@ -254,6 +285,10 @@ impl Work {
             .filter(&self.keep)
             .map(|exchange| (DecodedBodies::of(&exchange), exchange))
             .collect();
+        if self.counts {
+            let mut deploys = self.picture.deploys();
+            decoded.iter().for_each(|(_, exchange)| notice(&mut deploys, exchange));
+        }
         let mut told = Vec::new();
         let subscribed = self.subscriber.is_some();
         let mut session = self.picture.session();

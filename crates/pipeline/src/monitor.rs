@@ -4,7 +4,7 @@ use crate::{Picture, keep, keep::Trouble};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, endpoint,
+    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
         History, Map, ServiceFigures, StoreHealth, Unanswered,
@@ -291,6 +291,15 @@ impl History for Monitor {
         }
     }
 
+    fn metrics(&self) -> Vec<Metric> {
+        let metrics = self.with(|_, known| Ok(self.trouble.metrics(&known.index)));
+        metrics.unwrap_or_default()
+    }
+
+    fn running(&self) -> Vec<Deploy> {
+        self.picture.as_ref().map(Picture::running).unwrap_or_default()
+    }
+
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
         self.with(|_, known| Ok(endpoint(&known.model, id)))
     }
@@ -310,6 +319,10 @@ impl LiveSource for Monitor {
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
         self.picture.as_ref().map(|picture| picture.recent(id, limit)).unwrap_or_default()
+    }
+
+    fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
+        self.picture.as_ref()?.route(exchange)
     }
 
     fn statistics(&self) -> Statistics {

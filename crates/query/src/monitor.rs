@@ -4,7 +4,7 @@ mod sum;
 
 pub use sum::{ByEndpoint, Counts, Steps};
 
-use crate::{EndpointId, EndpointRow, LatencyBucket, Percentiles};
+use crate::{EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
 use std::{sync::Arc, time::Duration};
 
@@ -287,6 +287,14 @@ pub trait History {
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered>;
     /// How the listening goes.
     fn health(&self) -> Health;
+    /// Counts since the listening began, that never become less; none where nobody listens.
+    fn metrics(&self) -> Vec<Metric> {
+        Vec::new()
+    }
+    /// The build that each service runs; none where nobody listens.
+    fn running(&self) -> Vec<Deploy> {
+        Vec::new()
+    }
     /// All that was learned of an endpoint: schema, parameters, reasons.
     ///
     /// # Errors

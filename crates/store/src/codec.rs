@@ -87,7 +87,7 @@ fn damage(why: impl ToString) -> Damage {
 
 fn cells(tally: &Tally) -> Vec<Cell<'_>> {
     let cell = |(caller, ending, count): (_, Ending, &Count)| {
-        let caller: &std::sync::Arc<str> = caller;
+        let caller: &Arc<str> = caller;
         let mut last = 0;
         let buckets =
             count.latency.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));

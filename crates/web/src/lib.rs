@@ -5,7 +5,7 @@
 //!
 //! Under `/api/`: `overview`, `services`, `endpoints`, `endpoint`, `describe`, `map`, `changes`, `health`, `recent`, and
 //! `live` as server-sent events. Times are milliseconds since the Unix epoch, durations seconds, absent is `null`;
-//! exchanges are told by OpenTelemetry's attribute names, as `requests --json` tells them.
+//! exchanges are told by OpenTelemetry's attribute names, as `requests --json` tells them. `/metrics` is for Prometheus.
 
 mod api;
 mod asked;
@@ -13,6 +13,7 @@ mod assets;
 mod guard;
 mod json;
 mod live;
+mod metrics;
 mod respond;
 mod worse;
 
@@ -113,7 +114,7 @@ pub fn start(
 
 fn router(backend: Shared, guard: guard::Guard) -> Router {
     let guarded = axum::middleware::from_fn_with_state(Arc::new(guard), guard::check);
-    api::routes(backend).fallback(assets::serve).layer(guarded)
+    api::routes(Arc::clone(&backend)).merge(metrics::routes(backend)).fallback(assets::serve).layer(guarded)
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) {

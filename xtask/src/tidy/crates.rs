@@ -31,7 +31,7 @@ const TABLE: [(&str, &[&str]); 19] = [
         ],
     ),
     ("overhear-tui", &["overhear-exchange", "overhear-query"]),
-    ("overhear-web", &["overhear-exchange", "overhear-model", "overhear-query"]),
+    ("overhear-web", &["overhear-exchange", "overhear-model", "overhear-query", "overhear-export"]),
     ("overhear-demo", &[]),
     (
         "overhear",
@@ -46,6 +46,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "overhear-overlay",
             "overhear-pipeline",
             "overhear-tui",
+            "overhear-web",
             "overhear-demo",
         ],
     ),

@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         view: View::new(arguments.json),
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
+        page: &arguments.page,
         place: Place::temporary(),
         listening_to: "the demo's shop".to_owned(),
     };

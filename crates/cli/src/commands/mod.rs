@@ -11,6 +11,7 @@ pub(crate) mod overlay;
 pub(crate) mod read;
 pub(crate) mod requests;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod spec;
 pub(crate) mod watch;

@@ -3,7 +3,7 @@ use crate::{
     choice::{Choice, NO_ROUTES},
     commands::watch,
     fault::Fault,
-    keeping::{Kept, Place},
+    keeping::Place,
     listen, output, summary,
 };
 use overhear_capture::live::Options;
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
         Box::new(kernel),
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
         None,
-        place.as_ref().map(Place::key),
+        place.as_ref().map(Place::counting),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let kept = place.map(|place| place.keep(listener.picture(), false)).transpose()?;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
     let _ = passing.join();
     let picture = listener.picture().clone();
     let over = listener.stop();
-    drop(kept.map(Kept::finish));
+    drop(kept.map(|kept| kept.keeping.finish()));
     let rows = endpoints(&picture.model(), &Selection::default());
     summary::write(&mut io::stderr(), rows, &picture.statistics(), output::error_style())?;
     if let Some(path) = &arguments.save {

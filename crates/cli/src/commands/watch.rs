@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         view: View::new(arguments.json),
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
+        page: &arguments.page,
         place: Place::open(&arguments.keeping),
         listening_to: listening_to(arguments),
     };
