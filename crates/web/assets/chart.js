@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from './vendor/preact.mjs';
 import uPlot from './vendor/uplot.mjs';
 import { colour, useMedia, useWidth } from './parts.js';
-import { clock, moment } from './format.js';
+import { clock, date } from './format.js';
 
 const HEIGHT = 132;
 
@@ -44,18 +44,18 @@ function marks(deploys) {
   };
 }
 
-function options({ width, lines, format, deploys, onCursor, range }) {
+function options({ width, lines, format, deploys, onCursor, range, least }) {
+  const long = range[1] - range[0] > 2 * 86400;
   const axis = {
     stroke: colour('dim'), font: `11px ${colour('sans')}`, grid: { stroke: colour('line'), width: 1 },
     ticks: { show: false },
   };
-  const long = range[1] - range[0] > 2 * 86400;
   return {
     width, height: HEIGHT, legend: { show: false }, padding: [8, 18, 0, 0],
     cursor: { y: false, sync: { key: 'overhear' }, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { range: (plot) => plot.range_wanted ?? range }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
+    scales: { x: { range: (plot) => plot.range_wanted ?? range }, y: { range: (plot, low, high) => [0, Math.max((high ?? 0) * 1.12, least)] } },
     axes: [
-      { ...axis, size: 24, space: 70, values: (plot, ticks) => ticks.map((tick) => (long ? moment : clock)(tick * 1000)) },
+      { ...axis, size: 24, space: long ? 110 : 70, values: (plot, ticks) => ticks.map((tick) => (long ? date : clock)(tick * 1000)) },
       { ...axis, size: 52, space: 32, values: (plot, ticks) => ticks.map((tick) => (tick ? format(tick) : '0')) },
     ],
     series: [{}, ...lines.map((line) => ({
@@ -66,8 +66,8 @@ function options({ width, lines, format, deploys, onCursor, range }) {
   };
 }
 
-// `lines`: [{label, colour, of(point), empty}]; `points` as `steps` gives them.
-export function Chart({ title, aside, points, lines, format, deploys, from, until, headline }) {
+// `lines`: [{colour, of(point), empty}]; `points` as `steps` gives them; the scale reaches to `least` at least.
+export function Chart({ title, aside, points, lines, format, deploys, from, until, headline, least = 1e-4 }) {
   const [frame, width] = useWidth();
   const target = useRef(null);
   const plot = useRef(null);
@@ -82,7 +82,7 @@ export function Chart({ title, aside, points, lines, format, deploys, from, unti
   latest.current = { data, deploys };
   useEffect(() => {
     if (!width) return undefined;
-    const made = new uPlot(options({ width, lines, format, deploys, range, onCursor: (idx) => setAt(idx ?? null) }), latest.current.data, target.current);
+    const made = new uPlot(options({ width, lines, format, deploys, range, least, onCursor: (idx) => setAt(idx ?? null) }), latest.current.data, target.current);
     plot.current = made;
     return () => {
       made.destroy();

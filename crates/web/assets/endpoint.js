@@ -57,7 +57,7 @@ function Lines({ data }) {
   return html`<div class="cards charts">
     <${Chart} ...${common} title="Calls" aside="per second" format=${rate} headline=${html`${rate(now.rate)}${was(rate(before?.rate))}`}
       lines=${[{ colour: 'accent', area: true, empty: 0, of: (point) => point.rate }]} />
-    <${Chart} ...${common} title="Errors" aside=${now.errors_hidden ? `share · ${plural(now.errors_hidden, 'hidden error')} in 2xx` : 'share'} format=${percent}
+    <${Chart} ...${common} title="Errors" least=${0.01} aside=${now.errors_hidden ? `share · ${plural(now.errors_hidden, 'hidden error')} in 2xx` : 'share'} format=${percent}
       headline=${html`${share(now.errors, now.requests)}${was(before && share(before.errors, before.requests))}`}
       lines=${[{ colour: 'bad', area: true, empty: null, of: (point) => point.errors / point.requests }]} />
     <${Chart} ...${common} title="Duration" aside="p50 · p95 · p99" format=${duration}

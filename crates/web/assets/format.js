@@ -72,6 +72,13 @@ export function clock(time, seconds = false) {
   return `${two(date.getHours())}:${two(date.getMinutes())}${seconds ? `:${two(date.getSeconds())}` : ''}`;
 }
 
+// For axes of several days.
+export function date(time) {
+  const at = new Date(time);
+  const name = `${at.getDate()} ${at.toLocaleDateString('en', { month: 'short' })}`;
+  return at.getHours() || at.getMinutes() ? `${name} ${clock(time)}` : name;
+}
+
 export function day(time) {
   return new Date(time).toLocaleDateString('en', { weekday: 'long', day: 'numeric', month: 'long' });
 }

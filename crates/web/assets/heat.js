@@ -1,7 +1,7 @@
 // Every call by when it was and how long it took; a region can be dragged.
 import { html, useEffect, useRef, useState } from './vendor/preact.mjs';
 import { colour, useMedia, useWidth } from './parts.js';
-import { clock, count, duration, moment } from './format.js';
+import { clock, count, date, duration } from './format.js';
 
 const HEIGHT = 210;
 const LEFT = 54;
@@ -64,6 +64,7 @@ function draw(canvas, { width, grid, from, until, step, deploys, region }) {
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'right';
   for (const tick of ticks(grid.low, grid.high)) {
+    if (y(tick) < 8) continue;
     ctx.fillStyle = colour('line');
     ctx.fillRect(LEFT, Math.round(y(tick)), width - LEFT, 1);
     ctx.fillStyle = colour('dim');
@@ -85,8 +86,9 @@ function draw(canvas, { width, grid, from, until, step, deploys, region }) {
   ctx.globalAlpha = 1;
   ctx.textAlign = 'center';
   ctx.fillStyle = colour('dim');
-  for (const at of times(from, until, Math.max(2, Math.floor(width / 80)))) {
-    if (x(at) > LEFT + 20 && x(at) < width - 20) ctx.fillText((until - from > 2 * 86400000 ? moment : clock)(at), x(at), HEIGHT - 8);
+  const long = until - from > 2 * 86400000;
+  for (const at of times(from, until, Math.max(2, Math.floor(width / (long ? 120 : 80))))) {
+    if (x(at) > LEFT + 20 && x(at) < width - 20) ctx.fillText((long ? date : clock)(at), x(at), HEIGHT - 8);
   }
   ctx.strokeStyle = colour('warn');
   ctx.setLineDash([3, 3]);

@@ -87,7 +87,7 @@ export function Live() {
     <div class=${call ? 'live-cols open' : 'live-cols'}>
       <div class="stream" ref=${list} tabindex="0" onScroll=${() => setScrolled(list.current.scrollTop > 4)}>
         ${stream.calls.length ? html`<${Calls} calls=${stream.calls} chosen=${call} at=${at} pick=${pick} />`
-          : html`<${Empty} title=${where ? 'No call is like this yet' : 'No call yet'}>${where ? 'Calls that match the filter will appear here as they come.' : 'Send a request to a service on this machine: it will appear here.'}</${Empty}>`}</div>
+          : !stream.error && html`<${Empty} title=${where ? 'No call is like this yet' : 'No call yet'}>${where ? 'Calls that match the filter will appear here as they come.' : 'Send a request to a service on this machine: it will appear here.'}</${Empty}>`}</div>
       ${call && html`<${Detail} id=${call} close=${() => set({ call: null })} />`}</div></div>`;
 }
 

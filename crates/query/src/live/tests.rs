@@ -138,6 +138,18 @@ fn secrets_are_masked_on_entry_and_decoded_bodies_kept() {
 }
 
 #[test]
+fn routes_are_told_of_what_was_heard_and_of_nothing_else() {
+    let mut session = session();
+    for n in 0..50 {
+        session.observe(&at(f64::from(n), &format!("/orders/{}", 1000 + n), 200));
+    }
+    session.advance(Timestamp::from_nanos(START + 60 * SECOND));
+    let route = session.route(&at(1.0, "/orders/1999", 200)).unwrap();
+    assert!(route.starts_with("/orders/{"), "{route}");
+    assert_eq!(session.route(&Exchange { service: "another".into(), ..at(1.0, "/orders/1", 200) }), None);
+}
+
+#[test]
 fn statistics_are_passed_on() {
     let mut session = session();
     let statistics = Statistics { events: 7, ..Statistics::default() };
