@@ -93,7 +93,7 @@ impl<'a> Git<'a> {
 /// (git-reflog(1)). Before the first of them is the old one, where there was one.
 fn logged(log: &str, at: u64) -> Option<String> {
     let moves = || log.lines().filter_map(moved);
-    let last = moves().filter(|(.., seconds)| *seconds <= at).last().map(|(_, new, _)| new);
+    let last = moves().rfind(|(.., seconds)| *seconds <= at).map(|(_, new, _)| new);
     let id = last.or_else(|| moves().next().map(|(old, ..)| old))?;
     id.bytes().any(|digit| digit != b'0').then(|| id.to_owned())
 }

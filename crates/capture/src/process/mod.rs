@@ -352,6 +352,15 @@ mod tests {
                 "cart",
             ),
             (
+                "pod by its group alone",
+                Made {
+                    environment: "HOSTNAME=db-0\0",
+                    cgroup: format!("0::/kubepods/besteffort/pod1/{ID}"),
+                    ..Made::default()
+                },
+                "db",
+            ),
+            (
                 "container",
                 Made { environment: "HOSTNAME=cart\0", cgroup: container(), package, ..Made::default() },
                 "cart",
@@ -400,5 +409,116 @@ mod tests {
         fs::write(&secret, r#"{"name": "secret"}"#).unwrap();
         symlink(&secret, folder.path().join("7/root/srv/till/package.json")).unwrap();
         assert_eq!(&*Names::at(folder.path()).process(7).unwrap().service, "till");
+    }
+
+    const OCI: &str = "1/root/run/containerd/io.containerd.runtime.v2.task/k8s.io";
+    const DOCKER: &str = "1/root/var/lib/docker/containers";
+
+    fn put(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn the_runtime_names_what_the_container_cannot() {
+        let pod = |container: &str| {
+            let folder = TempDir::new().unwrap();
+            let cgroup = format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope");
+            write(
+                folder.path(),
+                7,
+                100,
+                &Made { environment: "HOSTNAME=node-17\0", cgroup, ..Made::default() },
+            );
+            let text = format!(
+                r#"{{"annotations": {{"io.kubernetes.cri.sandbox-name": "cart-7d9c5b6f4d-x2x9z",
+                    "io.kubernetes.cri.container-name": "{container}"}}}}"#
+            );
+            put(&folder.path().join(OCI).join(ID).join("config.json"), &text);
+            Names::at(folder.path()).process(7).unwrap().service.to_string()
+        };
+        assert_eq!(pod("app"), "cart");
+        assert_eq!(pod("istio-proxy"), "cart-istio-proxy");
+
+        let folder = TempDir::new().unwrap();
+        let environment = format!("HOSTNAME={}\0", &ID[..12]);
+        let cgroup = format!("0::/system.slice/docker-{ID}.scope");
+        write(folder.path(), 7, 100, &Made { environment: &environment, cgroup, ..Made::default() });
+        let text = r#"{"Name": "/shop-orders-2", "Image": "sha256:0123456789abcdef", "Config": {"Image": "orders:2",
+            "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "orders"}}}"#;
+        put(&folder.path().join(DOCKER).join(ID).join("config.v2.json"), text);
+        let process = Names::at(folder.path()).process(7).unwrap();
+        assert_eq!(&*process.service, "shop-orders");
+        let build = process.build.as_ref().unwrap();
+        assert_eq!(build.version.as_deref(), Some("orders:2@0123456789ab"));
+    }
+
+    #[test]
+    fn a_container_on_the_hosts_network_has_not_its_name() {
+        let folder = TempDir::new().unwrap();
+        let cgroup = format!("0::/kubepods/besteffort/pod1/{ID}");
+        write(folder.path(), 7, 100, &Made { environment: "HOSTNAME=node-17\0", cgroup, ..Made::default() });
+        for pid in ["1", "7"] {
+            fs::create_dir_all(folder.path().join(pid).join("ns")).unwrap();
+            symlink("uts:[1]", folder.path().join(pid).join("ns/uts")).unwrap();
+        }
+        assert_eq!(&*Names::at(folder.path()).process(7).unwrap().service, "till");
+    }
+
+    #[test]
+    fn workers_and_what_started_them_are_one_family() {
+        let folder = TempDir::new().unwrap();
+        let stat = |pid: u32, parent: u32, start: u64| {
+            let zeros = "0 ".repeat(17);
+            let line = format!("{pid} (no) de) S {parent} {zeros}{start} 0");
+            fs::write(folder.path().join(pid.to_string()).join("stat"), line).unwrap();
+        };
+        write(folder.path(), 5, 0, &Made { arguments: "bash\0", ..Made::default() });
+        for (pid, arguments) in
+            [(6, "sh\0-c\0node server.js\0"), (7, "node\0server.js\0"), (8, "node\0server.js\0")]
+        {
+            write(folder.path(), pid, 0, &Made { arguments, ..Made::default() });
+        }
+        stat(5, 1, 10);
+        stat(6, 5, 100);
+        stat(7, 6, 101);
+        stat(8, 7, 900);
+        let mut names = Names::at(folder.path());
+        let mut build = |pid| names.process(pid).unwrap().build.clone().unwrap();
+        let (first, worker) = (build(7), build(8));
+        assert_eq!((first.family.pid, first.family), (6, worker.family));
+        assert!(worker.started > first.started && first.started > first.family.started);
+        assert_eq!(worker.started.since(worker.family.started), std::time::Duration::from_secs(8));
+    }
+
+    #[test]
+    fn the_version_is_the_first_that_is_known() {
+        let folder = TempDir::new().unwrap();
+        let made = || Made { arguments: "node\0/srv/app/server.js\0", ..Made::default() };
+        write(folder.path(), 7, 100, &made());
+        symlink("/usr/bin/node", folder.path().join("7/exe")).unwrap();
+        let version = || Names::at(folder.path()).version(7).unwrap();
+        assert_eq!(version().shown(), None, "a script without a repository");
+        put(&folder.path().join("7/root/srv/till/REVISION"), "89abcdef0123456\n");
+        assert_eq!(version().shown().as_deref(), Some("89abcdef0123"), "where it works");
+        put(&folder.path().join("7/root/srv/app/REVISION"), "0123456789abcdef\n");
+        assert_eq!(version().commit.as_deref(), Some("0123456789ab"), "beside the script");
+        let environment = "OTEL_RESOURCE_ATTRIBUTES=service.version=2.1,a=b\0";
+        write(folder.path(), 7, 100, &Made { environment, ..made() });
+        assert_eq!(version().shown().as_deref(), Some("2.1"));
+        assert_eq!(Names::at(folder.path()).version(99), None);
+    }
+
+    #[test]
+    fn this_test_knows_its_own_build() {
+        let version = super::version(std::process::id()).unwrap();
+        assert!(version.build_id.as_ref().is_some_and(|id| id.len() >= 16), "{version:?}");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let started = std::time::Duration::from_nanos(version.started.as_nanos());
+        assert!(
+            started <= now && now - started < std::time::Duration::from_secs(3600),
+            "{started:?} {now:?}"
+        );
+        assert!(version.modified.is_some_and(|modified| modified <= version.started));
     }
 }

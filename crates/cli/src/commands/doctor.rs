@@ -235,8 +235,7 @@ fn process(heard: &Heard) -> String {
     } else {
         String::new()
     };
-    let version = heard.process.build.as_ref().and_then(|build| build.version.as_deref());
-    let runs = version.map_or_else(String::new, |version| format!(", runs {}", clean(version)));
+    let runs = version(heard).map_or_else(String::new, |version| format!(", runs {}", clean(version)));
     format!("{} ({}){listens}{talks}{runs}", clean(&heard.process.service), heard.process.pid)
 }
 
@@ -273,11 +272,16 @@ fn as_json(
     document
 }
 
+fn version(heard: &Heard) -> Option<&str> {
+    heard.process.build.as_ref()?.version.as_deref()
+}
+
 fn process_json(heard: &Heard) -> Value {
     let obstacles: Vec<String> = heard.obstacles.iter().map(ToString::to_string).collect();
     json!({
         "process.pid": heard.process.pid,
         "service.name": &*heard.process.service,
+        "service.version": version(heard),
         "listening": heard.listening,
         "connections": heard.connections,
         "obstacles": obstacles,
