@@ -526,7 +526,7 @@ fn buckets(figures: &Figures) -> Vec<LatencyBucket> {
 }
 
 fn peer(ip: [u8; 4], port: u16, pid: u32, service: &str) -> Peer {
-    let process = Process { pid, service: service.into() };
+    let process = Process::new(pid, service);
     Peer { address: Address::Ip((ip, port).into()), process: Some(Arc::new(process)) }
 }
 
