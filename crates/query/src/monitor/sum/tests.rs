@@ -5,7 +5,7 @@ use overhear_model::{Count, Ending, Histogram, Slot, Tally, Way};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 fn id(service: &str, way: Way, route: &str) -> Arc<EndpointId> {
-    let (protocol, method) = ("http".into(), "GET".into());
+    let (protocol, method) = ("http", "GET".into());
     Arc::new(EndpointId { service: service.into(), way, protocol, method, route: route.into() })
 }
 
