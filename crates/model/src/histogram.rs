@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 /// Durations in sparse base-2 exponential buckets: OTLP's exponential histogram at [`Histogram::SCALE`], unit
 /// seconds, so that bucket `i` holds `base^i < seconds <= base^(i+1)` with `base = 2^(2^-scale)`.
@@ -25,8 +25,14 @@ impl Histogram {
 
     /// Adds all of another histogram.
     pub fn merge(&mut self, other: &Self) {
-        for (index, count) in &other.buckets {
-            self.add(*index, *count);
+        match (self.buckets.is_empty(), other.buckets.as_slice()) {
+            (_, []) => {}
+            (true, _) => {
+                self.buckets.clone_from(&other.buckets);
+                self.count = other.count;
+            }
+            (false, [(index, count)]) => self.add(*index, *count),
+            (false, _) => self.interleave(other),
         }
         self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
     }
@@ -78,9 +84,39 @@ impl Histogram {
             if !(LOWEST..=HIGHEST).contains(&index) {
                 return None;
             }
-            histogram.add(index, count);
+            // What was written is in order.
+            if count > 0 && histogram.buckets.last().is_none_or(|(last, _)| *last < index) {
+                histogram.buckets.push((index, count));
+                histogram.count = histogram.count.saturating_add(count);
+            } else {
+                histogram.add(index, count);
+            }
         }
         Some(histogram)
+    }
+
+    /// Adds many buckets in one pass over both.
+    fn interleave(&mut self, other: &Self) {
+        let mine = std::mem::take(&mut self.buckets);
+        let mut merged = Vec::with_capacity(mine.len() + other.buckets.len());
+        let (mut mine, mut theirs) = (mine.into_iter().peekable(), other.buckets.iter().copied().peekable());
+        while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {
+            let next = match a.0.cmp(&b.0) {
+                Ordering::Less => mine.next(),
+                Ordering::Greater => theirs.next(),
+                Ordering::Equal => {
+                    let both = (a.0, a.1.saturating_add(b.1));
+                    mine.next();
+                    theirs.next();
+                    Some(both)
+                }
+            };
+            merged.extend(next);
+        }
+        merged.extend(mine);
+        merged.extend(theirs);
+        self.buckets = merged;
+        self.count = self.count.saturating_add(other.count);
     }
 
     fn add(&mut self, index: i16, count: u64) {

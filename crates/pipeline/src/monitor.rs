@@ -124,9 +124,13 @@ impl Monitor {
         known: &Known,
         asked: Asked,
         points: usize,
+        one: Option<&EndpointId>,
     ) -> Result<(Counts, Span), Error> {
         let mut span = self.span(questions, asked)?;
-        let totals = questions.totals(span.window)?;
+        let mut totals = questions.totals(span.window)?;
+        if let Some(one) = one {
+            totals.what.retain(|(series, _)| *known.endpoint(series) == *one);
+        }
         let seconds = self.listened(&span.sessions, totals.window);
         let before = self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0);
         let before = match before {
@@ -141,7 +145,12 @@ impl Monitor {
             ..Counts::default()
         };
         if points > 0 {
-            let timeline = questions.timeline(span.window, step(span.window, points), None)?;
+            let series: Vec<Series> = match one {
+                Some(_) => totals.what.iter().map(|(series, _)| (**series).clone()).collect(),
+                None => Vec::new(),
+            };
+            let of = one.map(|_| series.as_slice());
+            let timeline = questions.timeline(span.window, step(span.window, points), of)?;
             span.step = timeline.resolution;
             #[expect(clippy::cast_precision_loss, reason = "a day at most")]
             let step = timeline.resolution.seconds() as f64;
@@ -220,14 +229,14 @@ struct Span {
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points)?;
+            let (counts, span) = self.count(questions, known, asked, points, None)?;
             Self::covered(questions, &span, counts.endpoints())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points)?;
+            let (counts, span) = self.count(questions, known, asked, points, None)?;
             Self::covered(questions, &span, counts.services())
         })
     }
@@ -242,21 +251,21 @@ impl History for Monitor {
             if known.model.endpoint(id).is_none() {
                 return Ok(None);
             }
-            let (counts, span) = self.count(questions, known, asked, points)?;
+            let (counts, span) = self.count(questions, known, asked, points, Some(id))?;
             Self::covered(questions, &span, counts.history(&Arc::new(id.clone()))).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, 0)?;
+            let (counts, span) = self.count(questions, known, asked, 0, None)?;
             Self::covered(questions, &span, counts.map())
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, CHANGE_POINTS)?;
+            let (counts, span) = self.count(questions, known, asked, CHANGE_POINTS, None)?;
             let earlier = Window { from: Window::ALL.from, until: span.window.from };
             let earlier = known.sum(&questions.totals(earlier)?.what);
             let first = |id: &EndpointId| {
@@ -361,9 +370,10 @@ fn last_deploy(questions: &dyn Questions, until: Timestamp) -> Result<Option<(Ti
     Ok(pair)
 }
 
-/// The finest steps that are no more than `points`.
+/// The finest steps that are not many more than `points`.
 fn step(window: Window, points: usize) -> Resolution {
-    let fits = |resolution: &Resolution| (window.slots() / resolution.slots()) as usize <= points;
+    let fits =
+        |resolution: &Resolution| (window.slots() / resolution.slots()) as usize <= points.saturating_mul(2);
     Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day)
 }
 
