@@ -21,6 +21,8 @@ use std::{
 use tempfile::TempDir;
 
 const FILE: &str = "overhear.db";
+/// Models of one key merge: those that are saved, of any machine, and those of stores.
+const MODEL_KEY: u64 = 0;
 
 /// The file that is meant: the one that is named, else that of this user; `None` where nothing is to be kept, or there is
 /// no place for it.
@@ -85,7 +87,7 @@ impl Place {
     pub(crate) fn open(keeping: &Keeping) -> Option<Self> {
         let Some(path) = path(&keeping.at) else { return Self::temporary() };
         let retention = retention(keeping);
-        match Sqlite::open(&path, None, retention, now()) {
+        match Sqlite::open(&path, Some(MODEL_KEY), retention, now()) {
             Ok(Opened { store, set_aside }) => {
                 if let Some(aside) = set_aside {
                     tell(&format!(
@@ -115,7 +117,7 @@ impl Place {
         let opened =
             tempfile::Builder::new().prefix("overhear-").tempdir().map_err(|error| error.to_string());
         let opened = opened.and_then(|folder| {
-            let store = Sqlite::open(&folder.path().join(FILE), None, Retention::default(), now());
+            let store = Sqlite::open(&folder.path().join(FILE), Some(MODEL_KEY), Retention::default(), now());
             Ok((store.map_err(|error| error.to_string())?.store, folder))
         });
         match opened {

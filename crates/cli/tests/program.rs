@@ -74,6 +74,8 @@ impl Scene {
 fn command(program: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().stdin(Stdio::null());
+    // The machine's own store and page are none of a test's business.
+    command.envs([("OVERHEAR_NO_STORE", "true"), ("OVERHEAR_NO_PAGE", "true")]);
     command
 }
 
