@@ -50,7 +50,7 @@ function Failing({ data }) {
   if (!data.failing.length) return html`<p class="quiet">${data.endpoints_in_all ? 'No call failed.' : 'No call was heard.'}</p>`;
   return html`<ul class="look failing">${data.failing.map((row) => html`<li key=${endpoint_href(row)}>
     <${EndpointLink} id=${row} /><span class="amount"><b class="bad">${share(row.now.errors, row.now.requests)}</b>
-    <span class="dim"> ${plural(row.now.errors, 'error')}${row['error.type'] ? html`, mostly <b>${row['error.type']}</b>` : ''} · ${rate(row.now.rate)} calls/s</span></span></li>`)}</ul>`;
+    <span class="dim"> ${plural(row.now.errors, 'error')}${row['error.type'] ? html`, ${row.now.errors > 1 ? 'mostly ' : ''}<b>${row['error.type']}</b>` : ''} · ${rate(row.now.rate)} calls/s</span></span></li>`)}</ul>`;
 }
 
 function Slow({ data }) {

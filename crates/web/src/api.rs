@@ -24,6 +24,8 @@ use std::{sync::Arc, time::Duration};
 
 /// Steps of the time lines in lists.
 const LIST_POINTS: usize = 30;
+/// The same on the first page, whose hour would else be one step: counts are kept by minutes and hours.
+const OVERVIEW_POINTS: usize = 60;
 /// Steps of the time lines of one endpoint.
 const POINTS: usize = 120;
 /// Endpoints and changes that are told on the first page.
@@ -31,7 +33,7 @@ const TOLD: usize = 20;
 /// Endpoints that fail or are slow, of each.
 const LOOKED_AT: usize = 5;
 /// How long a listening takes to hear what is called all the time: what comes later is news.
-const SETTLING: Duration = Duration::from_mins(2);
+const SETTLING: Duration = Duration::from_secs(120);
 /// Exchanges of one answer, where nothing else is asked.
 const EXCHANGES: usize = 200;
 /// Exchanges that are looked through.
@@ -88,10 +90,10 @@ fn list<T>(rows: &[T], from: Timestamp, each: fn(&T, Timestamp) -> Value) -> Val
 
 fn overview(backend: &dyn Backend, query: &Query) -> Answer {
     let asked = query.asked()?;
-    let mut object = json::covered(&backend.services(asked, LIST_POINTS)?, "services", |rows, from| {
+    let mut object = json::covered(&backend.services(asked, OVERVIEW_POINTS)?, "services", |rows, from| {
         list(rows, from, json::service)
     });
-    let covered = backend.endpoints(asked, LIST_POINTS)?;
+    let covered = backend.endpoints(asked, OVERVIEW_POINTS)?;
     let rows = &covered.what;
     let changes = backend.changes(asked)?.what;
     let start = first_start(&changes, rows.len());
