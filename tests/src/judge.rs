@@ -28,6 +28,17 @@ pub fn makes_a_client(document: &Path) -> Result<()> {
     said("tsc", &compile.args(["--noEmit", "--strict"]).arg(&types).output()?)
 }
 
+/// Chromium goes through the views of the page: what it saw and what the server said meanwhile. Leaves pictures.
+pub fn visits(page: &str, shop: &str, pictures: &Path) -> Result<serde_json::Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/page.cjs");
+    let modules = cache().join("browser/node_modules");
+    let mut node = Command::new("node");
+    node.arg(script).args(["/usr/bin/chromium", page, shop]).arg(pictures).env("NODE_PATH", modules);
+    let output = node.output()?;
+    said("the browser", &output)?;
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 /// Runs a script with the Python tools at hand.
 pub fn python_script<S: AsRef<OsStr>>(
     script: &Path,

@@ -134,9 +134,18 @@ impl Watch {
         arguments: &[&str],
         wanted: impl FnMut(&Value) -> bool + Send + 'static,
     ) -> Result<Self> {
+        Self::start_as("watch", arguments, wanted)
+    }
+
+    /// The same for another command that listens: `demo`.
+    pub fn start_as(
+        listener: &str,
+        arguments: &[&str],
+        wanted: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let folder = tempfile::tempdir()?;
-        let mut command = command(&[&["watch"], arguments].concat())?;
+        let mut command = command(&[&[listener], arguments].concat())?;
         // Several tests watch at once; none may answer for another.
         let mut child = command.env("OVERHEAR_SOCKET", folder.path().join("live.sock")).spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;
@@ -160,6 +169,19 @@ impl Watch {
     /// Where it answers other commands.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("live.sock")
+    }
+
+    /// The word that follows this on standard error, as soon as it is there.
+    pub fn told(&self, before: &str) -> Result<String> {
+        let begun = Instant::now();
+        while begun.elapsed() < ATTACH {
+            // Only whole lines are kept.
+            if let Some((_, after)) = self.complaints().split_once(before) {
+                return Ok(after.split_whitespace().next().unwrap_or_default().to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err(format!("nothing follows {before:?}: {}", self.complaints()).into())
     }
 
     /// The process id of `overhear`.

@@ -7,12 +7,13 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("chromium", "chromium"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
@@ -30,6 +31,9 @@ const CARGO_DENY: &str = "0.20.2";
 const PYTHON_TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "jsonschema==4.26.0"];
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
+
+/// What drives the browser that looks at the page.
+const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
 
 /// PowerDNS, which publishes its own description.
 const PROGRAM_PACKAGES: [(&str, &str); 2] = [
@@ -73,6 +77,7 @@ pub(crate) fn run() -> Result<()> {
     go()?;
     python("python", &PYTHON_TOOLS)?;
     node("node", &NODE_TOOLS)?;
+    node("browser", &NODE_BROWSER)?;
     cargo_deny()?;
     note_kernel();
     Ok(())

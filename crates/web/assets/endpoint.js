@@ -20,6 +20,7 @@ export function Endpoint() {
   const described = useAnswer(address('describe', endpoint_params(id)), 10000);
   useKeys({ y: () => copy_curl(id, described.data) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
+  if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
   const data = answer.data;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
     <p class="sub">${Sub({ id, data, described: described.data })}</p>

@@ -3,7 +3,7 @@ import { html } from './vendor/preact.mjs';
 import { address, useAnswer, window_of } from './api.js';
 import { href, go, set, useUrl } from './url.js';
 import { Bar, Change, Empty, EndpointLink, Route, Spark, Waiting, endpoint_href, useList } from './parts.js';
-import { ago, count, duration, error_tone, finding, p95_change, plural, short, rate, share, window_name } from './format.js';
+import { ago, clock, count, duration, error_tone, finding, p95_change, plural, short, rate, share, window_name } from './format.js';
 import { told } from './changes.js';
 import { Capture } from './health.js';
 
@@ -21,6 +21,7 @@ export function Home() {
     <${Waiting} answer=${answer}>${data && html`<div class="home">
       <div>
         <h2>Got worse</h2>${Worse({ data, rows: worse, at })}
+        <div class="two"><div><h2>Failing</h2>${Failing({ data })}</div><div><h2>Slow</h2>${Slow({ data })}</div></div>
         <h2>Services</h2>${Services({ data })}
       </div>
       <div>
@@ -31,6 +32,7 @@ export function Home() {
 
 function Worse({ data, rows, at }) {
   if (!data.worse.length) {
+    if (data.endpoints_in_all && !data.compared) return html`<p class="quiet">Nothing to compare with yet: the time before was not listened to.</p>`;
     return data.endpoints_in_all
       ? html`<p class="quiet"><span class="ok">●</span> Nothing got worse by more than chance.</p>`
       : html`<${Empty} title="Nothing was heard in this time">Send a request to a service on this machine, or choose a longer time above. <a href=${href('/health')}>Health</a> tells what is heard and what cannot be.</${Empty}>`;
@@ -43,21 +45,38 @@ function Worse({ data, rows, at }) {
     <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;
 }
 
+// Both answer without a time before.
+function Failing({ data }) {
+  if (!data.failing.length) return html`<p class="quiet">${data.endpoints_in_all ? 'No call failed.' : 'No call was heard.'}</p>`;
+  return html`<ul class="look failing">${data.failing.map((row) => html`<li key=${endpoint_href(row)}>
+    <${EndpointLink} id=${row} /><span class="amount"><b class="bad">${share(row.now.errors, row.now.requests)}</b>
+    <span class="dim"> ${plural(row.now.errors, 'error')}${row['error.type'] ? html`, ${row.now.errors > 1 ? 'mostly ' : ''}<b>${row['error.type']}</b>` : ''} · ${rate(row.now.rate)} calls/s</span></span></li>`)}</ul>`;
+}
+
+function Slow({ data }) {
+  if (!data.slow.length) return html`<p class="quiet">No call was answered.</p>`;
+  return html`<ul class="look slow">${data.slow.map((row) => html`<li key=${endpoint_href(row)}>
+    <${EndpointLink} id=${row} /><span class="amount">p95 <b>${duration(row.now.latency?.p95)}</b>
+    <span class="dim"> · ${rate(row.now.rate)} calls/s</span></span></li>`)}</ul>`;
+}
+
 function Services({ data }) {
   if (!data.services.length) return html`<p class="dim">No service answered a call in this time.</p>`;
   const most = Math.max(...data.services.map((row) => row.now.latency?.p95 ?? 0));
-  return html`<div class="scroll"><table class="services"><thead><tr><th>Service</th><th>calls/s</th><th>errors</th><th>p95</th><th class="wide">calls</th><th class="wide">p95, before</th></tr></thead>
+  return html`<div class="scroll"><table class="services"><thead><tr><th>Service</th><th>calls/s</th><th>errors</th><th>p95</th><th class="wide">calls over time</th>${data.compared && html`<th class="wide">p95, before</th>`}</tr></thead>
     <tbody>${data.services.map((row) => html`<tr key=${row.name}>
       <td><a href=${href('/endpoints', { service: row.name })}>${row.name}</a> <span class="faint">${count(row.endpoints)}</span></td>
       <td>${rate(row.now.rate)}</td>
       <td class=${error_tone(row)}>${share(row.now.errors, row.now.requests)}</td>
       <td><span class="lat">${duration(row.now.latency?.p95)} <${Bar} share=${(row.now.latency?.p95 ?? 0) / (most || 1)} bad=${p95_change(row).tone === 'bad'} /></span></td>
       <td class="wide"><${Spark} line=${row.line} from=${data.from} until=${data.until} /></td>
-      <td class="wide"><${Change} row=${row} /></td></tr>`)}</tbody></table></div>`;
+      ${data.compared && html`<td class="wide"><${Change} row=${row} /></td>`}</tr>`)}</tbody></table></div>`;
 }
 
 function News({ data }) {
-  if (!data.changes.length) return html`<p class="dim">No endpoint, status or caller that was not there before.</p>`;
-  return html`<ul class="news">${data.changes.slice(0, 8).map((one, n) => html`<li key=${n}>
-    <span>${told(one)}</span><time class="faint">${ago(one.at)}</time><${EndpointLink} id=${one.endpoint} /></li>`)}</ul>`;
+  const first = data.first_heard;
+  return html`${first && html`<p class="quiet">${plural(first.endpoints, 'endpoint was', 'endpoints were')} heard for the first time since ${clock(first.since)}.</p>`}
+    ${data.changes.length ? html`<ul class="news">${data.changes.slice(0, 8).map((one, n) => html`<li key=${n}>
+    <span>${told(one)}</span><time class="faint">${ago(one.at)}</time><${EndpointLink} id=${one.endpoint} /></li>`)}</ul>`
+    : !first && html`<p class="dim">No endpoint, status or caller that was not there before.</p>`}`;
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     Backend, Shared,
-    asked::Query,
-    json, live,
+    asked::{Query, nanos},
+    json, live, look,
     respond::{Refusal, answer},
     worse::worse,
 };
@@ -17,17 +17,23 @@ use axum::{
 use overhear_exchange::{Exchange, Timestamp};
 use overhear_query::{
     LiveSource,
-    monitor::{Asked, History},
+    monitor::{Asked, Change, EndpointFigures, History, Novelty},
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Steps of the time lines in lists.
 const LIST_POINTS: usize = 30;
+/// The same on the first page, whose hour would else be one step: counts are kept by minutes and hours.
+const OVERVIEW_POINTS: usize = 60;
 /// Steps of the time lines of one endpoint.
 const POINTS: usize = 120;
 /// Endpoints and changes that are told on the first page.
 const TOLD: usize = 20;
+/// Endpoints that fail or are slow, of each.
+const LOOKED_AT: usize = 5;
+/// How long a listening takes to hear what is called all the time: what comes later is news.
+const SETTLING: Duration = Duration::from_secs(120);
 /// Exchanges of one answer, where nothing else is asked.
 const EXCHANGES: usize = 200;
 /// Exchanges that are looked through.
@@ -84,28 +90,55 @@ fn list<T>(rows: &[T], from: Timestamp, each: fn(&T, Timestamp) -> Value) -> Val
 
 fn overview(backend: &dyn Backend, query: &Query) -> Answer {
     let asked = query.asked()?;
-    let mut object = json::covered(&backend.services(asked, LIST_POINTS)?, "services", |rows, from| {
+    let mut object = json::covered(&backend.services(asked, OVERVIEW_POINTS)?, "services", |rows, from| {
         list(rows, from, json::service)
     });
+    let covered = backend.endpoints(asked, OVERVIEW_POINTS)?;
+    let rows = &covered.what;
     let changes = backend.changes(asked)?.what;
-    object["changes"] = changes.iter().take(TOLD).map(json::change).collect();
+    let start = first_start(&changes, rows.len());
+    let settled = start.map(|(began, _)| began.as_nanos().saturating_add(nanos(SETTLING)));
+    let news = changes.iter().filter(|change| settled.is_none_or(|settled| change.at.as_nanos() >= settled));
+    object["changes"] = news.take(TOLD).map(json::change).collect();
     object["changes_in_all"] = changes.len().into();
+    object["first_heard"] = start
+        .map(|(began, endpoints)| json!({"since": json::time(began), "endpoints": endpoints}))
+        .unwrap_or_default();
     object["health"] = json::health(&backend.health());
-    let (worst, in_all) = worst(backend, asked)?;
-    object["worse"] = worst;
-    object["endpoints_in_all"] = in_all.into();
+    object["worse"] = worst(rows, covered.from);
+    object["compared"] = rows.iter().any(|row| row.before.is_some()).into();
+    object["failing"] = failing(backend, asked, rows, covered.from)?;
+    object["slow"] = look::slow(rows, LOOKED_AT).map(|row| json::endpoint(row, covered.from)).collect();
+    object["endpoints_in_all"] = rows.len().into();
     Ok(object)
 }
 
-/// The endpoints that got worse, worst first, and how many there are in all.
-fn worst(backend: &dyn Backend, asked: Asked) -> Result<(Value, usize), Refusal> {
-    let covered = backend.endpoints(asked, LIST_POINTS)?;
-    let rows = &covered.what;
+/// When nearly everything is new, the listening only just began: since when, and how many endpoints were heard.
+fn first_start(changes: &[Change], in_all: usize) -> Option<(Timestamp, usize)> {
+    let new = changes.iter().filter(|change| change.what == Novelty::Endpoint).count();
+    let began = changes.iter().map(|change| change.at).min()?;
+    (new > 0 && new.saturating_mul(10) >= in_all.saturating_mul(9)).then_some((began, new))
+}
+
+/// The endpoints that got worse, worst first.
+fn worst(rows: &[EndpointFigures], from: Timestamp) -> Value {
     let mut worst: Vec<_> =
         rows.iter().filter_map(|row| Some((worse(&row.now, row.before.as_ref()?)?, row))).collect();
     worst.sort_by(|(a, left), (b, right)| b.weight.total_cmp(&a.weight).then_with(|| left.id.cmp(&right.id)));
-    let told = worst.iter().take(TOLD).map(|(worse, row)| json::worse(worse, row, covered.from));
-    Ok((told.collect(), rows.len()))
+    worst.iter().take(TOLD).map(|(worse, row)| json::worse(worse, row, from)).collect()
+}
+
+/// The endpoints with the most errors, and what most of these are.
+fn failing(backend: &dyn Backend, asked: Asked, rows: &[EndpointFigures], from: Timestamp) -> Answer {
+    let mut told = Vec::new();
+    for row in look::failing(rows, LOOKED_AT) {
+        let mut object = json::endpoint(row, from);
+        let history = History::endpoint(backend, &row.id, asked, 1)?;
+        let most = history.and_then(|history| Some(history.what.errors.first()?.0.to_string()));
+        object["error.type"] = most.into();
+        told.push(object);
+    }
+    Ok(told.into())
 }
 
 fn services(backend: &dyn Backend, query: &Query) -> Answer {

@@ -116,7 +116,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_nanos(nanos(since))
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

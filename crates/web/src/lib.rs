@@ -13,6 +13,7 @@ mod assets;
 mod guard;
 mod json;
 mod live;
+mod look;
 mod metrics;
 mod respond;
 mod worse;

@@ -193,7 +193,17 @@ fn lists_have_their_shape() {
     assert_eq!(health["statistics"]["lost"]["over_cap"]["events"], 310);
 
     let overview = get(&server, "/api/overview").json();
-    for name in ["services", "worse", "changes", "health", "endpoints_in_all", "changes_in_all"] {
+    for name in [
+        "services",
+        "worse",
+        "changes",
+        "health",
+        "endpoints_in_all",
+        "changes_in_all",
+        "failing",
+        "slow",
+        "compared",
+    ] {
         assert!(!overview[name].is_null(), "{name}");
     }
     assert!(overview["worse"].as_array().unwrap().iter().all(|row| row["worse"]["to"].is_number()));

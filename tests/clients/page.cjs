@@ -1,0 +1,98 @@
+// Goes through every view of the page with a browser and tells, as JSON, what is shown and what the server says.
+// Usage: page.cjs <browser> <address with token> <address of the shop> <folder for pictures>
+const puppeteer = require('puppeteer-core');
+
+const [browser_path, address, shop, folder] = process.argv.slice(2);
+const origin = new URL(address).origin;
+
+async function main() {
+  const browser = await puppeteer.launch({ executablePath: browser_path, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+  try {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on('console', (message) => ['error', 'warning', 'warn'].includes(message.type()) && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('requestfailed', (request) => request.failure()?.errorText !== 'net::ERR_ABORTED' && complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+    await page.evaluateOnNewDocument(() => addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
+    const scheme = (value) => page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
+    const wide = () => page.setViewport({ width: 1440, height: 900 });
+    const ask = (path) => page.evaluate(async (path) => (await fetch(path)).json(), path);
+    const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent.replace(/\s+/g, ' ').trim()));
+    const see = async (path, ready) => {
+      await page.goto(path.startsWith('http') ? path : origin + path, { waitUntil: 'domcontentloaded' });
+      await page.waitForSelector(ready, { timeout: 8000 });
+    };
+    const pictures = async (name) => {
+      for (const [kind, value, width] of [['light', 'light', 1440], ['dark', 'dark', 1440], ['narrow', 'light', 390]]) {
+        await page.setViewport({ width, height: 900 });
+        await scheme(value);
+        await new Promise((done) => setTimeout(done, 250));
+        await page.screenshot({ path: `${folder}/${name}-${kind}.png` });
+      }
+      await wide();
+      await scheme('light');
+    };
+    const told = {};
+    await wide();
+
+    await see(address, '.look.failing li');
+    told.address = page.url();
+    // A shop that just opened has few calls and fewer errors.
+    await page.waitForFunction(() => {
+      const has = (list, name) => [...document.querySelectorAll(`.look.${list} li`)].some((one) => name.test(one.textContent));
+      return has('slow', /\/products/) && has('failing', /shop-(payments|orders)/);
+    }, { timeout: 20000 });
+    told.home = { text: await page.$eval('main', (main) => main.textContent), failing: await texts('.look.failing li'), slow: await texts('.look.slow li'),
+      links: await page.$$eval('.look a', (all) => all.map((one) => one.getAttribute('href'))), overview: await ask('/api/overview') };
+    await pictures('home');
+
+    // Between two answers of the server there is what the page shows.
+    const failing = told.home.links[0];
+    const question = `/api/endpoint${failing.slice(failing.indexOf('?'))}`;
+    const before = await ask(question);
+    await see(failing, '.lines .dim');
+    const shown = await page.evaluate(() => {
+      const title = [...document.querySelectorAll('h2')].find((one) => one.textContent === 'Statuses');
+      const rows = [...title.nextElementSibling.children].filter((row) => /^(\d+|no response)$/.test(row.children[0].textContent));
+      return rows.map((row) => [row.children[0].textContent, Number(row.children[2].textContent.replace(/\D/g, ''))]);
+    });
+    told.endpoint = { title: await page.$eval('h1', (title) => title.textContent), before: before.endpoint, shown, after: (await ask(question)).endpoint };
+    await pictures('endpoint');
+
+    await see('/endpoints', '.grid .body .row');
+    told.endpoints = { shown: await texts('.grid .body .row .first'), sub: await texts('.sub'), asked: (await ask('/api/endpoints')).endpoints };
+    await pictures('endpoints');
+
+    const seen = `seen-by-the-test-${process.pid}`;
+    await see('/live', '.call');
+    await fetch(`${shop}/?q=${seen}`).then((answer) => answer.text());
+    await page.waitForFunction((seen) => [...document.querySelectorAll('.call')].some((one) => one.textContent.includes(seen)), { timeout: 8000 }, seen);
+    told.live = { seen, shown: (await texts('.call')).filter((one) => one.includes(seen)) };
+    await pictures('live');
+
+    await see('/map', '.map .node');
+    told.map = { nodes: await texts('.map .node text'), edges: await texts('.map .edge title'), asked: (await ask('/api/map')).map };
+    await pictures('map');
+
+    await see('/changes', '.changes li');
+    told.changes = { shown: (await texts('.changes li .endpoint')).length, asked: (await ask('/api/changes')).changes.length };
+    await pictures('changes');
+
+    await see('/health', '.facts');
+    told.health = { text: await page.$eval('main', (main) => main.textContent), asked: await ask('/api/health') };
+    await pictures('health');
+    told.complaints = [...complaints];
+
+    // The browser itself complains of a 404 here.
+    await see('/endpoint?service=nobody&method=GET&route=%2Fnowhere', '.empty');
+    told.unknown = (await texts('.empty'))[0];
+    console.log(JSON.stringify(told));
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
