@@ -112,7 +112,7 @@ fn a_recording_plays_at_its_pace_as_if_now() {
     let begun = (Instant::now(), wall());
     let replay = Replay::new(Cursor::new(calls(10)), |port| (port == 8300).then_some("shop")).unwrap();
     let (wish, heard) = subscription(100);
-    let listener = Listener::start(Box::new(replay), Box::new(|_| true), Some(wish), None).unwrap();
+    let listener = Listener::start(Box::new(replay), Box::new(|_| true), vec![wish], None).unwrap();
     let first = heard.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!((&*first.exchange.service, &*first.learned.id.route), ("shop", "/calls/{callId}"));
     assert!(first.exchange.time.as_nanos() >= begun.1, "the past is not now");
@@ -151,7 +151,7 @@ fn a_slow_reader_misses_some_and_the_rest_is_counted() {
     let (collected, _) = collect(folder.path(), &calls(100), None);
     let (wish, heard) = subscription(30);
     let listener =
-        Listener::start(Box::new(Flood(collected.exchanges)), Box::new(|_| true), Some(wish), None).unwrap();
+        Listener::start(Box::new(Flood(collected.exchanges)), Box::new(|_| true), vec![wish], None).unwrap();
     let picture = listener.picture().clone();
     wait_until(|| picture.statistics().lost.contains_key(&LossReason::OutputSlow));
     listener.stop().unwrap();
@@ -167,7 +167,7 @@ fn what_is_not_of_interest_is_not_learned() {
         let Detail::Http(http) = &exchange.detail;
         &*http.path == "/calls/1"
     };
-    let listener = Listener::start(Box::new(replay), Box::new(second), None, None).unwrap();
+    let listener = Listener::start(Box::new(replay), Box::new(second), Vec::new(), None).unwrap();
     wait_until(|| listener.is_over());
     let picture = listener.picture().clone();
     listener.stop().unwrap();
