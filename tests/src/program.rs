@@ -134,9 +134,19 @@ impl Watch {
         arguments: &[&str],
         wanted: impl FnMut(&Value) -> bool + Send + 'static,
     ) -> Result<Self> {
+        Self::start_with(arguments, &[], wanted)
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_with(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        wanted: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let folder = tempfile::tempdir()?;
         let mut command = command(&[&["watch"], arguments].concat())?;
+        command.envs(variables.iter().copied());
         // Several tests watch at once; none may answer for another.
         let mut child = command.env("OVERHEAR_SOCKET", folder.path().join("live.sock")).spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;

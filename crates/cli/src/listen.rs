@@ -14,7 +14,9 @@ use crate::{
     summary,
 };
 use overhear_model::Model;
-use overhear_pipeline::{Heard, Listener, Picture, Receiver, Source, Target, subscription, subscription_aside};
+use overhear_pipeline::{
+    Heard, Listener, Picture, Receiver, Source, Target, subscription, subscription_aside,
+};
 use overhear_query::{LiveSource, Selection, endpoints};
 use serde_json::json;
 use std::{

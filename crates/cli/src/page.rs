@@ -42,7 +42,11 @@ impl Page {
 }
 
 /// The page of a listener, which goes on without where there can be none.
-pub(crate) fn beside(page: &crate::arguments::Page, monitor: Arc<Monitor>, store: Option<&Path>) -> Option<Page> {
+pub(crate) fn beside(
+    page: &crate::arguments::Page,
+    monitor: Arc<Monitor>,
+    store: Option<&Path>,
+) -> Option<Page> {
     if page.no_page {
         return None;
     }

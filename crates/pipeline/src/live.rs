@@ -322,7 +322,9 @@ impl Work {
                 match (subscriber.heard.try_send(Arc::clone(heard)), &subscriber.missed) {
                     (Ok(()), _) => {}
                     (Err(TrySendError::Full(_)), None) => lost += 1,
-                    (Err(TrySendError::Full(_)), Some(missed)) => drop(missed.fetch_add(1, Ordering::Relaxed)),
+                    (Err(TrySendError::Full(_)), Some(missed)) => {
+                        drop(missed.fetch_add(1, Ordering::Relaxed))
+                    }
                     (Err(TrySendError::Disconnected(_)), _) => return false,
                 }
             }

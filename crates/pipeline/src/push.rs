@@ -240,11 +240,14 @@ fn request(agent: &Agent, target: &Target, name: &str, body: &[u8]) -> Ended {
         Err(error) => Ended::Later(error.to_string(), None),
         Ok(answer) => {
             let status = answer.status().as_u16();
-            let after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            let after =
+                answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             match status {
                 200..=299 => Ended::Taken,
                 // OTLP, "Retryable Response Codes"
-                429 | 502..=504 => Ended::Later(format!("it answers {status}"), after.map(Duration::from_secs)),
+                429 | 502..=504 => {
+                    Ended::Later(format!("it answers {status}"), after.map(Duration::from_secs))
+                }
                 _ => Ended::Refused(format!("it answers {status}")),
             }
         }
@@ -303,5 +306,23 @@ impl Kind {
         took > SLOW
             && self.latency.count() >= ENOUGH
             && self.latency.percentile(0.99).is_some_and(|usual| took.as_secs_f64() > usual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENOUGH, Kind};
+    use std::time::Duration;
+
+    #[test]
+    fn slow_is_slower_than_nearly_all_before() {
+        let (usual, slow) = (Duration::from_millis(200), Duration::from_millis(300));
+        let mut kind = Kind::default();
+        assert!(!kind.is_slow(slow), "nothing to compare with");
+        (0..ENOUGH).for_each(|_| kind.latency.record(usual));
+        assert!(kind.is_slow(slow) && !kind.is_slow(usual));
+        let mut fast = Kind::default();
+        (0..ENOUGH).for_each(|_| fast.latency.record(Duration::from_millis(1)));
+        assert!(!fast.is_slow(Duration::from_millis(99)), "a tenth of a second bothers nobody");
     }
 }

@@ -106,7 +106,13 @@ fn traceparent(value: &[u8]) -> Option<(u128, u64, u8)> {
 
 impl Event {
     /// Of an exchange as it was heard; its secrets are masked here.
-    pub fn new(exchange: &Exchange, route: Arc<str>, error: Option<ErrorType>, why: Why, trace: Trace) -> Self {
+    pub fn new(
+        exchange: &Exchange,
+        route: Arc<str>,
+        error: Option<ErrorType>,
+        why: Why,
+        trace: Trace,
+    ) -> Self {
         let mut exchange = exchange.clone();
         let Detail::Http(http) = &mut exchange.detail;
         http.query = None;
@@ -185,7 +191,11 @@ pub fn metrics(metrics: &[Metric], now: Timestamp, version: &str) -> Option<Vec<
     // The same attributes may come from several endpoints: methods that are not usual are one.
     let mut sums = BTreeMap::<_, BTreeMap<_, (Count, Timestamp)>>::new();
     for metric in metrics {
-        let id = EndpointId { method: known_method(&metric.id.method).into(), protocol: "http", ..metric.id.clone() };
+        let id = EndpointId {
+            method: known_method(&metric.id.method).into(),
+            protocol: "http",
+            ..metric.id.clone()
+        };
         let calls = sums.entry(Arc::clone(&id.service)).or_default().entry((id, metric.status, metric.error));
         let (count, since) = calls.or_insert_with(|| (Count::default(), metric.since));
         count.merge(&metric.count);
@@ -216,14 +226,21 @@ pub fn metrics(metrics: &[Metric], now: Timestamp, version: &str) -> Option<Vec<
     (!resources.is_empty()).then(|| message::Metrics { resources }.encode_to_vec())
 }
 
-fn of_side(side: &str, requests: Vec<message::Number>, durations: Vec<message::Point>) -> Vec<message::Metric> {
+fn of_side(
+    side: &str,
+    requests: Vec<message::Number>,
+    durations: Vec<message::Point>,
+) -> Vec<message::Metric> {
     let mut all = Vec::new();
     if !durations.is_empty() {
         all.push(message::Metric {
             name: format!("http.{side}.request.duration"),
             description: "From the last request byte to the last response byte.".to_owned(),
             unit: "s".to_owned(),
-            data: Some(Data::Exponential(message::Exponential { points: durations, temporality: CUMULATIVE })),
+            data: Some(Data::Exponential(message::Exponential {
+                points: durations,
+                temporality: CUMULATIVE,
+            })),
         });
     }
     if !requests.is_empty() {
@@ -231,7 +248,11 @@ fn of_side(side: &str, requests: Vec<message::Number>, durations: Vec<message::P
             name: format!("overhear.http.{side}.requests"),
             description: "Calls, also those without a complete response.".to_owned(),
             unit: "{request}".to_owned(),
-            data: Some(Data::Sum(message::Sum { points: requests, temporality: CUMULATIVE, monotonic: true })),
+            data: Some(Data::Sum(message::Sum {
+                points: requests,
+                temporality: CUMULATIVE,
+                monotonic: true,
+            })),
         });
     }
     all
