@@ -323,7 +323,7 @@ impl Work {
                     (Ok(()), _) => {}
                     (Err(TrySendError::Full(_)), None) => lost += 1,
                     (Err(TrySendError::Full(_)), Some(missed)) => {
-                        drop(missed.fetch_add(1, Ordering::Relaxed))
+                        missed.fetch_add(1, Ordering::Relaxed);
                     }
                     (Err(TrySendError::Disconnected(_)), _) => return false,
                 }

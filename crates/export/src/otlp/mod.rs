@@ -18,6 +18,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 const CUMULATIVE: i32 = 2;
 
+/// Of the resource, of the record itself, or never told.
+const ELSEWHERE: [Attribute; 4] =
+    [Attribute::ServiceName, Attribute::Time, Attribute::Query, Attribute::ErrorType];
+
 /// An exchange that matters.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -122,10 +126,10 @@ impl Event {
 
     fn attributes(&self) -> Vec<KeyValue> {
         let mut all = Vec::new();
-        attributes(&self.exchange, Some(&self.route), |attribute, value| match attribute {
-            // Of the resource, of the record itself, or never told.
-            Attribute::ServiceName | Attribute::Time | Attribute::Query | Attribute::ErrorType => {}
-            _ => all.push(pair(attribute.name(), any(value))),
+        attributes(&self.exchange, Some(&self.route), |attribute, value| {
+            if !ELSEWHERE.contains(&attribute) {
+                all.push(pair(attribute.name(), any(value)));
+            }
         });
         all.extend(self.error.map(|error| pair(Attribute::ErrorType.name(), text(error.to_string()))));
         all.push(pair("overhear.reason", text(self.why.as_str())));
