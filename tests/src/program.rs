@@ -134,7 +134,7 @@ impl Watch {
         arguments: &[&str],
         wanted: impl FnMut(&Value) -> bool + Send + 'static,
     ) -> Result<Self> {
-        Self::start_as("watch", arguments, wanted)
+        Self::spawn("watch", arguments, &[], wanted)
     }
 
     /// The same for another command that listens: `demo`.
@@ -143,9 +143,28 @@ impl Watch {
         arguments: &[&str],
         wanted: impl FnMut(&Value) -> bool + Send + 'static,
     ) -> Result<Self> {
+        Self::spawn(listener, arguments, &[], wanted)
+    }
+
+    /// The same, with variables of the environment.
+    pub fn start_with(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        wanted: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<Self> {
+        Self::spawn("watch", arguments, variables, wanted)
+    }
+
+    fn spawn(
+        listener: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        wanted: impl FnMut(&Value) -> bool + Send + 'static,
+    ) -> Result<Self> {
         let begun = Instant::now();
         let folder = tempfile::tempdir()?;
         let mut command = command(&[&[listener], arguments].concat())?;
+        command.envs(variables.iter().copied());
         // Several tests watch at once; none may answer for another.
         let mut child = command.env("OVERHEAR_SOCKET", folder.path().join("live.sock")).spawn()?;
         let out = child.stdout.take().ok_or("no standard output")?;

@@ -71,7 +71,7 @@ pub(crate) struct Place {
 /// A store that is written, and asked.
 pub(crate) struct Kept {
     pub(crate) keeping: BeingKept,
-    monitor: Monitor,
+    monitor: Arc<Monitor>,
     /// Where it stays, if it does.
     path: Option<PathBuf>,
 }
@@ -159,7 +159,7 @@ impl Place {
         let monitor = Monitor::new(Box::new(reader(&path)?), Hints::default());
         let (monitor, path) =
             if folder.is_some() { (monitor, None) } else { (monitor.at(path.clone()), Some(path)) };
-        let monitor = monitor.listening(picture.clone(), keeper.trouble());
+        let monitor = Arc::new(monitor.listening(picture.clone(), keeper.trouble()));
         Ok(Kept { keeping: BeingKept { keeper, folder }, monitor, path })
     }
 
@@ -175,6 +175,11 @@ impl Place {
 }
 
 impl Kept {
+    /// Who answers questions about it.
+    pub(crate) fn monitor(&self) -> Arc<Monitor> {
+        Arc::clone(&self.monitor)
+    }
+
     /// Serves the page of it.
     pub(crate) fn serve(self, page: &arguments::Page) -> (BeingKept, Option<Page>) {
         (self.keeping, page::beside(page, self.monitor, self.path.as_deref()))

@@ -7,24 +7,29 @@ use crate::{
     commands::requests,
     fault::Fault,
     json,
-    keeping::Place,
+    keeping::{Kept, Place},
     output::{self, tell},
+    push,
     stop::Stop,
     summary,
 };
 use overhear_model::Model;
-use overhear_pipeline::{Heard, Listener, Picture, Receiver, Source, subscription};
+use overhear_pipeline::{
+    Heard, Listener, Picture, Receiver, Source, Target, subscription, subscription_aside,
+};
 use overhear_query::{LiveSource, Selection, endpoints};
 use serde_json::json;
 use std::{
     io::{self, IsTerminal, Write},
     path::Path,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 /// Exchanges that a slow reader of our output may lag behind.
 const LAG: usize = 1 << 16;
+/// The same for a receiver that is pushed to.
+const PUSH_LAG: usize = 1 << 12;
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) place: Option<Place>,
     /// As it follows "Nothing heard yet on …".
     pub(crate) listening_to: String,
+    /// Where it is pushed to.
+    pub(crate) push: Option<Target>,
 }
 
 /// Listens until told to stop, then sums up.
@@ -71,17 +78,22 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     let choice = plan.choice.clone();
     let (wish, heard) = subscription(LAG);
     let wish = (plan.view != View::Table).then_some(wish);
+    let missed = Arc::<AtomicU64>::default();
+    let (aside, pushed) = subscription_aside(PUSH_LAG, Arc::clone(&missed));
+    let aside = plan.push.is_some().then_some(aside);
     let listener = Listener::start(
         source,
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
-        wish,
+        wish.into_iter().chain(aside).collect(),
         place.as_ref().map(Place::counting),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let picture = listener.picture().clone();
     let kept = place.map(|place| place.keep(&picture, plan.view == View::Table)).transpose()?;
+    let monitor = kept.as_ref().map(Kept::monitor);
     let (keeping, page) = kept.map(|kept| kept.serve(plan.page)).unzip();
     let page = page.flatten();
+    let push = push::start(plan.push.clone(), pushed, missed, monitor, plan.view == View::Table)?;
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {
         View::Table => table(&picture, plan, stop),
@@ -94,6 +106,8 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     if let Some(trouble) = keeping.and_then(|keeping| keeping.finish().now()) {
         tell(&format!("overhear: what was heard last is not kept: {trouble}"));
     }
+    // After the keeping: the last counts too.
+    drop(push);
     let said = shown.and_then(|()| finish(&picture, &heard, plan));
     let saved = plan.save.map_or(Ok(()), |path| save(&picture.model(), path));
     match (over, said) {

@@ -14,6 +14,7 @@ mod listen;
 mod output;
 mod over_time;
 mod page;
+mod push;
 mod reference;
 mod stop;
 mod summary;

@@ -42,11 +42,15 @@ impl Page {
 }
 
 /// The page of a listener, which goes on without where there can be none.
-pub(crate) fn beside(page: &crate::arguments::Page, monitor: Monitor, store: Option<&Path>) -> Option<Page> {
+pub(crate) fn beside(
+    page: &crate::arguments::Page,
+    monitor: Arc<Monitor>,
+    store: Option<&Path>,
+) -> Option<Page> {
     if page.no_page {
         return None;
     }
-    match Page::serve(page.listen, Arc::new(monitor), store) {
+    match Page::serve(page.listen, monitor, store) {
         Ok(page) => {
             tell(&format!("overhear: the page is {}", page.url()));
             Some(page)

@@ -7,6 +7,7 @@ pub mod grafana;
 pub mod map;
 pub mod objective;
 pub mod openapi;
+pub mod otlp;
 pub mod prometheus;
 pub mod rules;
 mod sli;

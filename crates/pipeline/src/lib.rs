@@ -15,6 +15,7 @@ mod kernel;
 mod live;
 mod monitor;
 mod people;
+mod push;
 mod read;
 mod replay;
 mod table;
@@ -27,8 +28,10 @@ pub use keep::{Keeper, Report, Trouble};
 pub use kernel::Kernel;
 pub use live::{
     Counting, Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription,
+    subscription_aside,
 };
 pub use monitor::Monitor;
+pub use push::{Push, Target};
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;
 pub use table::Table;

@@ -13,7 +13,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -155,6 +155,8 @@ impl LiveSource for Picture {
 /// Gets every exchange from now on. One that lags behind by more than its capacity misses some; they are counted.
 struct Subscriber {
     heard: Sender<Arc<Heard>>,
+    /// Where what it misses is counted, when that is no loss of the listening.
+    missed: Option<Arc<AtomicU64>>,
 }
 
 /// A listener in its thread. Dropping it stops it.
@@ -172,7 +174,7 @@ impl Listener {
     pub fn start(
         source: Box<dyn Source>,
         keep: Keep,
-        subscriber: Option<Subscription>,
+        subscribers: Vec<Subscription>,
         counting: Option<Counting>,
     ) -> io::Result<Self> {
         let mut model = Model::new(counting.as_ref().map_or(0, |counting| counting.key));
@@ -192,7 +194,7 @@ impl Listener {
             picture: picture.clone(),
             counts,
             stop: Arc::clone(&stop),
-            subscriber: subscriber.map(|subscription| subscription.0),
+            subscribers: subscribers.into_iter().map(|subscription| subscription.0).collect(),
             batch: Vec::new(),
             missed: Statistics::default(),
         };
@@ -240,7 +242,13 @@ pub struct Subscription(Subscriber);
 /// listener.
 pub fn subscription(capacity: usize) -> (Subscription, Receiver<Arc<Heard>>) {
     let (heard, receiver) = bounded(capacity);
-    (Subscription(Subscriber { heard }), receiver)
+    (Subscription(Subscriber { heard, missed: None }), receiver)
+}
+
+/// One on the side: what it misses is counted in `missed`, and is no loss of the listening.
+pub fn subscription_aside(capacity: usize, missed: Arc<AtomicU64>) -> (Subscription, Receiver<Arc<Heard>>) {
+    let (heard, receiver) = bounded(capacity);
+    (Subscription(Subscriber { heard, missed: Some(missed) }), receiver)
 }
 
 struct Work {
@@ -250,7 +258,7 @@ struct Work {
     /// Somebody keeps what is counted.
     counts: bool,
     stop: Arc<AtomicBool>,
-    subscriber: Option<Subscriber>,
+    subscribers: Vec<Subscriber>,
     batch: Vec<Exchange>,
     missed: Statistics,
 }
@@ -290,7 +298,7 @@ impl Work {
             decoded.iter().for_each(|(_, exchange)| notice(&mut deploys, exchange));
         }
         let mut told = Vec::new();
-        let subscribed = self.subscriber.is_some();
+        let subscribed = !self.subscribers.is_empty();
         let mut session = self.picture.session();
         for (bodies, exchange) in decoded {
             let Detail::Http(http) = &exchange.detail;
@@ -298,7 +306,7 @@ impl Work {
             told.extend(subscribed.then(|| Arc::new(Heard { exchange, learned })));
         }
         drop(session);
-        self.tell(told);
+        self.tell(&told);
         let mut statistics = self.source.statistics()?;
         statistics.merge(&self.missed);
         let mut session = self.picture.session();
@@ -307,17 +315,23 @@ impl Work {
         Ok(())
     }
 
-    fn tell(&mut self, told: Vec<Arc<Heard>>) {
-        let Some(subscriber) = &self.subscriber else { return };
-        for heard in told {
-            match subscriber.heard.try_send(heard) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => self.missed.lose(LossReason::OutputSlow, 1, 0),
-                Err(TrySendError::Disconnected(_)) => {
-                    self.subscriber = None;
-                    return;
+    fn tell(&mut self, told: &[Arc<Heard>]) {
+        let mut lost = 0;
+        self.subscribers.retain(|subscriber| {
+            for heard in told {
+                match (subscriber.heard.try_send(Arc::clone(heard)), &subscriber.missed) {
+                    (Ok(()), _) => {}
+                    (Err(TrySendError::Full(_)), None) => lost += 1,
+                    (Err(TrySendError::Full(_)), Some(missed)) => {
+                        missed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    (Err(TrySendError::Disconnected(_)), _) => return false,
                 }
             }
+            true
+        });
+        if lost > 0 {
+            self.missed.lose(LossReason::OutputSlow, lost, 0);
         }
     }
 }

@@ -5,7 +5,7 @@
 use overhear_exchange::{Detail, Exchange, LossReason, Side, Timestamp};
 use overhear_model::Model;
 use overhear_pipeline::{
-    Consumer, Input, Listener, Progress, Replay, Source, SourceError, read, subscription,
+    Consumer, Input, Listener, Progress, Replay, Source, SourceError, read, subscription, subscription_aside,
 };
 use overhear_query::LiveSource;
 use overhear_testkit::pcap::{Capture, Conversation};
@@ -14,6 +14,10 @@ use std::{
     io::Cursor,
     ops::ControlFlow,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -112,7 +116,7 @@ fn a_recording_plays_at_its_pace_as_if_now() {
     let begun = (Instant::now(), wall());
     let replay = Replay::new(Cursor::new(calls(10)), |port| (port == 8300).then_some("shop")).unwrap();
     let (wish, heard) = subscription(100);
-    let listener = Listener::start(Box::new(replay), Box::new(|_| true), Some(wish), None).unwrap();
+    let listener = Listener::start(Box::new(replay), Box::new(|_| true), vec![wish], None).unwrap();
     let first = heard.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!((&*first.exchange.service, &*first.learned.id.route), ("shop", "/calls/{callId}"));
     assert!(first.exchange.time.as_nanos() >= begun.1, "the past is not now");
@@ -151,13 +155,30 @@ fn a_slow_reader_misses_some_and_the_rest_is_counted() {
     let (collected, _) = collect(folder.path(), &calls(100), None);
     let (wish, heard) = subscription(30);
     let listener =
-        Listener::start(Box::new(Flood(collected.exchanges)), Box::new(|_| true), Some(wish), None).unwrap();
+        Listener::start(Box::new(Flood(collected.exchanges)), Box::new(|_| true), vec![wish], None).unwrap();
     let picture = listener.picture().clone();
     wait_until(|| picture.statistics().lost.contains_key(&LossReason::OutputSlow));
     listener.stop().unwrap();
     assert_eq!(heard.try_iter().count(), 30);
     assert_eq!(picture.statistics().lost[&LossReason::OutputSlow].events, 70);
     assert_eq!(picture.model().requests(), 100, "what is learned does not depend on who reads");
+}
+
+/// Who is told on the side misses what it cannot hold: the listening lost nothing, and the others miss nothing.
+#[test]
+fn what_is_missed_on_the_side_is_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let (collected, _) = collect(folder.path(), &calls(100), None);
+    let missed = Arc::<AtomicU64>::default();
+    let (wish, heard) = subscription(100);
+    let (aside, pushed) = subscription_aside(30, Arc::clone(&missed));
+    let flood = Box::new(Flood(collected.exchanges));
+    let listener = Listener::start(flood, Box::new(|_| true), vec![aside, wish], None).unwrap();
+    wait_until(|| missed.load(Ordering::Relaxed) == 70);
+    let picture = listener.picture().clone();
+    listener.stop().unwrap();
+    assert_eq!((pushed.try_iter().count(), heard.try_iter().count()), (30, 100));
+    assert!(picture.statistics().lost.is_empty());
 }
 
 #[test]
@@ -167,7 +188,7 @@ fn what_is_not_of_interest_is_not_learned() {
         let Detail::Http(http) = &exchange.detail;
         &*http.path == "/calls/1"
     };
-    let listener = Listener::start(Box::new(replay), Box::new(second), None, None).unwrap();
+    let listener = Listener::start(Box::new(replay), Box::new(second), Vec::new(), None).unwrap();
     wait_until(|| listener.is_over());
     let picture = listener.picture().clone();
     listener.stop().unwrap();

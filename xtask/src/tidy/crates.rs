@@ -28,6 +28,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "overhear-model",
             "overhear-store",
             "overhear-query",
+            "overhear-export",
         ],
     ),
     ("overhear-tui", &["overhear-exchange", "overhear-query"]),

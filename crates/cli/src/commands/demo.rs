@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
         place: Place::temporary(),
+        push: None,
         listening_to: "the demo's shop".to_owned(),
     };
     let code = listen::listen(source, plan, &stop.within(arguments.ending.duration));

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
     let listener = Listener::start(
         Box::new(kernel),
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
-        None,
+        Vec::new(),
         place.as_ref().map(Place::counting),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;

@@ -5,6 +5,7 @@ use crate::{
     keeping::Place,
     listen::{self, Plan, View},
     output::tell,
+    push,
     stop::Stop,
     units::many,
 };
@@ -21,6 +22,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
         ..Options::default()
     };
+    let push = push::target(arguments.otlp.as_deref())?;
     let kernel = attach(options, &listening_to(arguments))?;
     let plan = Plan {
         choice,
@@ -30,6 +32,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         page: &arguments.page,
         place: Place::open(&arguments.keeping),
         listening_to: listening_to(arguments),
+        push,
     };
     listen::listen(Box::new(kernel), plan, &stop.within(arguments.ending.duration))
 }
