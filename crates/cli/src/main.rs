@@ -15,6 +15,7 @@ mod output;
 mod over_time;
 mod page;
 mod reference;
+mod rights;
 mod stop;
 mod summary;
 mod table;
