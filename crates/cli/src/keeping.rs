@@ -51,7 +51,7 @@ pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
         name.push(end);
         PathBuf::from(name)
     };
-    let mut files: Vec<PathBuf> = ["", "-wal", "-shm"].map(beside).into();
+    let mut files: Vec<PathBuf> = ["", "-wal", "-shm", ".lock"].map(beside).into();
     files.extend(path.parent().map(|folder| folder.join(page::TOKEN)));
     files
 }
