@@ -17,8 +17,7 @@ const DAC_READ_SEARCH: u64 = 1 << 2;
 /// A line of `/proc/PID/task/*/status`, as every thread has it.
 fn status(pid: u32, key: &str) -> BTreeSet<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let texts =
-        threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    let texts = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok());
     texts
         .filter_map(|text| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
@@ -54,8 +53,7 @@ fn as_another_user_it_hears_names_and_keeps() {
     let store = folder.path().join("own/store.db");
     let (store, socket) = (store.to_str().unwrap(), folder.path().join("run/live.sock"));
     let socket = socket.to_str().unwrap();
-    let watch =
-        Watch::start(&["--json", "--user", "nobody", "--store", store, "--socket", socket]).unwrap();
+    let watch = Watch::start(&["--json", "--user", "nobody", "--store", store, "--socket", socket]).unwrap();
     settled(watch.pid());
     let nobody = fs::read_to_string("/etc/passwd").unwrap();
     let nobody = nobody.lines().find(|line| line.starts_with("nobody:")).unwrap().to_owned();

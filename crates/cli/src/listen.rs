@@ -170,9 +170,7 @@ fn finish(picture: &Picture, heard: &Exchanges, plan: &Plan<'_>) -> Result<(), F
             rest(heard, &mut line)?;
             Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?)
         }
-        View::Quiet => {
-            Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?)
-        }
+        View::Quiet => Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?),
         View::Json => {
             rest(heard, &mut json_line)?;
             let mut out = output::stdout();

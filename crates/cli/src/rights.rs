@@ -17,10 +17,11 @@ use std::{
 };
 
 const PASSWD: &str = "/etc/passwd";
-/// Before it, only `CAP_BPF` may touch a map that is open already, where unprivileged BPF is disabled.
-const MAPS_FOR_HOLDERS: (u32, u32) = (5, 19);
 /// More than any kernel knows.
 const CAPABILITIES: u32 = 64;
+
+/// Folders that nobody else has a use for.
+const OURS: [&str; 2] = ["/var/lib/overhear", "/run/overhear"];
 
 /// Who goes on listening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +80,11 @@ pub(crate) fn give_up(user: Option<User>, mine: &Mine<'_>) -> Result<(), Fault> 
 fn needed(user: Option<User>, mine: &Mine<'_>) -> CapabilitySet {
     // Names, versions and files of other users' processes.
     let mut needed = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
-    if kernel().is_none_or(|version| version < MAPS_FOR_HOLDERS) {
-        needed |= CapabilitySet::BPF;
-    }
     // Root who is to write into somebody's folder.
     if user.is_none() && [mine.store, mine.socket, mine.save].into_iter().flatten().any(is_of_another) {
         needed |= CapabilitySet::DAC_OVERRIDE;
     }
     needed
-}
-
-fn kernel() -> Option<(u32, u32)> {
-    let system = rustix::system::uname();
-    let mut parts = system.release().to_str().ok()?.split(|letter: char| !letter.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Whether somebody else owns the folder of this file, or the nearest one above that is there.
@@ -143,12 +135,10 @@ fn hand_over(user: User, mine: &Mine<'_>) -> Result<(), Fault> {
     keeping::files(store).iter().try_for_each(|file| give(file, FileType::RegularFile, user))
 }
 
-/// Folders that nobody else has a use for.
-const OURS: [&str; 2] = ["/var/lib/overhear", "/run/overhear"];
-
 /// Changes the owner of what is root's, and nobody's link to something else.
 fn give(path: &Path, kind: FileType, user: User) -> Result<(), Fault> {
-    let failed = |errno: Errno| Fault::new(format_args!("{}: cannot be handed over: {errno}", path.display()));
+    let failed =
+        |errno: Errno| Fault::new(format_args!("{}: cannot be handed over: {errno}", path.display()));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match open(path, flags, Mode::empty()) {
         Ok(file) => file,
