@@ -1,5 +1,7 @@
 //! What is handed out: the tarball, the Debian package, the unit, the manifest. Packed around the binary of the tests.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use overhear_tests::{Result, judge, program::overhear};
 use std::{
     collections::BTreeSet,

@@ -1,5 +1,7 @@
 //! What a listener may still do once it has attached. As root only, and never skipped.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use overhear_tests::{
     program::{Watch, overhear, run, signal},
     server::{Client, Kind, Server, make_calls},
