@@ -128,3 +128,36 @@ fn a_user_that_is_not_there_is_told_before_anything_is_attached() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("no such user") && !said.err.contains("listening"), "{said:?}");
 }
+
+/// As the unit of the package starts it, as far as that goes without systemd.
+#[test]
+fn with_the_rights_of_the_unit_it_attaches_and_gives_up_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("overhear");
+    fs::copy(overhear().unwrap(), &binary).unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let rights = "-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search";
+    let sets = ["--inh-caps", "--ambient-caps", "--bounding-set"].map(|set| format!("{set}={rights}"));
+    let server = Server::start(Kind::Nginx).unwrap();
+    let watch = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
+        .args(sets)
+        .arg(&binary)
+        .args(["watch", "--quiet", "--no-page", "--for", "6s", "--port", &server.port.to_string()])
+        .env("STATE_DIRECTORY", folder.path())
+        .env("OVERHEAR_SOCKET", folder.path().join("live.sock"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    make_calls(Client::Curl, server.port).unwrap();
+    for set in ["CapEff", "CapPrm"] {
+        let left = format!("{:016x}", SYS_PTRACE | DAC_READ_SEARCH);
+        assert_eq!(status(watch.id(), set), BTreeSet::from([left]), "{set}");
+    }
+    let said = watch.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8(said.stdout).unwrap(), String::from_utf8(said.stderr).unwrap());
+    assert!(said.status.success() && out.is_empty() && err.contains("nginx"), "{out}{err}");
+    assert!(folder.path().join("overhear.db").is_file());
+}
