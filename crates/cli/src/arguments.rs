@@ -73,6 +73,12 @@ pub(crate) struct Watch {
     /// Write one JSON object per exchange, and the statistics at the end
     #[arg(long, env = "OVERHEAR_JSON")]
     pub(crate) json: bool,
+    /// Show no exchanges, as a service: only what has to be told, and the summary at the end
+    #[arg(long, env = "OVERHEAR_QUIET", conflicts_with = "json")]
+    pub(crate) quiet: bool,
+    /// Once attached, go on as this user: a name of /etc/passwd, or UID or UID:GID in numbers
+    #[arg(long, value_name = "NAME", env = "OVERHEAR_USER")]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) socket: Socket,
     #[command(flatten)]
@@ -446,7 +452,7 @@ pub(crate) struct Ending {
     pub(crate) save: Option<PathBuf>,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct Socket {
     /// Where a running `watch` answers [default: /run/overhear/live.sock, or in $XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH", env = "OVERHEAR_SOCKET")]

@@ -46,6 +46,18 @@ pub(crate) fn path(at: &StoreAt) -> Option<PathBuf> {
     Some(state.join("overhear").join(FILE))
 }
 
+/// What belongs to the store at `path`, there or not.
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
+    let beside = |end: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let mut files: Vec<PathBuf> = ["", "-wal", "-shm", ".lock"].map(beside).into();
+    files.extend(path.parent().map(|folder| folder.join(page::TOKEN)));
+    files
+}
+
 /// A store to ask: the one that is named, or that of this user if there is one.
 pub(crate) fn existing(at: &StoreAt) -> Option<PathBuf> {
     path(at).filter(|path| at.store.is_some() || path.exists())

@@ -40,6 +40,8 @@ pub(crate) enum View {
     Lines,
     /// NDJSON.
     Json,
+    /// Nothing but the summary.
+    Quiet,
 }
 
 impl View {
@@ -77,10 +79,10 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     let plan = &plan;
     let choice = plan.choice.clone();
     let (wish, heard) = subscription(LAG);
-    let wish = (plan.view != View::Table).then_some(wish);
     let missed = Arc::<AtomicU64>::default();
     let (aside, pushed) = subscription_aside(PUSH_LAG, Arc::clone(&missed));
     let aside = plan.push.is_some().then_some(aside);
+    let wish = matches!(plan.view, View::Lines | View::Json).then_some(wish);
     let listener = Listener::start(
         source,
         Box::new(move |exchange| choice.includes(exchange, NO_ROUTES)),
@@ -99,6 +101,10 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
         View::Table => table(&picture, plan, stop),
         View::Lines => lines(&listener, &heard, stop, &mut line),
         View::Json => lines(&listener, &heard, stop, &mut json_line),
+        View::Quiet => {
+            wait(&listener, stop);
+            Ok(())
+        }
     };
     let over = listener.stop();
     drop(control);
@@ -161,6 +167,13 @@ fn lines(listener: &Listener, heard: &Exchanges, stop: &Stop, write: &mut WriteL
     Ok(())
 }
 
+/// Until the end, of which nobody has to know to the millisecond.
+fn wait(listener: &Listener, stop: &Stop) {
+    while !stop.is_set() && !listener.is_over() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// What was heard before the end and not written yet, then the summary.
 fn finish(picture: &Picture, heard: &Exchanges, plan: &Plan<'_>) -> Result<(), Fault> {
     let statistics = picture.statistics();
@@ -171,6 +184,7 @@ fn finish(picture: &Picture, heard: &Exchanges, plan: &Plan<'_>) -> Result<(), F
             rest(heard, &mut line)?;
             Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?)
         }
+        View::Quiet => Ok(summary::write(&mut io::stderr(), rows(), &statistics, output::error_style())?),
         View::Json => {
             rest(heard, &mut json_line)?;
             let mut out = output::stdout();

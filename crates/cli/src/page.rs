@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A token in a file beside the store lets a browser in that was let in before.
-const TOKEN: &str = "page.token";
+pub(crate) const TOKEN: &str = "page.token";
 const SHORTEST: usize = 16;
 
 /// A served page.

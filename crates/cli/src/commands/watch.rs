@@ -1,11 +1,13 @@
 use crate::{
-    arguments::{Period, Watch},
+    arguments::{Period, Socket, Watch},
+    ask,
     choice::Choice,
     fault::Fault,
-    keeping::Place,
+    keeping::{self, Place},
     listen::{self, Plan, View},
     output::tell,
     push,
+    rights::{self, Mine, User},
     stop::Stop,
     units::many,
 };
@@ -23,14 +25,25 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;
+    let user = arguments.user.as_deref().map(User::named).transpose()?;
     let kernel = attach(options, &listening_to(arguments))?;
+    // Both depend on who we are, which is about to change.
+    let socket = Socket { socket: ask::path(&arguments.socket) };
+    let mut keeping = arguments.keeping.clone();
+    keeping.at.store = keeping::path(&keeping.at);
+    let mine = Mine {
+        store: keeping.at.store.as_deref(),
+        socket: socket.socket.as_deref(),
+        save: arguments.ending.save.as_deref(),
+    };
+    rights::give_up(user, &mine)?;
     let plan = Plan {
         choice,
-        view: View::new(arguments.json),
-        socket: &arguments.socket,
+        view: if arguments.quiet { View::Quiet } else { View::new(arguments.json) },
+        socket: &socket,
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
-        place: Place::open(&arguments.keeping),
+        place: Place::open(&keeping),
         listening_to: listening_to(arguments),
         push,
     };
