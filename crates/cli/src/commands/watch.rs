@@ -14,7 +14,7 @@ use crate::{
 use overhear_capture::live::{Error, Options};
 use overhear_pipeline::Kernel;
 use overhear_protocol::Limits;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, Period::default())?;
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     };
     let push = push::target(arguments.otlp.as_deref())?;
     let user = arguments.user.as_deref().map(User::named).transpose()?;
-    let kernel = attach(options, &listening_to(arguments))?;
+    let (kernel, took) = attach_silently(options)?;
     // Both depend on who we are, which is about to change.
     let socket = Socket { socket: ask::path(&arguments.socket) };
     let mut keeping = arguments.keeping.clone();
@@ -37,13 +37,16 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         save: arguments.ending.save.as_deref(),
     };
     rights::give_up(user, &mine)?;
+    let place = Place::open(&keeping);
+    // Who reads that may count on both: what is heard from here on is kept, and rights are given up.
+    tell_of(&listening_to(arguments), took);
     let plan = Plan {
         choice,
         view: if arguments.quiet { View::Quiet } else { View::new(arguments.json) },
         socket: &socket,
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
-        place: Place::open(&keeping),
+        place,
         listening_to: listening_to(arguments),
         push,
     };
@@ -52,13 +55,19 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
 
 /// Attaches, and says so.
 pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fault> {
+    let (kernel, took) = attach_silently(options)?;
+    tell_of(listening_to, took);
+    Ok(kernel)
+}
+
+fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     let begun = Instant::now();
     let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
-    tell(&format!(
-        "overhear: listening on {listening_to} (attached in {:.1} s)",
-        begun.elapsed().as_secs_f64()
-    ));
-    Ok(kernel)
+    Ok((kernel, begun.elapsed()))
+}
+
+fn tell_of(listening_to: &str, took: Duration) {
+    tell(&format!("overhear: listening on {listening_to} (attached in {:.1} s)", took.as_secs_f64()));
 }
 
 /// Why not, and what there is instead.
