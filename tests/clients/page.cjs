@@ -35,13 +35,13 @@ async function main() {
     const told = {};
     await wide();
 
-    await see(address, '.look.failing li');
+    await see(address, 'main h1');
     told.address = page.url();
     // A shop that just opened has few calls and fewer errors.
     await page.waitForFunction(() => {
       const has = (list, name) => [...document.querySelectorAll(`.look.${list} li`)].some((one) => name.test(one.textContent));
       return has('slow', /\/products/) && has('failing', /shop-(payments|orders)/);
-    }, { timeout: 20000 });
+    }, { timeout: 30000 }).catch((error) => { throw new Error(`${error.message} ${complaints.join()}`); });
     told.home = { text: await page.$eval('main', (main) => main.textContent), failing: await texts('.look.failing li'), slow: await texts('.look.slow li'),
       links: await page.$$eval('.look a', (all) => all.map((one) => one.getAttribute('href'))), overview: await ask('/api/overview') };
     await pictures('home');
