@@ -26,7 +26,12 @@ export function Spark({ line, from, until, bad = false }) {
   const x = (second) => (Math.max(0, (second * 1000) / Math.max(1, until - from)) * 90).toFixed(1);
   const y = (value) => (19 - (value / most) * 18).toFixed(1);
   // A single point is a short stroke: a line needs two.
-  if (line.length === 1) line = [line[0], [line[0][0] + Math.max(1, (until - from) / 30000), line[0][1]]];
+  if (line.length === 1) {
+    const [[at, value]] = line;
+    const whole = (until - from) / 1000;
+    const begin = Math.min(at, whole * 0.95);
+    line = [[begin, value], [begin + whole * 0.05, value]];
+  }
   const path = line.map(([at, value], n) => `${n ? 'L' : 'M'}${x(at)} ${y(value)}`).join('');
   const area = `${path}L${x(line[line.length - 1][0])} 20L${x(line[0][0])} 20Z`;
   return html`<svg class=${bad ? 'spark bad' : 'spark'} viewBox="0 0 90 20" preserveAspectRatio="none" aria-hidden="true">
