@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use overhear_testkit::copy_program;
 use overhear_tests::{
     program::{Watch, overhear, run, signal},
     server::{Client, Kind, Server, make_calls},
@@ -122,7 +123,7 @@ fn a_user_that_is_not_there_is_told_before_anything_is_attached() {
 fn with_the_rights_of_the_unit_it_attaches_and_gives_up_two() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("overhear");
-    fs::copy(overhear().unwrap(), &binary).unwrap();
+    copy_program(overhear().unwrap(), &binary).unwrap();
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let rights = "-all,+bpf,+perfmon,+sys_ptrace,+dac_read_search";
     let sets = ["--inh-caps", "--ambient-caps", "--bounding-set"].map(|set| format!("{set}={rights}"));
