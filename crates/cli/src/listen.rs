@@ -9,7 +9,7 @@ use crate::{
     json,
     keeping::{Kept, Place},
     output::{self, tell},
-    push,
+    page, push,
     stop::Stop,
     summary,
 };
@@ -98,7 +98,7 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     let push = push::start(plan.push.clone(), pushed, missed, monitor, plan.view == View::Table)?;
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {
-        View::Table => table(&picture, plan, stop),
+        View::Table => table(&picture, plan, page.as_ref(), stop),
         View::Lines => lines(&listener, &heard, stop, &mut line),
         View::Json => lines(&listener, &heard, stop, &mut json_line),
         View::Quiet => {
@@ -130,9 +130,17 @@ pub(crate) fn save(model: &Model, path: &Path) -> Result<(), Fault> {
 
 type Exchanges = Receiver<Arc<Heard>>;
 
-fn table(source: &dyn LiveSource, plan: &Plan<'_>, stop: &Stop) -> Result<(), Fault> {
-    let options =
-        overhear_tui::Options { listening_to: plan.listening_to.clone(), ..overhear_tui::Options::default() };
+fn table(
+    source: &dyn LiveSource,
+    plan: &Plan<'_>,
+    page: Option<&page::Page>,
+    stop: &Stop,
+) -> Result<(), Fault> {
+    let options = overhear_tui::Options {
+        listening_to: plan.listening_to.clone(),
+        notice: page.map(|page| format!("the page is {}", page.url())),
+        ..overhear_tui::Options::default()
+    };
     overhear_tui::run(source, &options, &stop.flag()).map(|_| ()).map_err(Fault::new)
 }
 

@@ -32,6 +32,8 @@ const MAX_EVENTS: usize = 64;
 pub struct Options {
     /// What is listened to, as it follows "Nothing heard yet on …": `port 8080`, `every port`, `shop.pcap`.
     pub listening_to: String,
+    /// What is said at first, until a key is pressed.
+    pub notice: Option<String>,
     /// Whether to use colours.
     pub colour: Colour,
     /// What "2 s ago" is measured from.
@@ -44,6 +46,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listening_to: "every port".to_owned(),
+            notice: None,
             colour: Colour::Auto,
             clock: Clock::Wall,
             refresh: Duration::from_millis(500),
@@ -117,10 +120,12 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(source: &'a dyn LiveSource, options: &Options, keyboard: Keyboard) -> Self {
+        let mut app = App::new(&options.listening_to, Theme::new(options.colour), TimeZone::system());
+        app.notice.clone_from(&options.notice);
         Self {
             source,
             keyboard,
-            app: App::new(&options.listening_to, Theme::new(options.colour), TimeZone::system()),
+            app,
             data: Data::default(),
             clock: options.clock,
             refresh: options.refresh.max(MIN_REFRESH),
