@@ -167,15 +167,17 @@ fn what_ended_well_is_kept_whole_and_adds_up() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_nothing_is_overwritten() {
+fn a_damaged_store_is_set_aside_and_nothing_is_overwritten() {
     let server = Server::start(Kind::Python).unwrap();
     let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
     let store = store(&folder);
-    fs::write(&store, "this is no database, and it is somebody's").unwrap();
+    let watch = || Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    watch().stop().unwrap();
+    fs::write(&store, "what a bad disk left of it").unwrap();
     let said = run(&["endpoints", "--store", &store]).unwrap();
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("is damaged"), "{}", said.err);
-    let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
+    let watch = watch();
     let made = make_all_calls(Kind::Python, &server);
     let heard = watch.stop().unwrap();
     assert!(heard.err.contains("was damaged: it is"), "{}", heard.err);
@@ -184,10 +186,23 @@ fn a_damaged_file_is_set_aside_and_nothing_is_overwritten() {
         .unwrap()
         .filter_map(Result::ok)
         .find(|entry| entry.file_name().to_string_lossy().contains(".damaged-"));
-    assert_eq!(
-        fs::read_to_string(aside.unwrap().path()).unwrap(),
-        "this is no database, and it is somebody's"
-    );
+    assert_eq!(fs::read_to_string(aside.unwrap().path()).unwrap(), "what a bad disk left of it");
+}
+
+/// A slip of the pen after `--store` costs nobody a file, whoever runs it.
+#[test]
+fn a_file_that_never_was_a_store_is_left_alone() {
+    let server = Server::start(Kind::Python).unwrap();
+    let (folder, port) = (tempfile::tempdir().unwrap(), server.port.to_string());
+    let file = folder.path().join("precious").display().to_string();
+    fs::write(&file, "this is somebody's").unwrap();
+    let watch = Watch::start(&["--json", "--port", &port, "--store", &file]).unwrap();
+    let made = make_all_calls(Kind::Python, &server);
+    let heard = watch.stop().unwrap();
+    assert!(heard.err.contains("is no store of overhear"), "{}", heard.err);
+    assert_eq!(heard.exchanges.len() as u64, made, "it listens all the same");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "this is somebody's");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// A file system of its own, gone with the test.

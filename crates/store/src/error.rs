@@ -9,6 +9,9 @@ pub enum Error {
     /// There is none.
     #[error("there is no store at {0}: `overhear watch` writes one as it listens")]
     Missing(PathBuf),
+    /// Somebody's file, which stays as it is.
+    #[error("{0} is no store of overhear, and is left alone: name another place with --store")]
+    Foreign(PathBuf),
     /// It was written by a later version of this program.
     #[error(
         "the store {path} has version {version}; this program reads version {known}: use a newer overhear"

@@ -29,7 +29,7 @@ pub struct Opened {
 
 impl Sqlite {
     /// Opens a store for writing, or makes one. `key` is for the models of a new one; without it there is a random one.
-    /// What is there and is no store, or is damaged, is renamed and never overwritten.
+    /// A store that is damaged is renamed and never overwritten; a file that never was one is left alone.
     ///
     /// # Errors
     /// [`Error::Busy`] when another process writes to it; when it is of a later version, or the system refuses.
@@ -39,6 +39,7 @@ impl Sqlite {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Opened, Error> {
+        let was_ours = lock_of(path).exists();
         let lock = lock(path)?;
         let writer = |lock| Writer {
             _lock: lock,
@@ -52,6 +53,11 @@ impl Sqlite {
             Ok((connection, key)) => {
                 let store = Self::begin(path, connection, key, writer(lock))?;
                 Ok(Opened { store, set_aside: None })
+            }
+            Err(Error::Damaged { path, .. }) if !was_ours => {
+                // Made a moment ago, and of no use beside somebody's file.
+                let _ = fs::remove_file(lock_of(&path));
+                Err(Error::Foreign(path))
             }
             Err(Error::Damaged { .. }) => {
                 let aside = set_aside(path, now)?;
@@ -125,16 +131,21 @@ impl Sqlite {
     }
 }
 
+/// Beside every store, from its first moment on: a file without one is not ours.
+fn lock_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
 /// Only the owner may read what it holds.
 fn lock(path: &Path) -> Result<File, Error> {
     let failed = |error: std::io::Error| Error::io(path, "opened", &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
-    let lock = options.open(&name).map_err(failed)?;
+    let lock = options.open(lock_of(path)).map_err(failed)?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Busy(path.to_owned())),
