@@ -199,3 +199,16 @@ fn readers_know_how_long_it_is_kept() {
     let _store = Sqlite::open(&path, Some(KEY), retention, at(DAY)).unwrap();
     assert_eq!(Sqlite::reader(&path).unwrap().about().unwrap().retention, retention);
 }
+
+#[test]
+fn a_database_of_something_else_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs.execute_batch("CREATE TABLE bookmark (url TEXT); PRAGMA user_version = 2").unwrap();
+    drop(theirs);
+    let before = std::fs::read(&path).unwrap();
+    let opened = Sqlite::open(&path, Some(KEY), Retention::default(), at(DAY));
+    assert!(matches!(opened, Err(overhear_store::Error::Foreign(_))), "{opened:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}

@@ -170,15 +170,16 @@ fn prepare(path: &Path, key: Option<u64>) -> Result<(Connection, u64), Error> {
 }
 
 fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure> {
+    // Nothing of somebody else's database is changed, not even how it keeps its journal.
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 && !key_of(connection).is_ok_and(|key| key.is_some()) {
+        return Err(Failure::Damage("it is a database of something else".to_owned()));
+    }
     // Before the first table, else it has no effect.
     connection.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
          PRAGMA journal_size_limit = 16777216;",
     )?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 && schema::version_of(connection)? == 0 {
-        return Err(Failure::Damage("it is a database of something else".to_owned()));
-    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::migrate(&transaction)?;
     let key = match key_of(&transaction)? {
