@@ -8,7 +8,7 @@ use crate::{
 };
 use overhear_exchange::Timestamp;
 use overhear_model::Hints;
-use overhear_pipeline::{Counting, Keeper, Monitor, Picture, Trouble};
+use overhear_pipeline::{Counting, Keeper, KeeperHandle, Monitor, Picture};
 use overhear_query::monitor::Deploy;
 use overhear_store::{Deployed, Error, Opened, Questions, Retention, Sqlite, Store, Window};
 use std::{
@@ -172,7 +172,7 @@ impl Place {
         let monitor = Monitor::new(Box::new(reader(&path)?), Hints::default());
         let (monitor, path) =
             if folder.is_some() { (monitor, None) } else { (monitor.at(path.clone()), Some(path)) };
-        let monitor = Arc::new(monitor.listening(picture.clone(), keeper.trouble()));
+        let monitor = Arc::new(monitor.listening(picture.clone(), keeper.handle()));
         Ok(Kept { keeping: BeingKept { keeper, folder }, monitor, path })
     }
 
@@ -201,8 +201,8 @@ impl Kept {
 
 impl BeingKept {
     /// Writes what is left. Says what could not be written.
-    pub(crate) fn finish(self) -> Trouble {
-        let trouble = self.keeper.trouble();
+    pub(crate) fn finish(self) -> KeeperHandle {
+        let trouble = self.keeper.handle();
         drop(self.keeper);
         drop(self.folder);
         trouble

@@ -109,7 +109,7 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     let over = listener.stop();
     drop(control);
     drop(page);
-    if let Some(trouble) = keeping.and_then(|keeping| keeping.finish().now()) {
+    if let Some(trouble) = keeping.and_then(|keeping| keeping.finish().trouble()) {
         tell(&format!("overhear: what was heard last is not kept: {trouble}"));
     }
     // After the keeping: the last counts too.

@@ -37,11 +37,11 @@ struct Shared {
 
 /// How the keeping goes.
 #[derive(Clone, Default)]
-pub struct Trouble(Arc<Shared>);
+pub struct KeeperHandle(Arc<Shared>);
 
-impl Trouble {
+impl KeeperHandle {
     /// A sentence, while something is wrong.
-    pub fn now(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         lock(&self.0.trouble).clone()
     }
 
@@ -78,8 +78,8 @@ impl Keeper {
     }
 
     /// What is wrong, now and later.
-    pub fn trouble(&self) -> Trouble {
-        Trouble(Arc::clone(&self.shared))
+    pub fn handle(&self) -> KeeperHandle {
+        KeeperHandle(Arc::clone(&self.shared))
     }
 }
 

@@ -24,7 +24,7 @@ pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
 pub use crossbeam_channel::Receiver;
 pub use deploys::Deploys;
-pub use keep::{Keeper, Report, Trouble};
+pub use keep::{Keeper, KeeperHandle, Report};
 pub use kernel::Kernel;
 pub use live::{
     Counting, Heard, Keep, Listener, Picture, Progress, Source, SourceError, Subscription, subscription,

@@ -1,6 +1,6 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
-use crate::{Picture, keep, keep::Trouble};
+use crate::{Picture, keep, keep::KeeperHandle};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
 use overhear_query::{
@@ -31,7 +31,7 @@ pub struct Monitor {
     hints: Hints,
     /// Who listens in this process.
     picture: Option<Picture>,
-    trouble: Trouble,
+    keeper: KeeperHandle,
     path: Option<PathBuf>,
     started: Option<Timestamp>,
     /// All the time there is, where it is over.
@@ -57,7 +57,7 @@ impl Monitor {
             known: Mutex::default(),
             hints,
             picture: None,
-            trouble: Trouble::default(),
+            keeper: KeeperHandle::default(),
             path: None,
             started: None,
             whole: None,
@@ -66,8 +66,8 @@ impl Monitor {
 
     /// With what is just heard in this process, and what is wrong with the writing of it.
     #[must_use]
-    pub fn listening(mut self, picture: Picture, trouble: Trouble) -> Self {
-        (self.picture, self.trouble, self.started) = (Some(picture), trouble, Some(keep::now()));
+    pub fn listening(mut self, picture: Picture, keeper: KeeperHandle) -> Self {
+        (self.picture, self.keeper, self.started) = (Some(picture), keeper, Some(keep::now()));
         self
     }
 
@@ -294,14 +294,14 @@ impl History for Monitor {
         Health {
             statistics: self.statistics(),
             store,
-            trouble: self.trouble.now().or(broken),
+            trouble: self.keeper.trouble().or(broken),
             resident: resident(),
             started: self.started,
         }
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let metrics = self.with(|_, known| Ok(self.trouble.metrics(&known.index)));
+        let metrics = self.with(|_, known| Ok(self.keeper.metrics(&known.index)));
         metrics.unwrap_or_default()
     }
 

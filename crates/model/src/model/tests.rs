@@ -3,41 +3,13 @@ use crate::{
     Bodies, Endpoint, EndpointId, OTHER,
     shape::{Content, Effort},
 };
-use overhear_exchange::{
-    Address, Body, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Method, Peer, Process,
-    Redacted, Scheme, Timestamp, wire::ConnectionId,
-};
+use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Process, Redacted, Timestamp};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchange {
-    let http = Http {
-        version: HttpVersion::V1_1,
-        scheme: Scheme::Http,
-        method: Method::new(method),
-        authority: Some("shop.example:8080".into()),
-        path: path.into(),
-        query: None,
-        status,
-        request_headers: Headers::default(),
-        response_headers: Headers::default(),
-        request_body: Body { size: 10, ..Body::default() },
-        response_body: Body { size: 100, ..Body::default() },
-        call: None,
-        anomalies: Default::default(),
-    };
-    Exchange {
-        connection: ConnectionId(1),
-        time: Timestamp::from_nanos(1_000),
-        duration: Some(Duration::from_millis(3)),
-        time_to_first_byte: Some(Duration::from_millis(2)),
-        direction: Direction::Inbound,
-        client: Peer { address: Address::Ip(([10, 0, 0, 9], 4000).into()), process: None },
-        server: Peer::default(),
-        service: "shop".into(),
-        error: None,
-        detail: Detail::Http(Box::new(http)),
-    }
+    let time = Timestamp::from_nanos(1_000);
+    Exchange { time, ..overhear_testkit::exchange("shop", method, path, status) }
 }
 
 fn with_body(body: &'static str) -> Exchange {
