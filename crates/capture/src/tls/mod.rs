@@ -6,8 +6,8 @@
 mod find;
 mod scan;
 
-pub use find::{Error, find};
-pub use scan::{Mapped, Scanner, Unreadable};
+pub use find::{Error, Unreadable, find, unreadable};
+pub use scan::{Mapped, Scanner};
 
 use std::fmt;
 
@@ -64,16 +64,6 @@ pub enum Function {
     RustlsRead,
     /// `<rustls::conn::Writer as std::io::Write>::write(&mut self, &[u8]) -> io::Result<usize>`
     RustlsWrite,
-    /// `PRInt32 PR_Read(PRFileDesc *, void *, PRInt32)`, of files too
-    NssRead,
-    /// `PRInt32 PR_Write(PRFileDesc *, const void *, PRInt32)`, of files too
-    NssWrite,
-    /// `PRInt32 PR_Recv(PRFileDesc *, void *, PRInt32, PRIntn, PRIntervalTime)`
-    NssRecv,
-    /// `PRInt32 PR_Send(PRFileDesc *, const void *, PRInt32, PRIntn, PRIntervalTime)`
-    NssSend,
-    /// `PRStatus PR_Close(PRFileDesc *)`
-    NssClose,
 }
 
 /// Where one function is probed. All offsets are into the file, as uprobes take them.

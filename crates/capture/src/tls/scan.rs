@@ -1,37 +1,43 @@
-use super::{Found, Library};
-use std::{io, path::PathBuf, sync::Arc};
+use super::Found;
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
-/// A file that is mapped by a process, executable, and holds TLS.
-#[derive(Clone, Debug)]
+/// A file that holds TLS, and is mapped or may be soon.
+#[derive(Debug)]
 pub struct Mapped {
-    /// One of the processes.
-    pub pid: u32,
-    /// A path that opens the file now, for as long as the process lives: `/proc/PID/root/...`, or
-    /// `/proc/PID/map_files/...` if it was deleted or replaced.
-    pub path: PathBuf,
+    /// A process that has it mapped, if there is one. A probe of the file holds for every process, now and later.
+    pub pid: Option<u32>,
+    /// What the process calls it; for people.
+    pub name: PathBuf,
+    /// The file itself, however deleted, replaced or hidden in a mount namespace it is.
+    pub file: File,
     /// What was found.
-    pub found: Result<Arc<Found>, Unreadable>,
+    pub found: Arc<Found>,
 }
 
-/// Why TLS that is known to be there cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unreadable {
-    /// Java has its own TLS, in code that is compiled while it runs.
-    Java,
-    /// The library is linked into the program, which names no functions any more.
-    NoSymbols(Library),
-    /// The program would notice a probe and stop.
-    ChecksItself,
+impl Mapped {
+    /// A path that opens the file as long as `self` lives, for those who attach by path (`/proc/self/fd/N`).
+    pub fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+    }
 }
 
-/// Follows `/proc`, and tells of every file that holds TLS once per device and inode.
+/// Follows `/proc`, and tells of every file that holds TLS once per device and inode. Whoever attaches a probe to it
+/// must keep it attached: the kernel holds the inode as long, so that its number stays its own.
 #[derive(Debug)]
 pub struct Scanner {}
 
 impl Scanner {
-    /// Reads `/proc`.
-    pub fn new() -> Self {
+    /// Reads `/proc`. Files of these names (the last part of a path, or a whole path) are never told: programs that
+    /// check their own code stop when it is probed.
+    pub fn new(_never: Vec<String>) -> Self {
         Self {}
+    }
+
+    /// The libraries of this machine that nobody may have mapped yet: what is started next is heard from its first
+    /// call.
+    pub fn installed(&mut self) -> Vec<Mapped> {
+        Vec::new()
     }
 
     /// Looks at every process there is. What was told before is not told again.
@@ -43,8 +49,13 @@ impl Scanner {
         Ok(Vec::new())
     }
 
-    /// Looks at one process: it started a program, loaded a library, or was heard for the first time.
+    /// Looks at one process: it started a program, was heard for the first time, or speaks TLS that is not read.
     pub fn look(&mut self, _pid: u32) -> Vec<Mapped> {
         Vec::new()
+    }
+
+    /// Looks at one file, such as the program that is about to be started.
+    pub fn program(&mut self, _path: &std::path::Path) -> Option<Mapped> {
+        None
     }
 }
