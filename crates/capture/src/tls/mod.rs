@@ -126,3 +126,6 @@ pub struct Go {
     /// and x28. Before, they are on the stack.
     pub registers: bool,
 }
+
+#[cfg(test)]
+mod tests;
