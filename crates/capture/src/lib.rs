@@ -4,3 +4,4 @@ pub mod file;
 pub mod har;
 pub mod live;
 pub mod process;
+pub mod tls;
