@@ -28,9 +28,15 @@ struct Hearing {
 impl Kernel {
     /// Attaches the probes.
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
+        let bounds = socket::Limits {
+            tls: options.tls,
+            // Whether it is one of the ports that are asked for cannot be known then.
+            without_socket: options.ports.is_empty(),
+            ..socket::Limits::default()
+        };
         let live = Live::attach(options)?;
         let epoch = live.clock_epoch();
-        let mut assembler = Assembler::new(socket::Limits::default(), epoch);
+        let mut assembler = Assembler::new(bounds, epoch);
         assembler.existing(live.existing());
         let hearing = Hearing { people: People::new(epoch), ..Hearing::new(assembler, limits) };
         Ok(Self { live, hearing, exchanges: 0 })
@@ -82,6 +88,11 @@ impl Kernel {
             unreadable: self.hearing.table.unreadable().clone(),
             ..Statistics::default()
         };
+        let unread = self.hearing.assembler.unread_tls();
+        statistics.connections = statistics.connections.saturating_add_signed(unread);
+        let tls = statistics.unreadable.entry("tls").or_default();
+        *tls = tls.saturating_add_signed(unread);
+        statistics.unreadable.retain(|_, connections| *connections > 0);
         for (loss, events, bytes) in counters.losses {
             statistics.lose(reason(loss), events, bytes);
         }
@@ -137,6 +148,7 @@ impl Hearing {
             match verdict {
                 Verdict::Undecided => {}
                 Verdict::Speaks(_) => self.assembler.judge(id, Judgement::Api),
+                Verdict::NotAnApi("tls") => self.assembler.judge(id, Judgement::Tls),
                 Verdict::NotAnApi(_) => self.assembler.judge(id, Judgement::NotApi),
             }
         }

@@ -1,4 +1,4 @@
-use super::{Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, version};
+use super::{tls::Tls, Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, version};
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
@@ -8,6 +8,7 @@ use overhear_probe::{
     SOCKET_OBJECT,
     record::{
         Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
+        What,
     },
 };
 use rustix::{
@@ -36,8 +37,10 @@ const BATCH: usize = 8192;
 
 /// The attached probes. Dropping it, and death in any form, detaches them.
 pub struct Live {
-    /// Holds the programs; their links end with it.
-    _ebpf: Ebpf,
+    /// Finds TLS libraries, and keeps the programs attached meanwhile.
+    tls: Option<Tls>,
+    /// Holds the programs, while `tls` does not; their links end with it.
+    ebpf: Option<Ebpf>,
     records: RingBuf<MapData>,
     settings_map: Array<MapData, [u8; SETTINGS_SIZE]>,
     verdicts: HashMap<MapData, u64, u8>,
@@ -72,15 +75,20 @@ impl Live {
         }
         let (own_socket, _other_end) = UnixStream::pair()?;
         let existing = list_existing(&mut ebpf, &btf)?;
-        let mut live = Self::assemble(ebpf, &options, existing)?;
+        let mut live = Self::assemble(&mut ebpf, &options, existing)?;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
         }
         live.write_settings()?;
         for (program, _) in TRACEPOINTS {
-            let tracepoint = tracepoint_program(&mut live._ebpf, program)?;
+            let tracepoint = tracepoint_program(&mut ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
+        }
+        if options.tls {
+            live.tls = Some(Tls::start(ebpf)?);
+        } else {
+            live.ebpf = Some(ebpf);
         }
         Ok(live)
     }
@@ -108,6 +116,9 @@ impl Live {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
+                if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread) {
+                    tls.started(thread.tgid);
+                }
                 sink(record);
             }
         }
@@ -122,7 +133,9 @@ impl Live {
     pub fn judge(&mut self, verdicts: impl IntoIterator<Item = (Cookie, Verdict)>) -> Result<(), Error> {
         let mut taken_back = false;
         for (Cookie(cookie), verdict) in verdicts {
-            taken_back |= verdict == Verdict::Ignore && self.verdicts.get(&cookie, 0).is_ok();
+            // Only for what is not copied does it matter that a probe remembers the verdict before.
+            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries);
+            taken_back |= less && self.verdicts.get(&cookie, 0).is_ok();
             // A full map leaves the socket undecided: little of it is copied, and what is not is counted.
             let _full = self.verdicts.insert(cookie, verdict.code(), 0);
         }
@@ -151,7 +164,7 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
-    fn assemble(mut ebpf: Ebpf, options: &Options, existing: Vec<Existing>) -> Result<Self, Error> {
+    fn assemble(ebpf: &mut Ebpf, options: &Options, existing: Vec<Existing>) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
             epoch: 0,
@@ -159,18 +172,20 @@ impl Live {
             undecided: options.undecided,
             head: 1024,
             only_targets: options.pids.is_some(),
+            tls: options.tls,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),
         };
         Ok(Self {
-            records: take(&mut ebpf, "records")?,
-            settings_map: take(&mut ebpf, "settings")?,
-            verdicts: take(&mut ebpf, "verdicts")?,
-            targets: take(&mut ebpf, "targets")?,
-            losses: take(&mut ebpf, "losses")?,
-            heard: take(&mut ebpf, "heard")?,
-            _ebpf: ebpf,
+            records: take(ebpf, "records")?,
+            settings_map: take(ebpf, "settings")?,
+            verdicts: take(ebpf, "verdicts")?,
+            targets: take(ebpf, "targets")?,
+            losses: take(ebpf, "losses")?,
+            heard: take(ebpf, "heard")?,
+            tls: None,
+            ebpf: None,
             settings,
             existing,
             wait: SHORTEST_WAIT,

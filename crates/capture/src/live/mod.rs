@@ -4,6 +4,8 @@
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod stub;
+#[cfg(target_os = "linux")]
+mod tls;
 
 #[cfg(target_os = "linux")]
 pub use linux::Live;
@@ -25,11 +27,13 @@ pub struct Options {
     pub undecided: u32,
     /// Bytes of the kernel's ring buffer, a power of two.
     pub ring: u32,
+    /// Plaintext of TLS is heard too, by probes in its libraries.
+    pub tls: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20 }
+        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20, tls: true }
     }
 }
 
