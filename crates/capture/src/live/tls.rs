@@ -23,10 +23,14 @@ use std::{
 };
 
 /// Programs of the object, in the order they are loaded.
-const PROGRAMS: [&str; 3] = [ENTER, RETURN, FREE];
+const PROGRAMS: [&str; 7] = [ENTER, RETURN, FREE, GO_READ, GO_READ_RETURN, GO_WRITE, GO_CLOSE];
 const ENTER: &str = "tls_enter";
 const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
+const GO_READ: &str = "go_read";
+const GO_READ_RETURN: &str = "go_read_return";
+const GO_WRITE: &str = "go_write";
+const GO_CLOSE: &str = "go_close";
 
 /// How often all processes are looked at.
 const ROUND: Duration = Duration::from_secs(1);
@@ -143,6 +147,14 @@ impl Probes {
                 self.attach_at(ENTER, file, at, cookie)
             }
             Some(Part::Free) => self.attach_at(FREE, file, site.entry, 0),
+            // Arguments on the stack (before Go 1.17) are not read.
+            Some(Part::Go(_)) | None if file.found.go.is_none_or(|go| !go.registers) => Ok(()),
+            Some(Part::Go(program)) => {
+                for at in site.returns.iter().filter(|_| program == GO_READ) {
+                    self.attach_at(GO_READ_RETURN, file, *at, 0)?;
+                }
+                self.attach_at(program, file, site.entry, now() & !0xff)
+            }
             None => Ok(()),
         }
     }
@@ -161,6 +173,8 @@ impl Probes {
 enum Part {
     Call(TlsCall),
     Free,
+    /// The program where it begins.
+    Go(&'static str),
 }
 
 const fn part(function: Function) -> Option<Part> {
@@ -170,11 +184,10 @@ const fn part(function: Function) -> Option<Part> {
         Function::SslReadEx => Some(Part::Call(TlsCall::ReadEx)),
         Function::SslWriteEx => Some(Part::Call(TlsCall::WriteEx)),
         Function::SslFree | Function::GnuTlsDeinit => Some(Part::Free),
-        Function::GoConnRead
-        | Function::GoConnWrite
-        | Function::GoConnClose
-        | Function::RustlsRead
-        | Function::RustlsWrite => None,
+        Function::GoConnRead => Some(Part::Go(GO_READ)),
+        Function::GoConnWrite => Some(Part::Go(GO_WRITE)),
+        Function::GoConnClose => Some(Part::Go(GO_CLOSE)),
+        Function::RustlsRead | Function::RustlsWrite => None,
     }
 }
 
