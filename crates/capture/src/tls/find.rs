@@ -121,6 +121,8 @@ pub enum Unreadable {
     Java,
     /// The library is linked into the program, which names no functions any more.
     NoSymbols(Library),
+    /// Go before 1.17 passes arguments on the stack.
+    OldGo,
     /// Known, but there are no probes for it.
     NotProbed(Library),
 }
@@ -132,6 +134,7 @@ impl std::fmt::Display for Unreadable {
             Self::NoSymbols(library) => {
                 write!(f, "{library} is linked into it without symbols, so that its functions cannot be found")
             }
+            Self::OldGo => f.write_str("it was built with a Go before 1.17"),
             Self::NotProbed(library) => write!(f, "there are no probes for {library}"),
         }
     }
@@ -139,18 +142,23 @@ impl std::fmt::Display for Unreadable {
 
 /// Texts that are in the constants of every program with such a library inside: paths of its source files, which its
 /// errors and panics name.
-const MARKS: [(&str, Library); 5] = [
-    ("ssl/ssl_lib.c", Library::OpenSsl),
-    ("ssl/ssl_buffer.c", Library::OpenSsl),
-    ("crypto/tls.(*Conn).Write", Library::Go),
-    ("src/conn.rs", Library::Rustls),
-    ("rustls", Library::Rustls),
-];
+const MARKS: [(&str, Library); 2] = [("ssl/ssl_lib.c", Library::OpenSsl), ("/rustls-0.", Library::Rustls)];
 
-/// Of a file in which [`find`] finds nothing: the reason, if it holds TLS all the same. Reads most of the file; for
+/// Why the TLS of a program cannot be read, if it holds some. Reads most of the file where no functions are found: for
 /// `doctor`, not for every library of a machine.
 pub fn unreadable(file: &File) -> Option<Unreadable> {
     let elf = Elf::open(file).filter(|elf| elf.runs)?;
+    if let Some(found) = find_in(&elf) {
+        return match found.library {
+            Library::OpenSsl | Library::GnuTls => None,
+            Library::Go => found.go.is_none_or(|go| !go.registers).then_some(Unreadable::OldGo),
+            library @ (Library::Rustls | Library::Nss) => Some(Unreadable::NotProbed(library)),
+        };
+    }
+    if elf.go_build().is_some() {
+        // Its own table names all that there is; without one nothing is known.
+        return (!go::has_table(&elf)).then_some(Unreadable::NoSymbols(Library::Go));
+    }
     let finders: Vec<(Finder<'_>, Library)> =
         MARKS.iter().map(|(mark, library)| (Finder::new(mark), *library)).collect();
     let mut found = None;

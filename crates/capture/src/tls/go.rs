@@ -37,6 +37,11 @@ pub(super) fn functions(elf: &Elf<'_>, machine: Machine) -> Option<Vec<Symbol>> 
     (!symbols.is_empty()).then_some(symbols)
 }
 
+/// Whether the program has a table that can be read.
+pub(super) fn has_table(elf: &Elf<'_>) -> bool {
+    SECTIONS.iter().find_map(|name| elf.named(name)).is_some_and(|section| Table::open(elf, section).is_some())
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Function(Function),
