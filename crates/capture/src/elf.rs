@@ -141,15 +141,17 @@ impl<'a> Elf<'a> {
 
     fn noted(&self, owner: &[u8], kind: u32) -> Option<Vec<u8>> {
         let mut notes = self.segments.iter().filter(|segment| segment.kind == Segment::NOTE);
-        notes.find_map(|segment| note(&self.at(segment.offset, segment.size), owner, kind).map(<[u8]>::to_vec))
+        notes
+            .find_map(|segment| note(&self.at(segment.offset, segment.size), owner, kind).map(<[u8]>::to_vec))
     }
 
     /// What Go's linker wrote; `None` for what Go did not build.
     pub(crate) fn go_build(&self) -> Option<GoBuild> {
-        let section = self.sections.iter().filter(|section| section.kind == Section::DATA).find(|section| {
-            let mut magic = [0; 14];
-            self.file.read_exact_at(&mut magic, section.offset).is_ok() && magic == GO_MAGIC
-        })?;
+        let section =
+            self.sections.iter().filter(|section| section.kind == Section::DATA).find(|section| {
+                let mut magic = [0; 14];
+                self.file.read_exact_at(&mut magic, section.offset).is_ok() && magic == GO_MAGIC
+            })?;
         Some(go_build(&self.at(section.offset, section.size)))
     }
 
@@ -285,7 +287,8 @@ fn go_build(bytes: &[u8]) -> GoBuild {
     let Some((version, rest)) = inline.then(|| bytes.get(32..)).flatten().and_then(counted) else {
         return GoBuild::default();
     };
-    let inner = |text: &[u8]| Some(String::from_utf8_lossy(text.get(16..text.len().checked_sub(16)?)?).into());
+    let inner =
+        |text: &[u8]| Some(String::from_utf8_lossy(text.get(16..text.len().checked_sub(16)?)?).into());
     GoBuild {
         version: std::str::from_utf8(version).ok().filter(|version| version.len() < 64).map(str::to_owned),
         text: counted(rest).and_then(|(text, _)| inner(text)),

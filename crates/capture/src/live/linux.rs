@@ -1,4 +1,4 @@
-use super::{tls::Tls, Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, version};
+use super::{Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, tls::Tls, version};
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
@@ -116,7 +116,8 @@ impl Live {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
-                if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread) {
+                if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread)
+                {
                     tls.started(thread.tgid);
                 }
                 sink(record);

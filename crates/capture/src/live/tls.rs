@@ -160,7 +160,8 @@ impl Probes {
     }
 
     fn attach_at(&mut self, program: &str, file: &Mapped, at: u64, cookie: u64) -> Result<(), ProgramError> {
-        let program: &mut UProbe = self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        let program: &mut UProbe =
+            self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
         let point =
             UProbeAttachPoint { location: UProbeAttachLocation::AbsoluteOffset(at), cookie: Some(cookie) };
         let link = program.attach(point, file.path(), UProbeScope::AllProcesses)?;

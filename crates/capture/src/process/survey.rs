@@ -2,13 +2,7 @@ use super::{Names, proc::Proc};
 use crate::tls::{Library, Unreadable, unreadable};
 use overhear_exchange::Process;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::{
-    collections::BTreeSet,
-    fmt,
-    io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::Arc};
 
 /// The processes of this machine that talk over the network.
 #[derive(Clone, Debug, Default)]
@@ -241,12 +235,10 @@ mod tests {
             .iter()
             .map(|p| (p.process.pid, &*p.process.service, p.listening.as_slice(), p.connections))
             .collect();
-        assert_eq!(found, [
-                (3, "envoy", &[8080][..], 1),
-                (4, "curl", &[], 1),
-                (7, "java", &[], 1),
-                (8, "nginx", &[], 1)
-            ]);
+        assert_eq!(
+            found,
+            [(3, "envoy", &[8080][..], 1), (4, "curl", &[], 1), (7, "java", &[], 1), (8, "nginx", &[], 1)]
+        );
         let obstacles: Vec<_> = survey.processes.iter().flat_map(|p| p.obstacles.iter().copied()).collect();
         let expected = [
             Obstacle::Tls(Unreadable::NotProbed(Library::Nss)),

@@ -8,7 +8,8 @@
 use super::{Function, Library, Site};
 use crate::elf::{Machine, u32_at};
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind, Register,
+    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpKind,
+    Register,
 };
 
 /// An emulated instruction is looked for in this many bytes.
@@ -145,7 +146,7 @@ fn is_emulated(instruction: &[u8]) -> bool {
 }
 
 fn is_direct_branch(instruction: &Instruction) -> bool {
-    matches!(instruction.op0_kind(), OpKind::NearBranch64)
+    instruction.op0_kind() == OpKind::NearBranch64
         && matches!(
             instruction.flow_control(),
             FlowControl::ConditionalBranch | FlowControl::UnconditionalBranch
@@ -165,10 +166,7 @@ fn stack_growth(instruction: &Instruction) -> Option<u32> {
 }
 
 fn writes(access: OpAccess) -> bool {
-    matches!(
-        access,
-        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
-    )
+    matches!(access, OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite)
 }
 
 /// System V ABI, and Go's.

@@ -93,7 +93,8 @@ fn openssl_inside(elf: &Elf<'_>) -> Option<String> {
     let mut version = None;
     search_constants(elf, 32, |block| {
         let texts = ours.find_iter(block).filter_map(|at| block.get(at + 8..at + 24));
-        version = texts.filter_map(number).next().or_else(|| boring.find(block).map(|_| "BoringSSL".to_owned()));
+        version =
+            texts.filter_map(number).next().or_else(|| boring.find(block).map(|_| "BoringSSL".to_owned()));
         version.is_some()
     });
     version
@@ -108,7 +109,9 @@ fn number(text: &[u8]) -> Option<String> {
 }
 
 fn search_constants(elf: &Elf<'_>, kept: usize, mut each: impl FnMut(&[u8]) -> bool) {
-    let Some(constants) = elf.named(".rodata").filter(|section| section.kind == Section::DATA) else { return };
+    let Some(constants) = elf.named(".rodata").filter(|section| section.kind == Section::DATA) else {
+        return;
+    };
     elf.blocks((constants.offset, constants.size.min(MOST_CONSTANTS)), kept, |_, block| {
         if each(block) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -130,9 +133,14 @@ pub enum Unreadable {
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Java => f.write_str("Java encrypts in code that it compiles while it runs, which cannot be probed"),
+            Self::Java => {
+                f.write_str("Java encrypts in code that it compiles while it runs, which cannot be probed")
+            }
             Self::NoSymbols(library) => {
-                write!(f, "{library} is linked into it without symbols, so that its functions cannot be found")
+                write!(
+                    f,
+                    "{library} is linked into it without symbols, so that its functions cannot be found"
+                )
             }
             Self::OldGo => f.write_str("it was built with a Go before 1.17"),
             Self::NotProbed(library) => write!(f, "there are no probes for {library}"),

@@ -39,7 +39,10 @@ pub(super) fn functions(elf: &Elf<'_>, machine: Machine) -> Option<Vec<Symbol>> 
 
 /// Whether the program has a table that can be read.
 pub(super) fn has_table(elf: &Elf<'_>) -> bool {
-    SECTIONS.iter().find_map(|name| elf.named(name)).is_some_and(|section| Table::open(elf, section).is_some())
+    SECTIONS
+        .iter()
+        .find_map(|name| elf.named(name))
+        .is_some_and(|section| Table::open(elf, section).is_some())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,8 +113,10 @@ impl<'a> Table<'a> {
         let functions = NAMES.iter().map(|(name, function)| (*name, Wanted::Function(*function)));
         let starts = STARTS.iter().filter(|(_, of)| *of == machine).map(|(name, _)| (*name, Wanted::Start));
         let whole = |name: &str| [b"\0", name.as_bytes(), b"\0"].concat();
-        let wanted: Vec<_> =
-            functions.chain(starts).map(|(name, wanted)| (Finder::new(&whole(name)).into_owned(), wanted)).collect();
+        let wanted: Vec<_> = functions
+            .chain(starts)
+            .map(|(name, wanted)| (Finder::new(&whole(name)).into_owned(), wanted))
+            .collect();
         let mut found = Vec::new();
         let begin = self.section.offset.saturating_add(self.names);
         let size = self.units.min(self.section.size).saturating_sub(self.names);
@@ -173,7 +178,8 @@ impl<'a> Table<'a> {
         let by_start = || self.elf.entry?.get().checked_sub(start?.begin);
         let by_section = || self.elf.named(".text").map(|section| section.address);
         let said = || Some(self.text).filter(|text| *text != 0);
-        let candidates: [&dyn Fn() -> Option<u64>; 4] = [&by_start, &said, &by_section, &|| self.module_text()];
+        let candidates: [&dyn Fn() -> Option<u64>; 4] =
+            [&by_start, &said, &by_section, &|| self.module_text()];
         candidates.into_iter().filter_map(|candidate| candidate()).find(|text| {
             let mut symbols = found.iter().filter_map(|place| place.symbol(*text)).peekable();
             symbols.peek().is_some() && symbols.all(|symbol| self.begins_like_go(&symbol, machine))

@@ -129,7 +129,8 @@ impl Scanner {
     /// The libraries of this machine that nobody may have mapped yet: what is started next is heard from its first
     /// call.
     pub fn installed(&mut self) -> Vec<Mapped> {
-        let paths = FOLDERS.iter().flat_map(|folder| LIBRARIES.iter().map(move |name| Path::new(folder).join(name)));
+        let paths =
+            FOLDERS.iter().flat_map(|folder| LIBRARIES.iter().map(move |name| Path::new(folder).join(name)));
         paths.filter_map(|path| self.program(&path)).collect()
     }
 
@@ -239,7 +240,8 @@ impl Scanner {
 
 /// A regular file; a pipe does not block.
 fn open_carefully(path: &Path) -> Option<File> {
-    let file = File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?);
+    let file =
+        File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?);
     file.metadata().ok()?.is_file().then_some(file)
 }
 
@@ -262,7 +264,7 @@ fn mapping(line: &[u8]) -> Option<Mapping<'_>> {
     let inode = word()?.parse().ok().filter(|inode| *inode != 0)?;
     rest.starts_with(b"/").then_some(Mapping {
         range: (hexadecimal(begin)?, hexadecimal(end)?),
-        place: (hexadecimal(major)? << 32 | hexadecimal(minor)?, inode),
+        place: ((hexadecimal(major)? << 32) | hexadecimal(minor)?, inode),
         path: rest,
     })
 }

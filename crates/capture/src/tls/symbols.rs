@@ -123,12 +123,7 @@ fn of_rust(block: &[u8], at: usize) -> Option<(usize, Function)> {
     RUST.iter().find(is).map(|(_, _, function)| (begin, *function))
 }
 
-fn of_table(
-    elf: &Elf<'_>,
-    table: &Section,
-    wanted: &FxHashMap<u32, Function>,
-    found: &mut Vec<Symbol>,
-) {
+fn of_table(elf: &Elf<'_>, table: &Section, wanted: &FxHashMap<u32, Function>, found: &mut Vec<Symbol>) {
     elf.entries((table.offset, table.size), SYMBOL, |entry| {
         found.extend(symbol(entry, wanted));
         if found.len() < MOST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

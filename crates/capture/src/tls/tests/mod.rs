@@ -10,12 +10,7 @@ use super::{
 use crate::elf::{Elf, Machine};
 use program::{GoKind, compile, go, library, node, said, strip};
 use proptest::prelude::*;
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    os::unix::fs::FileExt,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::Path};
 
 fn found(path: &Path) -> Found {
     find(&File::open(path).unwrap()).unwrap().unwrap_or_else(|| panic!("nothing in {}", path.display()))
@@ -32,8 +27,9 @@ fn site(found: &Found, function: Function) -> &Site {
 fn disassembled(path: &Path, begin: u64, length: u64) -> BTreeMap<u64, String> {
     let file = File::open(path).unwrap();
     let elf = Elf::open(&file).unwrap();
-    let segment =
-        elf.segments.iter().find(|segment| segment.executable && (segment.offset..segment.offset + segment.size).contains(&begin));
+    let segment = elf.segments.iter().find(|segment| {
+        segment.executable && (segment.offset..segment.offset + segment.size).contains(&begin)
+    });
     let segment = segment.unwrap();
     let address = begin - segment.offset + segment.address;
     let range = [format!("--start-address={address}"), format!("--stop-address={}", address + length)];
@@ -68,7 +64,8 @@ fn check(path: &Path, found: &Found, names: &BTreeMap<String, u64>, name: impl F
     for site in &found.sites {
         assert_eq!(names.get(name(site.function)), Some(&site.start), "{site:?}");
         let code = disassembled(path, site.start, site.entry - site.start + 16);
-        let instruction = code.get(&site.entry).unwrap_or_else(|| panic!("{site:?} is within an instruction"));
+        let instruction =
+            code.get(&site.entry).unwrap_or_else(|| panic!("{site:?} is within an instruction"));
         let emulated = ["push", "j", "call", "nop"].iter().any(|name| instruction.starts_with(name));
         assert_eq!(emulated, !site.single_stepped, "{site:?}: {instruction}");
         let grown: u32 = code.range(..site.entry).map(|(_, instruction)| stack(instruction)).sum();
@@ -77,7 +74,9 @@ fn check(path: &Path, found: &Found, names: &BTreeMap<String, u64>, name: impl F
 }
 
 fn stack(instruction: &str) -> u32 {
-    let by = instruction.strip_prefix("sub").and_then(|rest| rest.trim().strip_suffix(",%rsp")?.strip_prefix("$0x"));
+    let by = instruction
+        .strip_prefix("sub")
+        .and_then(|rest| rest.trim().strip_suffix(",%rsp")?.strip_prefix("$0x"));
     by.map_or(0, |by| u32::from_str_radix(by, 16).unwrap())
 }
 
@@ -122,9 +121,18 @@ fn linked_into_node() {
     let node = node();
     let found_there = found(&node);
     assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 5));
-    assert!(found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")), "{found_there:?}");
+    assert!(
+        found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")),
+        "{found_there:?}"
+    );
     check(&node, &found_there, &named(&node, false), c_name);
-    assert!(found_there.sites.iter().filter(|site| site.function != Function::SslFree).all(|site| !site.single_stepped));
+    assert!(
+        found_there
+            .sites
+            .iter()
+            .filter(|site| site.function != Function::SslFree)
+            .all(|site| !site.single_stepped)
+    );
 }
 
 #[test]
@@ -159,15 +167,22 @@ fn go_programs_stripped_or_not() {
     assert_eq!(plain.go.map(|go| go.registers), Some(true));
     for site in &plain.sites {
         let code = disassembled(&plain_path, site.start, site.returns.last().unwrap() - site.start + 1);
-        let returns: Vec<u64> =
-            code.iter().filter(|(_, instruction)| instruction.starts_with("ret")).map(|(at, _)| *at).collect();
+        let returns: Vec<u64> = code
+            .iter()
+            .filter(|(_, instruction)| instruction.starts_with("ret"))
+            .map(|(at, _)| *at)
+            .collect();
         assert_eq!(site.returns, returns, "{:?}", site.function);
         let before: Vec<&str> = code.range(..site.entry).map(|(_, code)| code.as_str()).collect();
         assert!(before.iter().any(|code| code.starts_with("jbe")) && !site.single_stepped, "{before:?}");
     }
     for kind in [GoKind::Stripped, GoKind::Pie, GoKind::External, GoKind::ExternalPie] {
         let other = found(&go(kind));
-        assert_eq!(other.sites.iter().map(shape).collect::<Vec<_>>(), plain.sites.iter().map(shape).collect::<Vec<_>>(), "{kind:?}");
+        assert_eq!(
+            other.sites.iter().map(shape).collect::<Vec<_>>(),
+            plain.sites.iter().map(shape).collect::<Vec<_>>(),
+            "{kind:?}"
+        );
     }
 }
 
@@ -243,7 +258,9 @@ fn mutate(file: &File, changes: &[(u64, Vec<u8>)]) {
     if let Some(found) = elf.as_ref().and_then(find_in) {
         let length = file.metadata().unwrap().len();
         assert!(found.sites.iter().all(|site| site.start < length && site.entry >= site.start));
-        assert!(found.sites.iter().all(|site| site.returns.iter().all(|at| *at >= site.start && *at < length)));
+        assert!(
+            found.sites.iter().all(|site| site.returns.iter().all(|at| *at >= site.start && *at < length))
+        );
         is_same(elf.as_ref().unwrap(), &found);
     }
     unreadable(file);

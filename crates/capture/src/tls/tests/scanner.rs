@@ -16,7 +16,8 @@ struct Loaded(Child);
 
 impl Loaded {
     fn new(library: &Path) -> Self {
-        let script = "import ctypes, sys, time; ctypes.CDLL(sys.argv[1]); print('ready', flush=True); time.sleep(60)";
+        let script =
+            "import ctypes, sys, time; ctypes.CDLL(sys.argv[1]); print('ready', flush=True); time.sleep(60)";
         Self::start(Command::new("python3").args(["-c", script]).arg(library))
     }
 
@@ -71,7 +72,10 @@ fn a_file_is_told_once() {
     assert_eq!(found.iter().map(|mapped| &mapped.name).collect::<Vec<_>>(), [&copy]);
     assert!(found[0].found.sites.iter().any(|site| site.function == Function::SslRead));
     assert_eq!(fs::metadata(found[0].path()).unwrap().ino(), fs::metadata(&copy).unwrap().ino());
-    assert!(told(&mut scanner, first.pid(), &folder).is_empty() && told(&mut scanner, second.pid(), &folder).is_empty());
+    assert!(
+        told(&mut scanner, first.pid(), &folder).is_empty()
+            && told(&mut scanner, second.pid(), &folder).is_empty()
+    );
     assert!(scanner.program(&copy).is_none(), "nor as a program");
     let everything = scanner.scan().unwrap();
     assert!(everything.iter().all(|mapped| !mapped.name.starts_with(folder.path())));
