@@ -155,19 +155,10 @@ impl<'a> Elf<'a> {
         Some(go_build(&self.at(section.offset, section.size)))
     }
 
-    /// Where in the file an address is.
-    pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
-        self.within(address, |_| true)
-    }
-
     /// Where in the file the instructions at an address are.
     pub(crate) fn code_offset(&self, address: u64) -> Option<u64> {
-        self.within(address, |segment| segment.executable)
-    }
-
-    fn within(&self, address: u64, wanted: impl Fn(&Segment) -> bool) -> Option<u64> {
         let mut loaded =
-            self.segments.iter().filter(|segment| segment.kind == Segment::LOAD && wanted(segment));
+            self.segments.iter().filter(|segment| segment.kind == Segment::LOAD && segment.executable);
         loaded.find_map(|segment| {
             let into = address.checked_sub(segment.address).filter(|into| *into < segment.size)?;
             segment.offset.checked_add(into)

@@ -53,7 +53,7 @@ impl Tls {
     /// Attaches to what is there, and goes on with what comes. `ebpf` is kept until the end, with all its links.
     pub(super) fn start(mut ebpf: Ebpf) -> std::io::Result<Self> {
         let (programs, started) = sync_channel(MOST_WAITING);
-        let (done, first_round) = sync_channel(1);
+        let (done, first_round) = sync_channel::<()>(1);
         let thread = std::thread::Builder::new().name("tls".to_owned()).spawn(move || {
             let mut probes = match load(&mut ebpf) {
                 Ok(()) => Probes { ebpf, scanner: Scanner::new(Vec::new()), links: Vec::new() },

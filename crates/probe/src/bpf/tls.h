@@ -106,17 +106,17 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 /* --- calls into the libraries -------------------------------------------------------------------------------- */
 
 #if defined(__TARGET_ARCH_x86)
-#define ARGUMENT_1(regs) ((regs)->di)
-#define ARGUMENT_2(regs) ((regs)->si)
-#define ARGUMENT_3(regs) ((regs)->dx)
-#define ARGUMENT_4(regs) ((regs)->cx)
-#define RESULT(regs) ((regs)->ax)
+#define ARGUMENT_1(at) ((at)->di)
+#define ARGUMENT_2(at) ((at)->si)
+#define ARGUMENT_3(at) ((at)->dx)
+#define ARGUMENT_4(at) ((at)->cx)
+#define RESULT(at) ((at)->ax)
 #elif defined(__TARGET_ARCH_arm64)
-#define ARGUMENT_1(regs) ((regs)->regs[0])
-#define ARGUMENT_2(regs) ((regs)->regs[1])
-#define ARGUMENT_3(regs) ((regs)->regs[2])
-#define ARGUMENT_4(regs) ((regs)->regs[3])
-#define RESULT(regs) ((regs)->regs[0])
+#define ARGUMENT_1(at) ((at)->regs[0])
+#define ARGUMENT_2(at) ((at)->regs[1])
+#define ARGUMENT_3(at) ((at)->regs[2])
+#define ARGUMENT_4(at) ((at)->regs[3])
+#define RESULT(at) ((at)->regs[0])
 #endif
 
 SEC("uprobe")
