@@ -78,8 +78,8 @@ pub(crate) fn give_up(user: Option<User>, mine: &Mine<'_>) -> Result<(), Fault> 
 }
 
 fn needed(user: Option<User>, mine: &Mine<'_>) -> CapabilitySet {
-    // Names, versions and files of other users' processes.
-    let mut needed = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
+    // Names, versions and files of other users' processes; probes in TLS libraries of programs that start later.
+    let mut needed = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH | CapabilitySet::PERFMON;
     // Root who is to write into somebody's folder.
     if user.is_none() && [mine.store, mine.socket, mine.save].into_iter().flatten().any(is_of_another) {
         needed |= CapabilitySet::DAC_OVERRIDE;

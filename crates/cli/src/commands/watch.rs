@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     let options = Options {
         ports: arguments.ports.clone(),
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
+        tls: !arguments.no_tls,
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;
