@@ -1,5 +1,6 @@
 //! Sources: the live kernel, pcap and pcapng files, HAR.
 
+mod elf;
 pub mod file;
 pub mod har;
 pub mod live;

@@ -24,8 +24,20 @@ use std::{
 
 const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
-const PROGRAMS: [&str; 6] =
-    ["tls_enter_read", "tls_enter_write", "tls_enter_read_ex", "tls_enter_write_ex", RETURN, FREE];
+const GO_READ: &str = "go_read";
+const GO_READ_RETURN: &str = "go_read_return";
+const PROGRAMS: [&str; 10] = [
+    "tls_enter_read",
+    "tls_enter_write",
+    "tls_enter_read_ex",
+    "tls_enter_write_ex",
+    RETURN,
+    FREE,
+    GO_READ,
+    GO_READ_RETURN,
+    "go_write",
+    "go_close",
+];
 /// Index of when the last library was probed.
 const ATTACHED: u32 = 1;
 
@@ -155,14 +167,25 @@ impl Probes {
     }
 
     fn attach_site(&mut self, file: &Mapped, site: &Site) -> Result<(), ProgramError> {
-        let Some(program) = program(site.function) else { return Ok(()) };
-        // The return address must be where the return probe looks for it; and one breakpoint is cheaper than two.
-        let at = if site.pushed == 0 { site.entry } else { site.start };
-        if program != FREE {
-            // Whoever is seen to enter must be seen to return.
-            self.attach_at(RETURN, file, at)?;
+        // Whoever is seen to enter must be seen to return, so what sees that comes first.
+        match part(site.function) {
+            Some(Part::Call(program)) => {
+                // The return address must be where the return probe looks for it; and one breakpoint is cheaper than two.
+                let at = if site.pushed == 0 { site.entry } else { site.start };
+                self.attach_at(RETURN, file, at)?;
+                self.attach_at(program, file, at)
+            }
+            Some(Part::Once(program)) => self.attach_at(program, file, site.entry),
+            // Arguments on the stack (before Go 1.17) are not read.
+            Some(Part::Go(_)) | None if file.found.go.is_none_or(|go| !go.registers) => Ok(()),
+            Some(Part::Go(program)) => {
+                for at in site.returns.iter().filter(|_| program == GO_READ) {
+                    self.attach_at(GO_READ_RETURN, file, *at)?;
+                }
+                self.attach_at(program, file, site.entry)
+            }
+            None => Ok(()),
         }
-        self.attach_at(program, file, at)
     }
 
     fn attach_at(&mut self, program: &str, file: &Mapped, at: u64) -> Result<(), ProgramError> {
@@ -177,19 +200,27 @@ fn uprobe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe, ProgramE
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
 }
 
-/// The program that hears a function where it begins.
-const fn program(function: Function) -> Option<&'static str> {
+/// How a function is heard: by which program where it begins, and what else.
+enum Part {
+    /// And by a return probe.
+    Call(&'static str),
+    /// And by nothing.
+    Once(&'static str),
+    /// And by a probe on each of its returns, where it reads.
+    Go(&'static str),
+}
+
+const fn part(function: Function) -> Option<Part> {
     match function {
-        Function::SslRead | Function::GnuTlsRecordRecv => Some("tls_enter_read"),
-        Function::SslWrite | Function::GnuTlsRecordSend => Some("tls_enter_write"),
-        Function::SslReadEx => Some("tls_enter_read_ex"),
-        Function::SslWriteEx => Some("tls_enter_write_ex"),
-        Function::SslFree | Function::GnuTlsDeinit => Some(FREE),
-        Function::GoConnRead
-        | Function::GoConnWrite
-        | Function::GoConnClose
-        | Function::RustlsRead
-        | Function::RustlsWrite => None,
+        Function::SslRead | Function::GnuTlsRecordRecv => Some(Part::Call("tls_enter_read")),
+        Function::SslWrite | Function::GnuTlsRecordSend => Some(Part::Call("tls_enter_write")),
+        Function::SslReadEx => Some(Part::Call("tls_enter_read_ex")),
+        Function::SslWriteEx => Some(Part::Call("tls_enter_write_ex")),
+        Function::SslFree | Function::GnuTlsDeinit => Some(Part::Once(FREE)),
+        Function::GoConnRead => Some(Part::Go(GO_READ)),
+        Function::GoConnWrite => Some(Part::Go("go_write")),
+        Function::GoConnClose => Some(Part::Go("go_close")),
+        Function::RustlsRead | Function::RustlsWrite => None,
     }
 }
 

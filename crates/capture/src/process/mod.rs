@@ -11,7 +11,7 @@ mod container;
 mod elf;
 mod git;
 mod manifest;
-mod proc;
+pub(crate) mod proc;
 mod survey;
 mod version;
 

@@ -133,6 +133,17 @@ impl Proc {
         file.metadata().ok()?.is_file().then_some(file)
     }
 
+    /// An absolute path as the process sees it, for a look that follows no link of a stranger's but by mistake.
+    pub(crate) fn path_in_root(&self, pid: u32, path: &[u8]) -> PathBuf {
+        let relative = path.strip_prefix(b"/").unwrap_or(path);
+        self.path(pid).join("root").join(OsStr::from_bytes(relative))
+    }
+
+    /// The file of a mapping (proc_pid_map_files(5)), whatever became of its path.
+    pub(crate) fn map_file(&self, pid: u32, (begin, end): (u64, u64)) -> PathBuf {
+        self.path(pid).join(format!("map_files/{begin:x}-{end:x}"))
+    }
+
     fn path(&self, pid: u32) -> PathBuf {
         self.root.join(pid.to_string())
     }

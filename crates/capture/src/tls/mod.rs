@@ -3,8 +3,11 @@
 //! [`find`] reads one ELF file. [`Scanner`] follows `/proc` and asks it once for every file that is mapped somewhere,
 //! in whatever mount namespace, deleted or not.
 
+mod code;
 mod find;
+mod go;
 mod scan;
+mod symbols;
 
 pub use find::{Error, Unreadable, find, unreadable};
 pub use scan::{Mapped, Scanner};
@@ -66,6 +69,20 @@ pub enum Function {
     RustlsWrite,
 }
 
+impl Function {
+    /// Whose it is.
+    pub fn library(self) -> Library {
+        match self {
+            Self::SslRead | Self::SslWrite | Self::SslReadEx | Self::SslWriteEx | Self::SslFree => {
+                Library::OpenSsl
+            }
+            Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
+            Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,
+            Self::RustlsRead | Self::RustlsWrite => Library::Rustls,
+        }
+    }
+}
+
 /// Where one function is probed. All offsets are into the file, as uprobes take them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -100,16 +117,15 @@ pub struct Found {
     pub go: Option<Go>,
 }
 
-/// What the probes of a Go program need to know.
+/// What the probes of a Go program need to know. All else has been the same since Go 1.10: `conn`, the first field of
+/// `tls.Conn`, is an interface, whose second word points to a `net.TCPConn`, whose first word points to a `netFD`, in
+/// which `Sysfd` is at 16. Of `g`, the first two words are the bounds of its stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Go {
     /// Arguments are in registers (Go 1.17 on x86_64, 1.18 on aarch64): rax, rbx, rcx, rdi and `g` in r14, or x0 to x3
     /// and x28. Before, they are on the stack.
     pub registers: bool,
-    /// Offset of `Sysfd` in what the data pointer of `Conn.conn` leads to after one more pointer: `conn` (offset 0 of
-    /// `tls.Conn`) is an interface, its second word points to a `net.TCPConn`, whose first word points to a `netFD`.
-    pub sysfd: u32,
-    /// Of `net.TCPConn`'s and `net.UnixConn`'s tables for `net.Conn`, as virtual addresses in the file, where it names
-    /// them: another first word of `Conn.conn` is a wrapper, whose file descriptor is not known.
-    pub plain_conns: [u64; 2],
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,41 @@
-use super::Found;
-use std::{fs::File, io, path::PathBuf, sync::Arc};
+use super::{
+    Found,
+    find::{find, is_same},
+};
+use crate::{elf::Elf, process::proc::Proc};
+use rustc_hash::{FxHashMap, FxHashSet};
+use rustix::fs::{Mode, OFlags, open};
+use std::{
+    fs::{self, File, Metadata},
+    io,
+    os::{
+        fd::AsRawFd,
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Files remembered at once; beyond, those in which nothing was found are read again.
+const REMEMBERED: usize = 64 * 1024;
+/// Builds remembered at once: the same library in many containers.
+const BUILDS: usize = 1024;
+/// Programs that compare their own code with what their build wrote down, and do not start when it is probed
+/// (ClickHouse, issue 83637).
+const NEVER: [&str; 3] = ["clickhouse", "clickhouse-server", "clickhouse-keeper"];
+/// Where distributions keep what every program may load.
+const FOLDERS: [&str; 9] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/lib64",
+    "/usr/lib",
+    "/lib",
+    "/usr/local/lib",
+];
+const LIBRARIES: [&str; 4] = ["libssl.so.3", "libssl.so.1.1", "libssl.so.4", "libgnutls.so.30"];
 
 /// A file that holds TLS, and is mapped or may be soon.
 #[derive(Debug)]
@@ -17,27 +53,91 @@ pub struct Mapped {
 impl Mapped {
     /// A path that opens the file as long as `self` lives, for those who attach by path (`/proc/self/fd/N`).
     pub fn path(&self) -> PathBuf {
-        use std::os::fd::AsRawFd;
         format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
     }
 }
 
-/// Follows `/proc`, and tells of every file that holds TLS once per device and inode. Whoever attaches a probe to it
-/// must keep it attached: the kernel holds the inode as long, so that its number stays its own.
+/// Follows `/proc`, and tells of every file that holds TLS once. Whoever attaches a probe to it must keep it attached:
+/// the kernel holds the inode as long, so that its number stays its own.
 #[derive(Debug)]
-pub struct Scanner {}
+pub struct Scanner {
+    proc: Proc,
+    never: Vec<String>,
+    /// Files as `/proc/PID/maps` names them, that need not be looked at again.
+    known: FxHashMap<Place, Known>,
+    told: FxHashSet<Identity>,
+    builds: FxHashMap<(Vec<u8>, u64), Arc<Found>>,
+}
+
+/// A file as `/proc/PID/maps` names it: device and inode.
+type Place = (u64, u64);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Told, or never to be told.
+    Settled,
+    /// Nothing was found. The number of an inode is given to another file when this one is gone.
+    Nothing(Identity),
+}
+
+/// A file wherever it is seen. Not the device: containers see one file of a common layer on a device each, while the
+/// kernel probes the one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
+
+/// A line of `/proc/PID/maps` with instructions of a file.
+#[derive(Debug, PartialEq, Eq)]
+struct Mapping<'a> {
+    /// As `/proc/PID/map_files` names it.
+    range: (u64, u64),
+    place: Place,
+    path: &'a [u8],
+}
 
 impl Scanner {
     /// Reads `/proc`. Files of these names (the last part of a path, or a whole path) are never told: programs that
     /// check their own code stop when it is probed.
-    pub fn new(_never: Vec<String>) -> Self {
-        Self {}
+    pub fn new(never: Vec<String>) -> Self {
+        Self::at("/proc", never)
+    }
+
+    /// Reads a `/proc` mounted elsewhere, such as the host's in a container.
+    pub fn at(root: impl Into<PathBuf>, never: Vec<String>) -> Self {
+        Self {
+            proc: Proc::new(root),
+            never,
+            known: FxHashMap::default(),
+            told: FxHashSet::default(),
+            builds: FxHashMap::default(),
+        }
     }
 
     /// The libraries of this machine that nobody may have mapped yet: what is started next is heard from its first
     /// call.
     pub fn installed(&mut self) -> Vec<Mapped> {
-        Vec::new()
+        let paths = FOLDERS.iter().flat_map(|folder| LIBRARIES.iter().map(move |name| Path::new(folder).join(name)));
+        paths.filter_map(|path| self.program(&path)).collect()
+    }
+
+    /// Looks at one file, such as the program that is about to be started.
+    pub fn program(&mut self, path: &Path) -> Option<Mapped> {
+        let path = fs::canonicalize(path).ok()?;
+        let file = open_carefully(&path)?;
+        self.tell(None, path.as_os_str().as_bytes(), file)
     }
 
     /// Looks at every process there is. What was told before is not told again.
@@ -46,16 +146,123 @@ impl Scanner {
     ///
     /// When `/proc` itself cannot be listed.
     pub fn scan(&mut self) -> io::Result<Vec<Mapped>> {
-        Ok(Vec::new())
+        let mut seen = FxHashSet::default();
+        let mut found = Vec::new();
+        for pid in self.proc.pids()? {
+            self.look_at(pid, &mut seen, &mut found);
+        }
+        Ok(found)
     }
 
     /// Looks at one process: it started a program, was heard for the first time, or speaks TLS that is not read.
-    pub fn look(&mut self, _pid: u32) -> Vec<Mapped> {
-        Vec::new()
+    pub fn look(&mut self, pid: u32) -> Vec<Mapped> {
+        let mut found = Vec::new();
+        self.look_at(pid, &mut FxHashSet::default(), &mut found);
+        found
     }
 
-    /// Looks at one file, such as the program that is about to be started.
-    pub fn program(&mut self, _path: &std::path::Path) -> Option<Mapped> {
-        None
+    fn look_at(&mut self, pid: u32, seen: &mut FxHashSet<Place>, found: &mut Vec<Mapped>) {
+        let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
+        for mapping in maps.split(|byte| *byte == b'\n').filter_map(mapping) {
+            if seen.insert(mapping.place) {
+                found.extend(self.consider(pid, &mapping));
+            }
+        }
     }
+
+    fn consider(&mut self, pid: u32, mapping: &Mapping<'_>) -> Option<Mapped> {
+        match self.known.get(&mapping.place) {
+            Some(Known::Settled) => return None,
+            Some(Known::Nothing(before)) if self.identity(pid, mapping) == Some(*before) => return None,
+            Some(Known::Nothing(_)) | None => {}
+        }
+        let file = self.open(pid, mapping)?;
+        let identity = Identity::of(&file.metadata().ok()?);
+        let mapped = self.tell(Some(pid), mapping.path, file);
+        let settled = mapped.is_some() || self.told.contains(&identity);
+        if self.known.len() >= REMEMBERED {
+            self.known.retain(|_, known| *known == Known::Settled);
+        }
+        if self.known.len() < REMEMBERED {
+            let known = if settled { Known::Settled } else { Known::Nothing(identity) };
+            self.known.insert(mapping.place, known);
+        }
+        mapped
+    }
+
+    fn tell(&mut self, pid: Option<u32>, name: &[u8], file: File) -> Option<Mapped> {
+        let identity = Identity::of(&file.metadata().ok()?);
+        if self.never(name) || self.told.contains(&identity) || self.told.len() >= REMEMBERED {
+            return None;
+        }
+        let found = self.find(&file, identity.size)?;
+        self.told.insert(identity);
+        let name = String::from_utf8_lossy(name).into_owned().into();
+        Some(Mapped { pid, name, file, found })
+    }
+
+    fn find(&mut self, file: &File, size: u64) -> Option<Arc<Found>> {
+        let elf = Elf::open(file)?;
+        let key = elf.build_id().map(|id| (id, size));
+        let known = key.as_ref().and_then(|key| self.builds.get(key));
+        if let Some(known) = known.filter(|known| is_same(&elf, known)) {
+            return Some(Arc::clone(known));
+        }
+        let found = Arc::new(find(file).ok()??);
+        if let Some(key) = key.filter(|_| self.builds.len() < BUILDS) {
+            self.builds.insert(key, Arc::clone(&found));
+        }
+        Some(found)
+    }
+
+    fn never(&self, path: &[u8]) -> bool {
+        let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let named = |name: &str| name.as_bytes() == path || name.as_bytes() == file;
+        NEVER.iter().any(|name| named(name)) || self.never.iter().any(|name| named(name))
+    }
+
+    fn identity(&self, pid: u32, mapping: &Mapping<'_>) -> Option<Identity> {
+        let paths = [self.proc.path_in_root(pid, mapping.path), self.proc.map_file(pid, mapping.range)];
+        let mut found = paths.iter().filter_map(|path| Some(Identity::of(&fs::metadata(path).ok()?)));
+        found.find(|identity| identity.inode == mapping.place.1)
+    }
+
+    /// By its path if that still is this file; else by the mapping itself, which needs `CAP_CHECKPOINT_RESTORE`.
+    fn open(&self, pid: u32, mapping: &Mapping<'_>) -> Option<File> {
+        let path = Path::new(std::ffi::OsStr::from_bytes(mapping.path));
+        let by_path = self.proc.open_of(pid, path);
+        by_path
+            .filter(|file| file.metadata().is_ok_and(|metadata| metadata.ino() == mapping.place.1))
+            .or_else(|| open_carefully(&self.proc.map_file(pid, mapping.range)))
+    }
+}
+
+/// A regular file; a pipe does not block.
+fn open_carefully(path: &Path) -> Option<File> {
+    let file = File::from(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?);
+    file.metadata().ok()?.is_file().then_some(file)
+}
+
+/// proc_pid_maps(5): `begin-end rwxp offset major:minor inode path`, in hexadecimal but for the inode.
+fn mapping(line: &[u8]) -> Option<Mapping<'_>> {
+    let mut rest = line;
+    let mut word = || {
+        let end = memchr::memchr(b' ', rest)?;
+        let (word, after) = rest.split_at_checked(end)?;
+        rest = after.trim_ascii_start();
+        std::str::from_utf8(word).ok()
+    };
+    let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (begin, end) = word()?.split_once('-')?;
+    if word()?.as_bytes().get(2) != Some(&b'x') {
+        return None;
+    }
+    let _offset = word()?;
+    let (major, minor) = word()?.split_once(':')?;
+    let inode = word()?.parse().ok().filter(|inode| *inode != 0)?;
+    rest.starts_with(b"/").then_some(Mapping {
+        range: (hexadecimal(begin)?, hexadecimal(end)?),
+        place: (hexadecimal(major)? << 32 | hexadecimal(minor)?, inode),
+        path: rest,
+    })
 }

@@ -17,6 +17,7 @@
 #include "copy.h"
 #include "allow.h"
 #include "tls.h"
+#include "go.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -63,6 +64,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (!state->cookie)
 		state->cookie = bpf_get_socket_cookie(sk);
 	__u64 cookie = state->cookie;
+	list_file(task, state, set);
 	bool sealed = ret > 0 && call && tls_carries(call, sk, state, cookie, way);
 	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);
 	if (verdict == VERDICT_IGNORE)
@@ -177,6 +179,8 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state)
+		unlist_file(state);
 	if (state && before == TCP_SYN_SENT)
 		announce(sk, state, set, cookie, false);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
@@ -187,6 +191,8 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 static __always_inline void on_sent_all(struct sock *sk, struct settings *set)
 {
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state)
+		unlist_file(state);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(set, RECORD_END, bpf_get_socket_cookie(sk), WAY_SENT, 0);
 }

@@ -307,19 +307,26 @@ int tls_return(struct pt_regs *ctx)
 	return 0;
 }
 
-SEC("uprobe")
-int tls_free(struct pt_regs *ctx)
+/* A session is over: nothing follows in it. */
+static __always_inline void tls_over(struct settings *set, __u64 object)
 {
-	struct settings *set = get_settings();
-	struct tls_key key = { .session = ARGUMENT_1(ctx), .tgid = bpf_get_current_task_btf()->tgid };
+	struct tls_key key = { .session = object, .tgid = bpf_get_current_task_btf()->tgid };
 	struct tls_session *session = bpf_map_lookup_elem(&tls_sessions, &key);
-	if (!set || !session)
-		return 0;
+	if (!session)
+		return;
 	__u64 number = session->number;
 	if (session->announced && session->verdict != VERDICT_IGNORE)
 		emit_plain(set, RECORD_CLOSE, number, WAY_SENT, 0);
 	bpf_map_delete_elem(&tls_sessions, &key);
 	bpf_map_delete_elem(&verdicts, &number);
+}
+
+SEC("uprobe")
+int tls_free(struct pt_regs *ctx)
+{
+	struct settings *set = get_settings();
+	if (set)
+		tls_over(set, ARGUMENT_1(ctx));
 	return 0;
 }
 
