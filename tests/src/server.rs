@@ -32,6 +32,7 @@ pub enum Client {
     Curl,
     Python,
     Node,
+    Go,
     /// Over TLS only; it has no other header and less to choose from.
     Wget,
 }
@@ -66,7 +67,7 @@ impl Server {
             Kind::Python => script("python3", "server.py", port)?,
             Kind::Asyncio => script("python3", "server_asyncio.py", port)?,
             Kind::Go => {
-                let mut command = Command::new(go_server()?);
+                let mut command = Command::new(go("server")?);
                 command.arg(port.to_string());
                 command
             }
@@ -176,6 +177,11 @@ fn make_calls_speaking(client: Client, port: u16, tls: bool) -> Result<u32> {
         Client::Curl => curl(port, if tls { "https" } else { "http" }),
         Client::Python => client_script("python3", "client.py", port)?,
         Client::Node => client_script("node", "client.js", port)?,
+        Client::Go => {
+            let mut command = Command::new(go("client")?);
+            command.arg(port.to_string());
+            command
+        }
         Client::Wget => return wget(port),
     };
     if tls && client != Client::Curl {
@@ -282,21 +288,27 @@ fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     if status.success() { Ok([certificate, key]) } else { Err(format!("openssl req: {status}").into()) }
 }
 
-/// The Go server, built once and kept where the Go tool chain is.
-fn go_server() -> Result<PathBuf> {
+/// The Go server or client, built once and kept where the Go tool chain is.
+pub fn go(what: &str) -> Result<PathBuf> {
     use std::sync::{Mutex, PoisonError};
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let binary = cache().join("go-test-server");
-    let source = here("servers").join("server.go");
+    let binary = cache().join(format!("go-test-{what}"));
+    let source = here(&format!("{what}s")).join(format!("{what}.go"));
     if newer(&binary, &source) {
         return Ok(binary);
     }
     let mut build = Command::new(program("go")?);
-    build.arg("build").arg("-o").arg(&binary).arg(source);
+    // Another test may run the one that is there.
+    let fresh = binary.with_extension(std::process::id().to_string());
+    build.arg("build").arg("-o").arg(&fresh).arg(source);
     build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOCACHE", cache().join("go-build"));
     let status = build.status()?;
-    if status.success() { Ok(binary) } else { Err(format!("go build: {status}").into()) }
+    if !status.success() {
+        return Err(format!("go build: {status}").into());
+    }
+    fs::rename(fresh, &binary)?;
+    Ok(binary)
 }
 
 fn newer(file: &Path, than: &Path) -> bool {

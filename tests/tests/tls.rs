@@ -3,7 +3,7 @@
 use overhear_tests::{
     Result,
     program::{Heard, Watch, signal},
-    server::{Client, Kind, Server, calls, program},
+    server::{Client, Kind, Server, calls, go, program},
     truth::compare,
 };
 use serde_json::{Map, Value, json};
@@ -108,6 +108,12 @@ pairs! {
     asyncio_from_python: Asyncio from Python;
     asyncio_from_node: Asyncio from Node;
     asyncio_from_wget: Asyncio from Wget;
+    go_from_curl: Go from Curl;
+    go_from_python: Go from Python;
+    go_from_node: Go from Node;
+    go_from_go: Go from Go;
+    nginx_from_go: Nginx from Go;
+    node_from_go: Node from Go;
 }
 
 /// Many connections at once, each call told once and with the connection it was made on.
@@ -115,10 +121,17 @@ fn check_many(kind: Kind, client: (&str, &str)) -> Result<()> {
     let server = Server::start_tls(kind)?;
     let watch = watch(&server)?;
     let script = format!("{}/clients/{}", env!("CARGO_MANIFEST_DIR"), client.1);
-    let (connections, each) = (16, 25);
-    let output = Command::new(program(client.0)?)
-        .args([&script, &server.port.to_string(), &connections.to_string(), &each.to_string()])
-        .output()?;
+    let [port, connections, each] = [u64::from(server.port), 16, 25].map(|number| number.to_string());
+    let mut command = if client == GO {
+        let mut command = Command::new(go("client")?);
+        command.args([&port, "--many"]);
+        command
+    } else {
+        let mut command = Command::new(program(client.0)?);
+        command.args([&script, &port]);
+        command
+    };
+    let output = command.args([connections, each]).output()?;
     let heard = watch.stop()?;
     if !output.status.success() {
         return Err(format!("a call failed: {}", String::from_utf8_lossy(&output.stderr)).into());
@@ -163,6 +176,8 @@ macro_rules! many {
 const PYTHON: (&str, &str) = ("python3", "many.py");
 const NODE: (&str, &str) = ("node", "many.js");
 
+const GO: (&str, &str) = ("go", "client.go");
+
 many! {
     many_nginx_from_python: Nginx from PYTHON;
     many_nginx_from_node: Nginx from NODE;
@@ -171,6 +186,9 @@ many! {
     many_python_from_node: Python from NODE;
     many_asyncio_from_python: Asyncio from PYTHON;
     many_asyncio_from_node: Asyncio from NODE;
+    many_go_from_python: Go from PYTHON;
+    many_go_from_go: Go from GO;
+    many_nginx_from_go: Nginx from GO;
 }
 
 /// A client that has made its connection and one call, and makes the others when told to.
