@@ -28,13 +28,10 @@ struct Hearing {
 impl Kernel {
     /// Attaches the probes.
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
-        let bounds = socket::Limits {
-            tls: options.tls,
-            // Whether it is one of the ports that are asked for cannot be known then.
-            without_socket: options.ports.is_empty(),
-            ..socket::Limits::default()
-        };
+        // Whether it is one of the ports that are asked for cannot be known then.
+        let without_socket = options.ports.is_empty();
         let live = Live::attach(options)?;
+        let bounds = socket::Limits { tls: live.hears_tls(), without_socket, ..socket::Limits::default() };
         let epoch = live.clock_epoch();
         let mut assembler = Assembler::new(bounds, epoch);
         assembler.existing(live.existing());

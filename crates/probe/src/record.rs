@@ -310,32 +310,6 @@ impl Settings {
     }
 }
 
-/// What a probed function of a TLS library is to the probes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TlsCall {
-    /// `(session, buffer, size) -> bytes`: reads.
-    Read,
-    /// `(session, buffer, size) -> bytes`: writes.
-    Write,
-    /// `(session, buffer, size, *bytes) -> 1`: reads.
-    ReadEx,
-    /// `(session, buffer, size, *bytes) -> 1`: writes.
-    WriteEx,
-}
-
-impl TlsCall {
-    /// The cookie of a probe that is attached `now` (CLOCK_MONOTONIC, nanoseconds).
-    pub const fn cookie(self, now: u64) -> u64 {
-        let kind = match self {
-            Self::Read => 1,
-            Self::Write => 2,
-            Self::ReadEx => 3,
-            Self::WriteEx => 4,
-        };
-        now & !0xff | kind
-    }
-}
-
 /// How much of a socket is copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

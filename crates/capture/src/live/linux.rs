@@ -73,9 +73,12 @@ impl Live {
         for (program, tracepoint) in TRACEPOINTS {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
+        // A kernel that has not what they need hears everything else.
+        let tls = options.tls && Tls::load(&mut ebpf).is_ok();
         let (own_socket, _other_end) = UnixStream::pair()?;
         let existing = list_existing(&mut ebpf, &btf)?;
         let mut live = Self::assemble(&mut ebpf, &options, existing)?;
+        live.settings.tls = tls;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
@@ -85,8 +88,9 @@ impl Live {
             let tracepoint = tracepoint_program(&mut ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
         }
-        if options.tls {
-            live.tls = Some(Tls::start(ebpf)?);
+        if tls {
+            let state = take(&mut ebpf, "tls_state")?;
+            live.tls = Some(Tls::attach(ebpf, state));
         } else {
             live.ebpf = Some(ebpf);
         }
@@ -96,6 +100,11 @@ impl Live {
     /// The sockets that were there before, of every network namespace.
     pub fn existing(&self) -> &[Existing] {
         &self.existing
+    }
+
+    /// Whether plaintext of TLS is heard.
+    pub const fn hears_tls(&self) -> bool {
+        self.settings.tls
     }
 
     /// Wall clock minus the monotonic clock of the records, nanoseconds.
@@ -111,6 +120,10 @@ impl Live {
     /// Hands on what was recorded and says how many records that was. Waits a little first, longer the longer nothing
     /// came: records gather and nobody is woken for each.
     pub fn poll(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, Error> {
+        if let Some(tls) = &mut self.tls {
+            // Not before, because rights are given up in between.
+            tls.follow()?;
+        }
         let mut count = 0;
         while count < BATCH {
             let Some(item) = self.records.next() else { break };
@@ -173,7 +186,7 @@ impl Live {
             undecided: options.undecided,
             head: 1024,
             only_targets: options.pids.is_some(),
-            tls: options.tls,
+            tls: false,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),

@@ -14,6 +14,9 @@ impl Live {
     pub fn existing(&self) -> &[Existing] {
         match self.0 {}
     }
+    pub fn hears_tls(&self) -> bool {
+        match self.0 {}
+    }
     pub fn clock_epoch(&self) -> u64 {
         match self.0 {}
     }

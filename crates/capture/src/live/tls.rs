@@ -6,12 +6,12 @@
 use crate::tls::{Function, Mapped, Scanner, Site};
 use aya::{
     Ebpf,
+    maps::{Array, MapData},
     programs::{
         ProgramError, UProbe,
-        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope},
+        uprobe::{UProbeLink, UProbeScope},
     },
 };
-use overhear_probe::record::TlsCall;
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     time::{ClockId, clock_gettime},
@@ -22,15 +22,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Programs of the object, in the order they are loaded.
-const PROGRAMS: [&str; 7] = [ENTER, RETURN, FREE, GO_READ, GO_READ_RETURN, GO_WRITE, GO_CLOSE];
-const ENTER: &str = "tls_enter";
 const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
 const GO_READ: &str = "go_read";
 const GO_READ_RETURN: &str = "go_read_return";
-const GO_WRITE: &str = "go_write";
-const GO_CLOSE: &str = "go_close";
+const PROGRAMS: [&str; 10] = [
+    "tls_enter_read",
+    "tls_enter_write",
+    "tls_enter_read_ex",
+    "tls_enter_write_ex",
+    RETURN,
+    FREE,
+    GO_READ,
+    GO_READ_RETURN,
+    "go_write",
+    "go_close",
+];
+/// Index of when the last library was probed.
+const ATTACHED: u32 = 1;
 
 /// How often all processes are looked at.
 const ROUND: Duration = Duration::from_secs(1);
@@ -39,58 +48,76 @@ const LOOKS: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
 /// Programs that wait to be looked at. Beyond it the next round finds them.
 const MOST_WAITING: usize = 1024;
-/// How long attaching waits for what is there already.
-const FIRST_ROUND: Duration = Duration::from_secs(5);
 
-/// The thread, and the object whose programs it attaches. Everything is detached when it is dropped.
-pub(super) struct Tls {
-    /// Gone when the thread has to end.
-    programs: Option<SyncSender<u32>>,
-    thread: Option<JoinHandle<()>>,
+/// The probes, and from [`Tls::follow`] on the thread that keeps them. Everything is detached when it is dropped.
+pub(super) enum Tls {
+    /// Attached to what was there.
+    Ready(Box<Probes>),
+    /// Attaches to what comes.
+    Following {
+        /// Programs that were started. Gone when the thread has to end.
+        started: Option<SyncSender<u32>>,
+        thread: Option<JoinHandle<()>>,
+    },
 }
 
 impl Tls {
-    /// Attaches to what is there, and goes on with what comes. `ebpf` is kept until the end, with all its links.
-    pub(super) fn start(mut ebpf: Ebpf) -> std::io::Result<Self> {
-        let (programs, started) = sync_channel(MOST_WAITING);
-        let (done, first_round) = sync_channel::<()>(1);
+    /// Loads the programs.
+    pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
+        PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())
+    }
+
+    /// Attaches what was loaded to what is there. `ebpf` is kept until the end, with all its links.
+    pub(super) fn attach(ebpf: Ebpf, state: Array<MapData, u64>) -> Self {
+        allow_many_files();
+        let mut probes = Probes { ebpf, state, scanner: Scanner::new(Vec::new()), links: Vec::new() };
+        let installed = probes.scanner.installed();
+        probes.attach(installed);
+        probes.round();
+        Self::Ready(Box::new(probes))
+    }
+
+    /// Goes on with what comes, in a thread that has the rights of the one that calls this.
+    pub(super) fn follow(&mut self) -> std::io::Result<()> {
+        let Self::Ready(probes) = self else { return Ok(()) };
+        let (starts, started) = sync_channel(MOST_WAITING);
+        // The thread takes the probes out of a channel: should it not start, they are still here.
+        let (handing, over) = sync_channel::<Box<Probes>>(1);
         let thread = std::thread::Builder::new().name("tls".to_owned()).spawn(move || {
-            let mut probes = match load(&mut ebpf) {
-                Ok(()) => Probes { ebpf, scanner: Scanner::new(Vec::new()), links: Vec::new() },
-                // Everything else is heard all the same, as long as the object lives.
-                Err(_) => return drop((done, wait_for_the_end(&started), ebpf)),
-            };
-            allow_many_files();
-            let installed = probes.scanner.installed();
-            probes.attach(installed);
-            probes.round();
-            drop(done);
-            probes.follow(&started);
+            if let Ok(mut probes) = over.recv() {
+                probes.follow(&started);
+            }
         })?;
-        let _done = first_round.recv_timeout(FIRST_ROUND);
-        Ok(Self { programs: Some(programs), thread: Some(thread) })
+        let following = Self::Following { started: Some(starts), thread: Some(thread) };
+        if let Self::Ready(probes) = std::mem::replace(self, following) {
+            let _sent = handing.send(probes);
+        }
+        Ok(())
     }
 
     /// This process is a new program.
     pub(super) fn started(&self, pid: u32) {
-        if let Some(programs) = &self.programs {
-            let _full = programs.try_send(pid);
+        if let Self::Following { started: Some(started), .. } = self {
+            let _full = started.try_send(pid);
         }
     }
 }
 
 impl Drop for Tls {
     fn drop(&mut self) {
-        self.programs = None;
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
+        if let Self::Following { started, thread } = self {
+            *started = None;
+            if let Some(thread) = thread.take() {
+                let _panicked = thread.join();
+            }
         }
     }
 }
 
 /// What is attached.
-struct Probes {
+pub(super) struct Probes {
     ebpf: Ebpf,
+    state: Array<MapData, u64>,
     scanner: Scanner,
     links: Vec<UProbeLink>,
 }
@@ -128,80 +155,73 @@ impl Probes {
     }
 
     fn attach(&mut self, files: Vec<Mapped>) {
-        for file in files {
+        for file in &files {
             for site in &file.found.sites {
                 // A file that cannot be probed (on a file system that cannot be, for one) stays unheard.
-                let _unheard = self.attach_site(&file, site);
+                let _unheard = self.attach_site(file, site);
             }
+        }
+        if !files.is_empty() {
+            let _kept = self.state.set(ATTACHED, now(), 0);
         }
     }
 
     fn attach_site(&mut self, file: &Mapped, site: &Site) -> Result<(), ProgramError> {
+        // Whoever is seen to enter must be seen to return, so what sees that comes first.
         match part(site.function) {
-            Some(Part::Call(call)) => {
+            Some(Part::Call(program)) => {
                 // The return address must be where the return probe looks for it; and one breakpoint is cheaper than two.
                 let at = if site.pushed == 0 { site.entry } else { site.start };
-                let cookie = call.cookie(now());
-                // Whoever is seen to enter must be seen to return.
-                self.attach_at(RETURN, file, at, cookie)?;
-                self.attach_at(ENTER, file, at, cookie)
+                self.attach_at(RETURN, file, at)?;
+                self.attach_at(program, file, at)
             }
-            Some(Part::Free) => self.attach_at(FREE, file, site.entry, 0),
+            Some(Part::Once(program)) => self.attach_at(program, file, site.entry),
             // Arguments on the stack (before Go 1.17) are not read.
             Some(Part::Go(_)) | None if file.found.go.is_none_or(|go| !go.registers) => Ok(()),
             Some(Part::Go(program)) => {
                 for at in site.returns.iter().filter(|_| program == GO_READ) {
-                    self.attach_at(GO_READ_RETURN, file, *at, 0)?;
+                    self.attach_at(GO_READ_RETURN, file, *at)?;
                 }
-                self.attach_at(program, file, site.entry, now() & !0xff)
+                self.attach_at(program, file, site.entry)
             }
             None => Ok(()),
         }
     }
 
-    fn attach_at(&mut self, program: &str, file: &Mapped, at: u64, cookie: u64) -> Result<(), ProgramError> {
-        let program: &mut UProbe =
-            self.ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        let point =
-            UProbeAttachPoint { location: UProbeAttachLocation::AbsoluteOffset(at), cookie: Some(cookie) };
-        let link = program.attach(point, file.path(), UProbeScope::AllProcesses)?;
+    fn attach_at(&mut self, program: &str, file: &Mapped, at: u64) -> Result<(), ProgramError> {
+        let program = uprobe(&mut self.ebpf, program)?;
+        let link = program.attach(at, file.path(), UProbeScope::AllProcesses)?;
         self.links.push(program.take_link(link)?);
         Ok(())
     }
 }
 
-/// What a function is to the probes.
+fn uprobe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe, ProgramError> {
+    ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()
+}
+
+/// How a function is heard: by which program where it begins, and what else.
 enum Part {
-    Call(TlsCall),
-    Free,
-    /// The program where it begins.
+    /// And by a return probe.
+    Call(&'static str),
+    /// And by nothing.
+    Once(&'static str),
+    /// And by a probe on each of its returns, where it reads.
     Go(&'static str),
 }
 
 const fn part(function: Function) -> Option<Part> {
     match function {
-        Function::SslRead | Function::GnuTlsRecordRecv => Some(Part::Call(TlsCall::Read)),
-        Function::SslWrite | Function::GnuTlsRecordSend => Some(Part::Call(TlsCall::Write)),
-        Function::SslReadEx => Some(Part::Call(TlsCall::ReadEx)),
-        Function::SslWriteEx => Some(Part::Call(TlsCall::WriteEx)),
-        Function::SslFree | Function::GnuTlsDeinit => Some(Part::Free),
+        Function::SslRead | Function::GnuTlsRecordRecv => Some(Part::Call("tls_enter_read")),
+        Function::SslWrite | Function::GnuTlsRecordSend => Some(Part::Call("tls_enter_write")),
+        Function::SslReadEx => Some(Part::Call("tls_enter_read_ex")),
+        Function::SslWriteEx => Some(Part::Call("tls_enter_write_ex")),
+        Function::SslFree | Function::GnuTlsDeinit => Some(Part::Once(FREE)),
         Function::GoConnRead => Some(Part::Go(GO_READ)),
-        Function::GoConnWrite => Some(Part::Go(GO_WRITE)),
-        Function::GoConnClose => Some(Part::Go(GO_CLOSE)),
+        Function::GoConnWrite => Some(Part::Go("go_write")),
+        Function::GoConnClose => Some(Part::Go("go_close")),
         Function::RustlsRead | Function::RustlsWrite => None,
     }
-}
-
-fn load(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
-    for name in PROGRAMS {
-        let program: &mut UProbe = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-        program.load()?;
-    }
-    Ok(())
-}
-
-fn wait_for_the_end(started: &Receiver<u32>) {
-    while started.recv().is_ok() {}
 }
 
 /// Every probe is an open file, and the usual limit is made for programs that use select(2).

@@ -22,6 +22,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     let options = Options {
         ports: arguments.ports.clone(),
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
+        tls: !arguments.no_tls,
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         store: keeping.at.store.as_deref(),
         socket: socket.socket.as_deref(),
         save: arguments.ending.save.as_deref(),
+        attaches: !arguments.no_tls,
     };
     rights::give_up(user, &mine)?;
     let place = Place::open(&keeping);

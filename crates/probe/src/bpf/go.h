@@ -75,7 +75,6 @@ struct go_call {
 	__u64 session;
 	__u64 buffer;
 	__u64 length;
-	__u64 attached;
 	__u64 below; /* how far the buffer is below the top of the stack; 0 = it is on the heap */
 };
 
@@ -159,7 +158,7 @@ static __always_inline struct file_socket *go_socket(__u64 session, __u32 tgid)
 static __always_inline void go_tell(struct settings *set, struct go_call *found, __u32 size, __u8 way)
 {
 	struct tls_key key = { .session = found->session, .tgid = bpf_get_current_task_btf()->tgid };
-	struct tls_call call = { .session = found->session, .attached = found->attached };
+	struct tls_call call = { .session = found->session };
 	struct file_socket *socket = go_socket(found->session, key.tgid);
 	if (socket) {
 		call.socket = socket->cookie;
@@ -195,7 +194,6 @@ int go_write(struct pt_regs *ctx)
 		.session = GO_1(ctx),
 		.buffer = GO_2(ctx),
 		.length = GO_3(ctx),
-		.attached = bpf_get_attach_cookie(ctx) & ~0xffULL,
 	};
 	if (call.length && call.length <= MOST_MOVED)
 		go_tell(set, &call, call.length, WAY_SENT);
@@ -213,7 +211,6 @@ int go_read(struct pt_regs *ctx)
 		.session = GO_1(ctx),
 		.buffer = GO_2(ctx),
 		.length = GO_3(ctx),
-		.attached = bpf_get_attach_cookie(ctx) & ~0xffULL,
 	};
 	struct go_stack stack;
 	if (bpf_probe_read_user(&stack, sizeof(stack), (void *)key.routine))

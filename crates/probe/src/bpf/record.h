@@ -110,17 +110,6 @@ enum settings_flags {
 	HEAR_TLS = 8,     /* libraries are probed: threads may be inside them */
 };
 
-/*
- * What a probed function of a TLS library is: the low byte of its probe's cookie. The rest of the cookie is when it was
- * attached, CLOCK_MONOTONIC in nanoseconds.
- */
-enum tls_call_kind {
-	TLS_READ = 1,     /* (session, buffer, size) -> bytes: SSL_read, gnutls_record_recv */
-	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
-	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
-	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
-};
-
 /* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */
 #define TLS_SESSION (1ULL << 63)
 

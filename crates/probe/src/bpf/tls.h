@@ -5,8 +5,7 @@
  * uses one in between; a library that is given bytes by its program (Node, asyncio) shows none, and user space finds
  * it by the order of calls.
  *
- * All libraries whose functions have one of the shapes of `enum tls_call_kind` are heard by these programs; the
- * probe's cookie says which shape it is.
+ * All libraries whose functions have one of the shapes of `enum tls_call_kind` are heard by these programs.
  */
 #ifndef OVERHEAR_TLS_H
 #define OVERHEAR_TLS_H
@@ -16,6 +15,14 @@
 #include "identity.h"
 #include "maps.h"
 
+enum tls_call_kind {
+	TLS_NONE = 0,
+	TLS_READ = 1,     /* (session, buffer, size) -> bytes: SSL_read, gnutls_record_recv */
+	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
+	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
+	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
+};
+
 /* The call into a TLS library that a thread is in; of nested ones (TLS within TLS) the outermost. */
 struct tls_call {
 	__u64 session; /* the library's object */
@@ -23,11 +30,10 @@ struct tls_call {
 	__u64 length;
 	__u64 moved;    /* where the function says how many bytes moved; kinds _EX */
 	__u64 stack;    /* user stack pointer at the probe */
-	__u64 attached; /* when this probe was */
 	__u64 socket;   /* cookie of the socket it used */
 	__u64 opened;   /* when that was opened */
 	__u32 depth;    /* calls within it */
-	__u8 kind;      /* enum tls_call_kind; 0 = in none */
+	__u8 kind;      /* enum tls_call_kind */
 	__u8 way;
 	__u8 tcp;      /* so is the socket */
 	__u8 unwanted; /* it used a socket that is not to be heard */
@@ -67,13 +73,15 @@ struct {
 	__type(value, struct tls_session);
 } tls_sessions SEC(".maps");
 
-/* Sessions seen. */
+enum { TLS_SESSIONS_SEEN = 0, TLS_ATTACHED = 1 };
+
+/* Sessions seen; and when the last library was probed, CLOCK_MONOTONIC, written by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u64);
-} tls_count SEC(".maps");
+} tls_state SEC(".maps");
 
 /* --- while sockets are used ---------------------------------------------------------------------------------- */
 
@@ -119,8 +127,7 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 #define RESULT(at) ((at)->regs[0])
 #endif
 
-SEC("uprobe")
-int tls_enter(struct pt_regs *ctx)
+static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
 {
 	struct settings *set = get_settings();
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -135,14 +142,11 @@ int tls_enter(struct pt_regs *ctx)
 		call->depth++;
 		return 0;
 	}
-	__u64 cookie = bpf_get_attach_cookie(ctx);
-	__u8 kind = cookie;
 	call->session = ARGUMENT_1(ctx);
 	call->buffer = ARGUMENT_2(ctx);
 	call->length = ARGUMENT_3(ctx);
 	call->moved = ARGUMENT_4(ctx);
 	call->stack = stack;
-	call->attached = cookie & ~0xffULL;
 	call->socket = 0;
 	call->opened = 0;
 	call->depth = 0;
@@ -151,6 +155,30 @@ int tls_enter(struct pt_regs *ctx)
 	call->way = kind == TLS_READ || kind == TLS_READ_EX ? WAY_RECEIVED : WAY_SENT;
 	call->kind = kind;
 	return 0;
+}
+
+SEC("uprobe")
+int tls_enter_read(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_READ);
+}
+
+SEC("uprobe")
+int tls_enter_write(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_WRITE);
+}
+
+SEC("uprobe")
+int tls_enter_read_ex(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_READ_EX);
+}
+
+SEC("uprobe")
+int tls_enter_write_ex(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_WRITE_EX);
 }
 
 /* Bytes that the call which just returned moved; 0 = none. */
@@ -176,13 +204,21 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 
 static __always_inline struct tls_session *tls_begin(struct tls_key *key)
 {
-	__u32 zero = 0;
-	__u64 *count = bpf_map_lookup_elem(&tls_count, &zero);
+	__u32 seen = TLS_SESSIONS_SEEN;
+	__u64 *count = bpf_map_lookup_elem(&tls_state, &seen);
 	if (!count)
 		return NULL;
 	struct tls_session fresh = { .number = TLS_SESSION | __sync_fetch_and_add(count, 1) };
 	bpf_map_update_elem(&tls_sessions, key, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&tls_sessions, key);
+}
+
+/* Every library was probed before this connection was opened: nothing of it was missed. */
+static __always_inline bool tls_whole(struct tls_session *session, __u64 opened)
+{
+	__u32 attached = TLS_ATTACHED;
+	__u64 *last = bpf_map_lookup_elem(&tls_state, &attached);
+	return !session->moved[0] && !session->moved[1] && opened && last && *last < opened;
 }
 
 /* The session of the call, as it is now that it used its socket. */
@@ -196,8 +232,7 @@ static __always_inline struct tls_session *tls_session_of(struct tls_call *call,
 		session = tls_begin(key);
 	if (session && call->socket && !session->socket) {
 		session->socket = call->socket;
-		session->from_start = !session->moved[0] && !session->moved[1] && call->opened &&
-				      call->attached < call->opened;
+		session->from_start = tls_whole(session, call->opened);
 		session->announced = 0;
 	}
 	return session;
