@@ -1,5 +1,5 @@
 use super::{
-    Found, Function, Go, Library, Site,
+    Found, Go, Library, Site,
     code::{Body, go_registers},
     go,
     symbols::{Symbol, openssl_version, symbols},

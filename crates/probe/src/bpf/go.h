@@ -34,9 +34,9 @@ struct {
 } files SEC(".maps");
 
 #if defined(__TARGET_ARCH_x86)
-#define FIRST_ARGUMENT(regs) ((regs)->di)
+#define FIRST_ARGUMENT(context) ((context)->di)
 #elif defined(__TARGET_ARCH_arm64)
-#define FIRST_ARGUMENT(regs) ((regs)->orig_x0)
+#define FIRST_ARGUMENT(context) ((context)->orig_x0)
 #endif
 
 static __always_inline void list_file(struct task_struct *task, struct socket_state *state, struct settings *set)
@@ -112,15 +112,15 @@ struct go_interface {
 };
 
 #if defined(__TARGET_ARCH_x86)
-#define GO_1(regs) ((regs)->ax)
-#define GO_2(regs) ((regs)->bx)
-#define GO_3(regs) ((regs)->cx)
-#define GO_ROUTINE(regs) ((regs)->r14)
+#define GO_1(context) ((context)->ax)
+#define GO_2(context) ((context)->bx)
+#define GO_3(context) ((context)->cx)
+#define GO_ROUTINE(context) ((context)->r14)
 #elif defined(__TARGET_ARCH_arm64)
-#define GO_1(regs) ((regs)->regs[0])
-#define GO_2(regs) ((regs)->regs[1])
-#define GO_3(regs) ((regs)->regs[2])
-#define GO_ROUTINE(regs) ((regs)->regs[28])
+#define GO_1(context) ((context)->regs[0])
+#define GO_2(context) ((context)->regs[1])
+#define GO_3(context) ((context)->regs[2])
+#define GO_ROUTINE(context) ((context)->regs[28])
 #endif
 
 #define MOST_MOVED 0x7fffffff

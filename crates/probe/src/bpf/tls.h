@@ -114,17 +114,17 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 /* --- calls into the libraries -------------------------------------------------------------------------------- */
 
 #if defined(__TARGET_ARCH_x86)
-#define ARGUMENT_1(regs) ((regs)->di)
-#define ARGUMENT_2(regs) ((regs)->si)
-#define ARGUMENT_3(regs) ((regs)->dx)
-#define ARGUMENT_4(regs) ((regs)->cx)
-#define RESULT(regs) ((regs)->ax)
+#define ARGUMENT_1(context) ((context)->di)
+#define ARGUMENT_2(context) ((context)->si)
+#define ARGUMENT_3(context) ((context)->dx)
+#define ARGUMENT_4(context) ((context)->cx)
+#define RESULT(context) ((context)->ax)
 #elif defined(__TARGET_ARCH_arm64)
-#define ARGUMENT_1(regs) ((regs)->regs[0])
-#define ARGUMENT_2(regs) ((regs)->regs[1])
-#define ARGUMENT_3(regs) ((regs)->regs[2])
-#define ARGUMENT_4(regs) ((regs)->regs[3])
-#define RESULT(regs) ((regs)->regs[0])
+#define ARGUMENT_1(context) ((context)->regs[0])
+#define ARGUMENT_2(context) ((context)->regs[1])
+#define ARGUMENT_3(context) ((context)->regs[2])
+#define ARGUMENT_4(context) ((context)->regs[3])
+#define RESULT(context) ((context)->regs[0])
 #endif
 
 static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
