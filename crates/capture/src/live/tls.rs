@@ -50,15 +50,16 @@ const LOOKS: [Duration; 4] =
 const MOST_WAITING: usize = 1024;
 
 /// The probes, and from [`Tls::follow`] on the thread that keeps them. Everything is detached when it is dropped.
-pub(super) enum Tls {
-    /// Attached to what was there.
-    Ready(Box<Probes>),
-    /// Attaches to what comes.
-    Following {
-        /// Programs that were started. Gone when the thread has to end.
-        started: Option<SyncSender<u32>>,
-        thread: Option<JoinHandle<()>>,
-    },
+pub(super) struct Tls {
+    /// Until the thread has them.
+    probes: Option<Box<Probes>>,
+    thread: Option<Thread>,
+}
+
+struct Thread {
+    /// Programs that were started. When it is gone the thread ends.
+    started: SyncSender<u32>,
+    handle: JoinHandle<()>,
 }
 
 impl Tls {
@@ -74,48 +75,38 @@ impl Tls {
         let installed = probes.scanner.installed();
         probes.attach(installed);
         probes.round();
-        Self::Ready(Box::new(probes))
+        Self { probes: Some(Box::new(probes)), thread: None }
     }
 
     /// Goes on with what comes, in a thread that has the rights of the one that calls this.
     pub(super) fn follow(&mut self) -> std::io::Result<()> {
-        let Self::Ready(probes) = self else { return Ok(()) };
-        let (starts, started) = sync_channel(MOST_WAITING);
-        // The thread takes the probes out of a channel: should it not start, they are still here.
-        let (handing, over) = sync_channel::<Box<Probes>>(1);
-        let thread = std::thread::Builder::new().name("tls".to_owned()).spawn(move || {
-            if let Ok(mut probes) = over.recv() {
-                probes.follow(&started);
-            }
-        })?;
-        let following = Self::Following { started: Some(starts), thread: Some(thread) };
-        if let Self::Ready(probes) = std::mem::replace(self, following) {
-            let _sent = handing.send(probes);
-        }
+        let Some(mut probes) = self.probes.take() else { return Ok(()) };
+        let (started, starts) = sync_channel(MOST_WAITING);
+        let handle =
+            std::thread::Builder::new().name("tls".to_owned()).spawn(move || probes.follow(&starts))?;
+        self.thread = Some(Thread { started, handle });
         Ok(())
     }
 
     /// This process is a new program.
     pub(super) fn started(&self, pid: u32) {
-        if let Self::Following { started: Some(started), .. } = self {
-            let _full = started.try_send(pid);
+        if let Some(thread) = &self.thread {
+            let _full = thread.started.try_send(pid);
         }
     }
 }
 
 impl Drop for Tls {
     fn drop(&mut self) {
-        if let Self::Following { started, thread } = self {
-            *started = None;
-            if let Some(thread) = thread.take() {
-                let _panicked = thread.join();
-            }
+        if let Some(Thread { started, handle }) = self.thread.take() {
+            drop(started);
+            let _panicked = handle.join();
         }
     }
 }
 
 /// What is attached.
-pub(super) struct Probes {
+struct Probes {
     ebpf: Ebpf,
     state: Array<MapData, u64>,
     scanner: Scanner,

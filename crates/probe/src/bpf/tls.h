@@ -114,17 +114,17 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 /* --- calls into the libraries -------------------------------------------------------------------------------- */
 
 #if defined(__TARGET_ARCH_x86)
-#define ARGUMENT_1(at) ((at)->di)
-#define ARGUMENT_2(at) ((at)->si)
-#define ARGUMENT_3(at) ((at)->dx)
-#define ARGUMENT_4(at) ((at)->cx)
-#define RESULT(at) ((at)->ax)
+#define ARGUMENT_1(context) ((context)->di)
+#define ARGUMENT_2(context) ((context)->si)
+#define ARGUMENT_3(context) ((context)->dx)
+#define ARGUMENT_4(context) ((context)->cx)
+#define RESULT(context) ((context)->ax)
 #elif defined(__TARGET_ARCH_arm64)
-#define ARGUMENT_1(at) ((at)->regs[0])
-#define ARGUMENT_2(at) ((at)->regs[1])
-#define ARGUMENT_3(at) ((at)->regs[2])
-#define ARGUMENT_4(at) ((at)->regs[3])
-#define RESULT(at) ((at)->regs[0])
+#define ARGUMENT_1(context) ((context)->regs[0])
+#define ARGUMENT_2(context) ((context)->regs[1])
+#define ARGUMENT_3(context) ((context)->regs[2])
+#define ARGUMENT_4(context) ((context)->regs[3])
+#define RESULT(context) ((context)->regs[0])
 #endif
 
 static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)

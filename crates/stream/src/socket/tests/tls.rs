@@ -96,7 +96,7 @@ fn a_connection_that_becomes_tls_goes_on_as_another() {
     scene.assembler.judge(ConnectionId(0), Judgement::Tls);
     assert_eq!(scene.assembler.unread_tls(), 0, "its protocol counts it");
     scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "ask", 20);
-    assert_eq!(scene.told[2..], [OPENED, "A: ask"]);
+    assert_eq!(scene.told[3..], [OPENED, "A: ask"]);
     assert_eq!(scene.assembler.unread_tls(), -1);
 }
 
@@ -106,7 +106,7 @@ fn a_library_that_reads_what_its_program_received_is_matched_by_the_thread() {
     scene.handshake();
     scene.sealed(SERVER, Way::Received, 3 + 22, 20).session(ANSWER, None, 20);
     scene.data(ANSWER, Way::Received, 0, "ask", 20);
-    scene.told(&[OPENED, "A: ask"]);
+    scene.told(&["open 127.0.0.1:5000 127.0.0.1:80 ? tls", "A: ask"]);
     assert_eq!(scene.ends(1)[1], (ip("127.0.0.1:80"), Some(20)));
 }
 
