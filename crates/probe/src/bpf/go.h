@@ -34,15 +34,9 @@ struct {
 } files SEC(".maps");
 
 #if defined(__TARGET_ARCH_x86)
-<<<<<<< HEAD
-#define FIRST_ARGUMENT(at) ((at)->di)
-#elif defined(__TARGET_ARCH_arm64)
-#define FIRST_ARGUMENT(at) ((at)->orig_x0)
-=======
 #define FIRST_ARGUMENT(context) ((context)->di)
 #elif defined(__TARGET_ARCH_arm64)
 #define FIRST_ARGUMENT(context) ((context)->orig_x0)
->>>>>>> tlsbpf
 #endif
 
 static __always_inline void list_file(struct task_struct *task, struct socket_state *state, struct settings *set)
@@ -118,17 +112,6 @@ struct go_interface {
 };
 
 #if defined(__TARGET_ARCH_x86)
-<<<<<<< HEAD
-#define GO_1(at) ((at)->ax)
-#define GO_2(at) ((at)->bx)
-#define GO_3(at) ((at)->cx)
-#define GO_ROUTINE(at) ((at)->r14)
-#elif defined(__TARGET_ARCH_arm64)
-#define GO_1(at) ((at)->regs[0])
-#define GO_2(at) ((at)->regs[1])
-#define GO_3(at) ((at)->regs[2])
-#define GO_ROUTINE(at) ((at)->regs[28])
-=======
 #define GO_1(context) ((context)->ax)
 #define GO_2(context) ((context)->bx)
 #define GO_3(context) ((context)->cx)
@@ -138,7 +121,6 @@ struct go_interface {
 #define GO_2(context) ((context)->regs[1])
 #define GO_3(context) ((context)->regs[2])
 #define GO_ROUTINE(context) ((context)->regs[28])
->>>>>>> tlsbpf
 #endif
 
 #define MOST_MOVED 0x7fffffff
