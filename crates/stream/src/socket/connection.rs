@@ -489,6 +489,9 @@ impl Connection {
                 self.change_carrier(from, side.other(), sink);
             }
             Piece::Data { offset, size, bytes, .. } => {
+                if from == side && self.missed_the_request(side) {
+                    self.change_carrier(side.other(), side.other(), sink);
+                }
                 self.tell_open(time, sink);
                 self.tell_data(from, time, (offset, size, bytes), sink);
                 if !bytes.is_empty() && !self.directions[from.index()].proven {
@@ -503,6 +506,17 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// What is answered here was not seen to arrive: the call that read it was under way when its library was probed. The
+    /// other end saw it leave.
+    fn missed_the_request(&self, side: Side) -> bool {
+        let asked = &self.directions[side.other().index()];
+        matches!(self.layer, Layer::Opened { .. })
+            && asked.carrier == Some(side)
+            && !asked.begun
+            && self.may_change(side.other(), side)
+            && self.spares.iter().any(|spare| spare.from == side.other() && spare.data.is_some())
     }
 
     fn may_change(&self, from: Side, side: Side) -> bool {

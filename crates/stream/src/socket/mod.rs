@@ -46,6 +46,12 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    fn tells(&self, connection: &Connection) -> bool {
+        self.without_socket || connection.layer != (Layer::Opened { of: None })
+    }
+}
+
 /// Who holds one end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -186,7 +192,7 @@ impl Assembler {
             }
             self.waiting.pop_front();
             let Some(connection) = self.connections.get_mut(&id) else { continue };
-            if self.limits.without_socket || connection.layer != (Layer::Opened { of: None }) {
+            if self.limits.tells(connection) {
                 connection.settle_alone(sink);
             } else {
                 self.judge(id, Judgement::NotApi);
@@ -441,7 +447,7 @@ impl Assembler {
     }
 
     fn finish(&mut self, id: ConnectionId, cause: CloseCause, time: Timestamp, sink: &mut impl EventSink) {
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(connection) = self.connections.get_mut(&id).filter(|found| self.limits.tells(found)) {
             connection.finish(cause, time, sink);
         }
         self.forget(id);

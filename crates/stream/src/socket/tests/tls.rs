@@ -80,6 +80,17 @@ fn a_server_whose_plaintext_is_not_heard_is_told_by_the_client() {
     scene.told(&[OPENED, "A: ask", "B: answer", "close Finished"]);
 }
 
+/// Its thread waits in a read when the library is probed: that read is not seen to return.
+#[test]
+fn a_request_that_only_the_client_is_heard_to_make_is_told() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.data(ASK, Way::Received, 0, "answer", 10).data(ASK, Way::Sent, 3, "more", 10);
+    scene.data(ANSWER, Way::Received, 0, "more", 20).data(ANSWER, Way::Sent, 6, "so", 20);
+    scene.told(&[OPENED, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
 #[test]
 fn the_end_of_a_socket_is_the_end_of_its_session() {
     let mut scene = Scene::new();
@@ -107,7 +118,7 @@ fn a_library_that_reads_what_its_program_received_is_matched_by_the_thread() {
     scene.sealed(SERVER, Way::Received, 3 + 22, 20).session(ANSWER, None, 20);
     scene.data(ANSWER, Way::Received, 0, "ask", 20);
     scene.told(&["open 127.0.0.1:5000 127.0.0.1:80 ? tls", "A: ask"]);
-    assert_eq!(scene.ends(1)[1], (ip("127.0.0.1:80"), Some(20)));
+    assert_eq!(scene.ends(2)[1], (ip("127.0.0.1:80"), Some(20)));
 }
 
 #[test]
@@ -181,6 +192,8 @@ fn under_a_port_filter_a_session_without_a_socket_is_left_alone() {
     scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "ask", 10).later(60_000_000);
     scene.told(&[]);
     assert_eq!(scene.verdicts(), [(ASK, Verdict::Ignore)]);
+    scene.session(ANSWER, None, 10).data(ANSWER, Way::Sent, 0, "ask", 10).close(ANSWER, 0);
+    scene.told(&[]);
     assert!(scene.assembler.is_empty());
 }
 
