@@ -41,6 +41,9 @@ const PROGRAMS: [&str; 10] = [
 /// Index of when the last library was probed.
 const ATTACHED: u32 = 1;
 
+/// Threads that detach probes.
+const MOST_DETACHING: usize = 64;
+
 /// How often all processes are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 /// When a new program is looked at: its libraries are mapped soon after it starts, and some only when it needs them.
@@ -111,6 +114,25 @@ struct Probes {
     state: Array<MapData, u64>,
     scanner: Scanner,
     links: Vec<UProbeLink>,
+}
+
+impl Drop for Probes {
+    fn drop(&mut self) {
+        detach(std::mem::take(&mut self.links));
+    }
+}
+
+/// Detaches many probes at once: for each the kernel waits until nobody runs it, some 90 ms.
+fn detach(links: Vec<UProbeLink>) {
+    let each = links.len().div_ceil(MOST_DETACHING).max(1);
+    let mut links = links.into_iter();
+    std::thread::scope(|threads| {
+        while links.len() > 0 {
+            let some: Vec<UProbeLink> = links.by_ref().take(each).collect();
+            // What no thread can be had for is dropped with the closure, here.
+            let _started = std::thread::Builder::new().spawn_scoped(threads, move || drop(some));
+        }
+    });
 }
 
 impl Probes {
