@@ -218,7 +218,11 @@ fn wget(port: u16) -> Result<u32> {
         let mut child = command.spawn()?;
         let status = child.wait()?;
         // 8: a server answered with an error, as it should.
-        if matches!(status.code(), Some(0 | 8)) { Ok(child.id()) } else { Err(format!("wget: {status}").into()) }
+        if matches!(status.code(), Some(0 | 8)) {
+            Ok(child.id())
+        } else {
+            Err(format!("wget: {status}").into())
+        }
     };
     run(&[], &["/items?n=0", "/items?n=1", "/items?n=2"])?;
     let pid = run(&["--post-data={\"q\": 12}"], &["/orders"])?;
@@ -278,7 +282,17 @@ http {{
 fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
     let status = Command::new(program("openssl")?)
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
         .arg(&key)
         .arg("-out")

@@ -26,7 +26,9 @@ fn expected(kind: Kind, server: &Server) -> Vec<Map<String, Value>> {
 /// What differs between the calls made and the exchanges heard, in order of time.
 fn differences(expected: &[Map<String, Value>], heard: &Heard) -> Vec<String> {
     let mut got = heard.exchanges.clone();
-    got.sort_by_key(|exchange| exchange["time"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok()));
+    got.sort_by_key(|exchange| {
+        exchange["time"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok())
+    });
     let mut differences = Vec::new();
     if got.len() != expected.len() {
         let told: Vec<String> = got.iter().map(ToString::to_string).collect();
@@ -158,8 +160,12 @@ fn check_many(kind: Kind, client: (&str, &str)) -> Result<()> {
         return Ok(());
     }
     wrong.truncate(5);
-    Err(format!("of {} heard are wrong: {wrong:#?}\nnot heard: {made:?}\n{}", heard.exchanges.len(), heard.statistics)
-        .into())
+    Err(format!(
+        "of {} heard are wrong: {wrong:#?}\nnot heard: {made:?}\n{}",
+        heard.exchanges.len(),
+        heard.statistics
+    )
+    .into())
 }
 
 macro_rules! many {
@@ -288,7 +294,10 @@ fn held_probes(pid: u32) -> usize {
 
 /// Perf links of the whole machine, whoever holds them.
 fn probes_of(ids: &[u32]) -> usize {
-    aya::programs::loaded_links().filter_map(std::result::Result::ok).filter(|link| ids.contains(&link.id())).count()
+    aya::programs::loaded_links()
+        .filter_map(std::result::Result::ok)
+        .filter(|link| ids.contains(&link.id()))
+        .count()
 }
 
 fn held_links(pid: u32) -> Vec<u32> {

@@ -3,7 +3,7 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use crate::tls::{Function, Mapped, Scanner, Site};
+use crate::tls::{Function, Mapped, Scanner, Site, cheaper};
 use aya::{
     Ebpf,
     maps::{Array, MapData},
@@ -169,7 +169,7 @@ impl Probes {
 
     fn attach(&mut self, files: Vec<Mapped>) {
         for file in &files {
-            for site in &file.found.sites {
+            for site in &cheaper(&file.file, &file.found.sites) {
                 // A file that cannot be probed (on a file system that cannot be, for one) stays unheard.
                 let _unheard = self.attach_site(file, site);
             }

@@ -6,10 +6,13 @@
 mod code;
 mod find;
 mod go;
+mod inner;
 mod scan;
 mod symbols;
 
 pub use find::{Error, Unreadable, find, unreadable};
+#[cfg(target_os = "linux")]
+pub(crate) use inner::cheaper;
 pub use scan::{Mapped, Scanner};
 
 use std::fmt;

@@ -397,7 +397,11 @@ impl Assembler {
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
         }
-        if self.limits.tls && connection.layer == Layer::Plain && piece.1.begins_sealed() && !connection.was_told() {
+        if self.limits.tls
+            && connection.layer == Layer::Plain
+            && piece.1.begins_sealed()
+            && !connection.was_told()
+        {
             self.seal(id, false);
         }
         let Some(connection) = self.connections.get_mut(&id) else { return };

@@ -14,7 +14,10 @@ use super::{
     Assembler, Owner,
     connection::{Connection, Layer, Piece, Vantage},
 };
-use overhear_exchange::{Side, Timestamp, wire::{CloseCause, ConnectionId, EventSink}};
+use overhear_exchange::{
+    Side, Timestamp,
+    wire::{CloseCause, ConnectionId, EventSink},
+};
 use overhear_probe::record::{Cookie, Role, Thread, Verdict, Way};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -145,7 +148,14 @@ impl Assembler {
     }
 
     /// Plaintext moves: perhaps that shows which socket carries the session.
-    pub(super) fn plaintext(&mut self, session: Cookie, way: Way, size: u64, thread: Option<Thread>, sink: &mut impl EventSink) {
+    pub(super) fn plaintext(
+        &mut self,
+        session: Cookie,
+        way: Way,
+        size: u64,
+        thread: Option<Thread>,
+        sink: &mut impl EventSink,
+    ) {
         let Some(Thread { tid, .. }) = thread else { return };
         if self.tls.is_without_socket(session)
             && let Some(socket) = self.tls.threads.plain(tid, session, way, size)
@@ -315,7 +325,9 @@ impl Threads {
     fn sealed(&mut self, tid: u32, socket: Cookie, way: Way, size: u64) -> Option<Cookie> {
         let trace = self.trace(tid);
         match (way, &mut trace.received) {
-            (Way::Received, Some((before, bytes))) if *before == socket => *bytes = bytes.saturating_add(size),
+            (Way::Received, Some((before, bytes))) if *before == socket => {
+                *bytes = bytes.saturating_add(size)
+            }
             (Way::Received, received) => *received = Some((socket, size)),
             (Way::Sent, _) => return trace.left(size),
         }
@@ -363,7 +375,9 @@ impl Trace {
     /// So many bytes left on one socket.
     fn left(&mut self, size: u64) -> Option<Cookie> {
         let exactly = |written: &Written| {
-            ADDED.iter().any(|added| written.bytes.saturating_add(added.saturating_mul(written.records)) == size)
+            ADDED
+                .iter()
+                .any(|added| written.bytes.saturating_add(added.saturating_mul(written.records)) == size)
         };
         // What else is in the first flight (RFC 8446 §2) makes it longer.
         let at_least = |written: &Written| {

@@ -4,7 +4,7 @@ mod program;
 mod scanner;
 
 use super::{
-    Found, Function, Library, Site,
+    Found, Function, Library, Site, cheaper,
     find::{Unreadable, find, find_in, is_same, unreadable},
 };
 use crate::elf::{Elf, Machine};
@@ -113,6 +113,29 @@ fn shared_libraries() {
 
     for without in ["libc.so.6", "libcrypto.so.3"] {
         assert_eq!(find(&File::open(library(without)).unwrap()).unwrap(), None, "{without}");
+    }
+}
+
+/// What `SSL_read` and `SSL_read_ex` have in common is one function, and costs less to probe.
+#[test]
+fn the_functions_within() {
+    let openssl = library("libssl.so.3");
+    let file = File::open(&openssl).unwrap();
+    let there = found(&openssl);
+    let cheaper = cheaper(&file, &there.sites);
+    let functions: Vec<Function> = cheaper.iter().map(|site| site.function).collect();
+    assert_eq!(functions, [Function::SslFree, Function::SslReadEx, Function::SslWriteEx]);
+    for within in &cheaper[1..] {
+        assert!(!within.single_stepped && within.pushed == 0, "{within:?}");
+        assert!(there.sites.iter().all(|shell| shell.start != within.start));
+        // Both shells call it, as binutils say too.
+        let address = format!("{:x} <", within.start);
+        for shell in there.sites.iter().filter(|shell| shell.function != Function::SslFree) {
+            let reads = matches!(shell.function, Function::SslRead | Function::SslReadEx);
+            let code = disassembled(&openssl, shell.start, 128);
+            let called = code.values().any(|line| line.starts_with("call") && line.contains(&address));
+            assert_eq!(called, reads == (within.function == Function::SslReadEx), "{shell:?}: {code:?}");
+        }
     }
 }
 

@@ -224,7 +224,13 @@ fn sealed_connections_are_forgotten_beyond_the_limit_and_still_counted() {
     for port in 0..100u16 {
         let server = Cookie(1000 + u64::from(port));
         let peer = format!("198.51.100.7:{}", 5000 + port);
-        scene.open(server, Role::Server, ("192.0.2.1:80", &peer), 0).data(server, Way::Received, 0, HELLO, 20);
+        scene.open(server, Role::Server, ("192.0.2.1:80", &peer), 0).data(
+            server,
+            Way::Received,
+            0,
+            HELLO,
+            20,
+        );
     }
     assert_eq!(scene.assembler.len(), 10);
     assert_eq!((scene.assembler.take_evicted(), scene.assembler.unread_tls()), (0, 100));
