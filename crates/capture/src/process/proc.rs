@@ -52,6 +52,15 @@ impl Proc {
         Some(Life { parent: fields.nth(1)?.parse().ok()?, start: fields.nth(17)?.parse().ok()? })
     }
 
+    /// Fields 22 and 23: when it started, and how many bytes of addresses it has in use.
+    pub(crate) fn extent(&self, pid: u32) -> Option<(u64, u64)> {
+        let stat = self.read(pid, "stat")?;
+        let end = stat.iter().rposition(|b| *b == b')')?;
+        let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+        let mut fields = rest.split_ascii_whitespace();
+        Some((fields.nth(19)?.parse().ok()?, fields.next()?.parse().ok()?))
+    }
+
     /// The arguments; empty for kernel threads and zombies.
     pub(crate) fn arguments(&self, pid: u32) -> Vec<String> {
         let bytes = self.read(pid, "cmdline").unwrap_or_default();

@@ -66,6 +66,8 @@ pub struct Scanner {
     /// Files as `/proc/PID/maps` names them, that need not be looked at again.
     known: FxHashMap<Place, Known>,
     told: FxHashSet<Identity>,
+    /// When each process started and how large it was when it was looked at: it has mapped nothing since.
+    processes: FxHashMap<u32, (u64, u64)>,
     builds: FxHashMap<(Vec<u8>, u64), Arc<Found>>,
 }
 
@@ -122,6 +124,7 @@ impl Scanner {
             never,
             known: FxHashMap::default(),
             told: FxHashSet::default(),
+            processes: FxHashMap::default(),
             builds: FxHashMap::default(),
         }
     }
@@ -141,7 +144,7 @@ impl Scanner {
         self.tell(None, path.as_os_str().as_bytes(), file)
     }
 
-    /// Looks at every process there is. What was told before is not told again.
+    /// Looks at every process that has changed its size since the last time. What was told before is not told again.
     ///
     /// # Errors
     ///
@@ -149,8 +152,14 @@ impl Scanner {
     pub fn scan(&mut self) -> io::Result<Vec<Mapped>> {
         let mut seen = FxHashSet::default();
         let mut found = Vec::new();
+        let before = std::mem::take(&mut self.processes);
         for pid in self.proc.pids()? {
-            self.look_at(pid, &mut seen, &mut found);
+            // Kernel threads have no addresses.
+            let Some(extent) = self.proc.extent(pid).filter(|(_, size)| *size > 0) else { continue };
+            if before.get(&pid) != Some(&extent) {
+                self.look_at(pid, &mut seen, &mut found);
+            }
+            self.processes.insert(pid, extent);
         }
         Ok(found)
     }

@@ -1,13 +1,14 @@
 //! Processes that have a library mapped.
 
 use super::program::library;
-use crate::tls::{Function, Scanner, find};
+use crate::tls::{Function, Mapped, Scanner, find};
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
@@ -56,7 +57,7 @@ fn copied(folder: &TempDir) -> PathBuf {
 }
 
 /// What is told of a process, less what it has loaded beside.
-fn told(scanner: &mut Scanner, pid: u32, folder: &TempDir) -> Vec<super::super::Mapped> {
+fn told(scanner: &mut Scanner, pid: u32, folder: &TempDir) -> Vec<Mapped> {
     let mut found = scanner.look(pid);
     found.retain(|mapped| mapped.name.starts_with(folder.path()) && mapped.pid == Some(pid));
     found
@@ -79,6 +80,26 @@ fn a_file_is_told_once() {
     assert!(scanner.program(&copy).is_none(), "nor as a program");
     let everything = scanner.scan().unwrap();
     assert!(everything.iter().all(|mapped| !mapped.name.starts_with(folder.path())));
+}
+
+/// A program that loads its library late, as interpreters do, is looked at again; one that does nothing is not.
+#[test]
+fn what_is_loaded_later_is_found() {
+    let folder = TempDir::new().unwrap();
+    let copy = copied(&folder);
+    let script = "import ctypes, sys, time; print('ready', flush=True); sys.stdin.readline(); \
+        ctypes.CDLL(sys.argv[1]); print('ready', flush=True); time.sleep(60)";
+    let mut command = Command::new("python3");
+    let mut late = Loaded::start(command.args(["-c", script]).arg(&copy).stdin(Stdio::piped()));
+    let mut scanner = Scanner::new(Vec::new());
+    let here = |found: Vec<Mapped>| found.into_iter().filter(|mapped| mapped.name == copy).count();
+    assert_eq!(here(scanner.scan().unwrap()), 0);
+    late.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let began = Instant::now();
+    while here(scanner.scan().unwrap()) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is not found");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
