@@ -13,7 +13,7 @@ mod symbols;
 pub use find::{Error, Unreadable, find, unreadable};
 #[cfg(target_os = "linux")]
 pub(crate) use inner::cheaper;
-pub use scan::{Mapped, Scanner};
+pub use scan::{Identity, Mapped, Scanner};
 
 use std::fmt;
 
