@@ -77,7 +77,7 @@ pub struct Scanner {
 }
 
 /// A file as `/proc/PID/maps` names it: device and inode.
-type Place = (u64, u64);
+pub(super) type Place = (u64, u64);
 
 /// A file that was told.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ impl Identity {
 
 /// A line of `/proc/PID/maps` with instructions of a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
+pub(super) struct Mapping<'a> {
     /// As `/proc/PID/map_files` names it.
     range: (u64, u64),
-    place: Place,
-    path: &'a [u8],
+    pub(super) place: Place,
+    pub(super) path: &'a [u8],
 }
 
 impl Scanner {
@@ -214,10 +214,18 @@ impl Scanner {
         found
     }
 
+    pub(super) fn maps(&self, pid: u32) -> Vec<u8> {
+        self.proc.read_table(pid, "maps").unwrap_or_default()
+    }
+
+    pub(super) fn mappings(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
+        maps.split(|byte| *byte == b'\n').filter_map(mapping)
+    }
+
     fn look_at(&mut self, pid: u32, seen: &mut FxHashSet<Place>, found: &mut Vec<Mapped>) {
-        let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
+        let maps = self.maps(pid);
         let mut held = FxHashSet::default();
-        for mapping in maps.split(|byte| *byte == b'\n').filter_map(mapping) {
+        for mapping in Self::mappings(&maps) {
             if seen.insert(mapping.place) {
                 found.extend(self.consider(pid, &mapping));
             }
@@ -293,7 +301,7 @@ impl Scanner {
     }
 
     /// By its path if that still is this file; else by the mapping itself, which needs `CAP_CHECKPOINT_RESTORE`.
-    fn open(&self, pid: u32, mapping: &Mapping<'_>) -> Option<File> {
+    pub(super) fn open(&self, pid: u32, mapping: &Mapping<'_>) -> Option<File> {
         let path = Path::new(std::ffi::OsStr::from_bytes(mapping.path));
         let by_path = self.proc.open_of(pid, path);
         by_path
