@@ -114,6 +114,10 @@ pairs! {
     go_from_python: Go from Python;
     go_from_node: Go from Node;
     go_from_go: Go from Go;
+    odd_go_from_curl: OddGo from Curl;
+    odd_go_from_python: OddGo from Python;
+    odd_go_from_node: OddGo from Node;
+    odd_go_from_go: OddGo from Go;
     nginx_from_go: Nginx from Go;
     node_from_go: Node from Go;
 }
@@ -194,6 +198,7 @@ many! {
     many_asyncio_from_node: Asyncio from NODE;
     many_go_from_python: Go from PYTHON;
     many_go_from_go: Go from GO;
+    many_odd_go_from_go: OddGo from GO;
     many_nginx_from_go: Nginx from GO;
 }
 
