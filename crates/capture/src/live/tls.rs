@@ -3,7 +3,7 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use crate::tls::{Function, Mapped, Scanner, Site, cheaper};
+use crate::tls::{Function, Identity, Mapped, Scanner, Site, cheaper};
 use aya::{
     Ebpf,
     maps::{Array, MapData},
@@ -17,6 +17,7 @@ use rustix::{
     time::{ClockId, clock_gettime},
 };
 use std::{
+    collections::HashMap,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -74,7 +75,7 @@ impl Tls {
     /// Attaches what was loaded to what is there. `ebpf` is kept until the end, with all its links.
     pub(super) fn attach(ebpf: Ebpf, state: Array<MapData, u64>) -> Self {
         allow_many_files();
-        let mut probes = Probes { ebpf, state, scanner: Scanner::new(Vec::new()), links: Vec::new() };
+        let mut probes = Probes { ebpf, state, scanner: Scanner::new(Vec::new()), links: HashMap::new() };
         let installed = probes.scanner.installed();
         probes.attach(installed);
         probes.round();
@@ -113,12 +114,12 @@ struct Probes {
     ebpf: Ebpf,
     state: Array<MapData, u64>,
     scanner: Scanner,
-    links: Vec<UProbeLink>,
+    links: HashMap<Identity, Vec<UProbeLink>>,
 }
 
 impl Drop for Probes {
     fn drop(&mut self) {
-        detach(std::mem::take(&mut self.links));
+        detach(std::mem::take(&mut self.links).into_values().flatten().collect());
     }
 }
 
@@ -165,6 +166,8 @@ impl Probes {
         // Without /proc nothing is found; the next round tries again.
         let found = self.scanner.scan().unwrap_or_default();
         self.attach(found);
+        let gone = self.scanner.gone();
+        detach(gone.iter().filter_map(|identity| self.links.remove(identity)).flatten().collect());
     }
 
     fn attach(&mut self, files: Vec<Mapped>) {
@@ -204,7 +207,8 @@ impl Probes {
     fn attach_at(&mut self, program: &str, file: &Mapped, at: u64) -> Result<(), ProgramError> {
         let program = uprobe(&mut self.ebpf, program)?;
         let link = program.attach(at, file.path(), UProbeScope::AllProcesses)?;
-        self.links.push(program.take_link(link)?);
+        let link = program.take_link(link)?;
+        self.links.entry(file.identity).or_default().push(link);
         Ok(())
     }
 }

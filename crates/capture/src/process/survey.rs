@@ -1,5 +1,5 @@
 use super::{Names, proc::Proc};
-use crate::tls::{Library, Unreadable, unreadable};
+use crate::tls::{HeardTls, Library, TlsSurvey, Unreadable, unreadable};
 use overhear_exchange::Process;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::Arc};
@@ -22,7 +22,9 @@ pub struct Heard {
     pub listening: Vec<u16>,
     /// TCP connections it has now.
     pub connections: u64,
-    /// What stands in the way of hearing all of it. None: everything it says in plain HTTP is heard.
+    /// TLS libraries whose plaintext is heard.
+    pub tls: BTreeSet<HeardTls>,
+    /// What stands in the way of hearing all of it. None: everything it says by HTTP is heard.
     pub obstacles: BTreeSet<Obstacle>,
 }
 
@@ -62,9 +64,10 @@ pub fn survey_at(root: impl Into<PathBuf>) -> io::Result<Survey> {
     let root = root.into();
     let mut surveyor = Surveyor {
         proc: Proc::new(&root),
-        names: Names::at(root),
+        names: Names::at(&root),
         sockets: FxHashMap::default(),
         tls: FxHashMap::default(),
+        heard: TlsSurvey::at(root),
     };
     let mut survey = Survey::default();
     for pid in surveyor.proc.pids()? {
@@ -85,6 +88,7 @@ struct Surveyor {
     sockets: FxHashMap<PathBuf, Arc<Sockets>>,
     /// Executables whose TLS is not read, by their path: a hundred workers are looked at once.
     tls: FxHashMap<PathBuf, Option<Unreadable>>,
+    heard: TlsSurvey,
 }
 
 /// The TCP sockets of one network namespace.
@@ -120,7 +124,8 @@ impl Surveyor {
         }
         obstacles.extend(self.tls_of(pid).into_iter().map(Obstacle::Tls));
         let Some(process) = self.names.process(pid) else { return Ok(None) };
-        Ok(Some(Heard { process, listening: listening.into_iter().collect(), connections, obstacles }))
+        let (listening, tls) = (listening.into_iter().collect(), self.heard.heard(pid));
+        Ok(Some(Heard { process, listening, connections, tls, obstacles }))
     }
 
     fn sockets_of(&mut self, pid: u32) -> Arc<Sockets> {

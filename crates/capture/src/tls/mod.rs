@@ -8,12 +8,15 @@ mod find;
 mod go;
 mod inner;
 mod scan;
+mod survey;
 mod symbols;
 
 pub use find::{Error, Unreadable, find, unreadable};
 #[cfg(target_os = "linux")]
 pub(crate) use inner::cheaper;
-pub use scan::{Mapped, Scanner};
+pub use scan::{Identity, Mapped, Scanner};
+pub use survey::HeardTls;
+pub(crate) use survey::TlsSurvey;
 
 use std::fmt;
 

@@ -18,6 +18,8 @@ use std::{
 
 /// Files remembered at once; beyond, those in which nothing was found are read again.
 const REMEMBERED: usize = 64 * 1024;
+/// Scans without a holder after which a file is gone.
+const PATIENCE: u32 = 10;
 /// Builds remembered at once: the same library in many containers.
 const BUILDS: usize = 1024;
 /// Programs that compare their own code with what their build wrote down, and do not start when it is probed
@@ -42,6 +44,8 @@ const LIBRARIES: [&str; 4] = ["libssl.so.3", "libssl.so.1.1", "libssl.so.4", "li
 pub struct Mapped {
     /// A process that has it mapped, if there is one. A probe of the file holds for every process, now and later.
     pub pid: Option<u32>,
+    /// Which file it is.
+    pub identity: Identity,
     /// What the process calls it; for people.
     pub name: PathBuf,
     /// The file itself, however deleted, replaced or hidden in a mount namespace it is.
@@ -57,27 +61,39 @@ impl Mapped {
     }
 }
 
-/// Follows `/proc`, and tells of every file that holds TLS once. Whoever attaches a probe to it must keep it attached:
-/// the kernel holds the inode as long, so that its number stays its own.
+/// Follows `/proc`, and tells of every file that holds TLS once, until it is [`Scanner::gone`]. Whoever attaches a probe to it
+/// must keep it attached until then: the kernel holds the inode as long, so that its number stays its own.
 #[derive(Debug)]
 pub struct Scanner {
     proc: Proc,
     never: Vec<String>,
     /// Files as `/proc/PID/maps` names them, that need not be looked at again.
     known: FxHashMap<Place, Known>,
-    told: FxHashSet<Identity>,
+    told: FxHashMap<Identity, Told>,
+    gone: Vec<Identity>,
     /// When each process started and how large it was when it was looked at: it has mapped nothing since.
     processes: FxHashMap<u32, (u64, u64)>,
     builds: FxHashMap<(Vec<u8>, u64), Arc<Found>>,
 }
 
 /// A file as `/proc/PID/maps` names it: device and inode.
-type Place = (u64, u64);
+pub(super) type Place = (u64, u64);
+
+/// A file that was told.
+#[derive(Debug)]
+struct Told {
+    /// Processes that have it mapped.
+    holders: FxHashSet<u32>,
+    /// It was told before anybody had it mapped, and stays.
+    installed: bool,
+    /// Scans in a row that found no holder.
+    idle: u32,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
-    /// Told, or never to be told.
-    Settled,
+    /// Told.
+    Settled(Identity),
     /// Nothing was found. The number of an inode is given to another file when this one is gone.
     Nothing(Identity),
 }
@@ -85,7 +101,7 @@ enum Known {
 /// A file wherever it is seen. Not the device: containers see one file of a common layer on a device each, while the
 /// kernel probes the one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Identity {
+pub struct Identity {
     inode: u64,
     size: u64,
     modified: (i64, i64),
@@ -103,11 +119,11 @@ impl Identity {
 
 /// A line of `/proc/PID/maps` with instructions of a file.
 #[derive(Debug, PartialEq, Eq)]
-struct Mapping<'a> {
+pub(super) struct Mapping<'a> {
     /// As `/proc/PID/map_files` names it.
     range: (u64, u64),
-    place: Place,
-    path: &'a [u8],
+    pub(super) place: Place,
+    pub(super) path: &'a [u8],
 }
 
 impl Scanner {
@@ -123,7 +139,8 @@ impl Scanner {
             proc: Proc::new(root),
             never,
             known: FxHashMap::default(),
-            told: FxHashSet::default(),
+            told: FxHashMap::default(),
+            gone: Vec::new(),
             processes: FxHashMap::default(),
             builds: FxHashMap::default(),
         }
@@ -161,7 +178,33 @@ impl Scanner {
             }
             self.processes.insert(pid, extent);
         }
+        self.let_go();
         Ok(found)
+    }
+
+    /// Files that no process has had mapped for a while. They are told again should one come back.
+    pub fn gone(&mut self) -> Vec<Identity> {
+        std::mem::take(&mut self.gone)
+    }
+
+    fn let_go(&mut self) {
+        let (processes, gone) = (&self.processes, &mut self.gone);
+        self.told.retain(|identity, told| {
+            told.holders.retain(|pid| processes.contains_key(pid));
+            told.idle = if told.installed || !told.holders.is_empty() { 0 } else { told.idle + 1 };
+            let stays = told.idle < PATIENCE;
+            if !stays {
+                gone.push(*identity);
+            }
+            stays
+        });
+        if !gone.is_empty() {
+            let told = &self.told;
+            self.known.retain(|_, known| match known {
+                Known::Settled(identity) => told.contains_key(identity),
+                Known::Nothing(_) => true,
+            });
+        }
     }
 
     /// Looks at one process: it started a program, was heard for the first time, or speaks TLS that is not read.
@@ -171,30 +214,49 @@ impl Scanner {
         found
     }
 
+    pub(super) fn maps(&self, pid: u32) -> Vec<u8> {
+        self.proc.read_table(pid, "maps").unwrap_or_default()
+    }
+
+    pub(super) fn mappings(maps: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
+        maps.split(|byte| *byte == b'\n').filter_map(mapping)
+    }
+
     fn look_at(&mut self, pid: u32, seen: &mut FxHashSet<Place>, found: &mut Vec<Mapped>) {
-        let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
-        for mapping in maps.split(|byte| *byte == b'\n').filter_map(mapping) {
+        let maps = self.maps(pid);
+        let mut held = FxHashSet::default();
+        for mapping in Self::mappings(&maps) {
             if seen.insert(mapping.place) {
                 found.extend(self.consider(pid, &mapping));
+            }
+            if let Some(Known::Settled(identity)) = self.known.get(&mapping.place) {
+                held.insert(*identity);
+            }
+        }
+        for (identity, told) in &mut self.told {
+            if held.contains(identity) {
+                told.holders.insert(pid);
+            } else {
+                told.holders.remove(&pid);
             }
         }
     }
 
     fn consider(&mut self, pid: u32, mapping: &Mapping<'_>) -> Option<Mapped> {
         match self.known.get(&mapping.place) {
-            Some(Known::Settled) => return None,
+            Some(Known::Settled(_)) => return None,
             Some(Known::Nothing(before)) if self.identity(pid, mapping) == Some(*before) => return None,
             Some(Known::Nothing(_)) | None => {}
         }
         let file = self.open(pid, mapping)?;
         let identity = Identity::of(&file.metadata().ok()?);
         let mapped = self.tell(Some(pid), mapping.path, file);
-        let settled = mapped.is_some() || self.told.contains(&identity);
+        let settled = mapped.is_some() || self.told.contains_key(&identity);
         if self.known.len() >= REMEMBERED {
-            self.known.retain(|_, known| *known == Known::Settled);
+            self.known.retain(|_, known| matches!(known, Known::Settled(_)));
         }
         if self.known.len() < REMEMBERED {
-            let known = if settled { Known::Settled } else { Known::Nothing(identity) };
+            let known = if settled { Known::Settled(identity) } else { Known::Nothing(identity) };
             self.known.insert(mapping.place, known);
         }
         mapped
@@ -202,13 +264,14 @@ impl Scanner {
 
     fn tell(&mut self, pid: Option<u32>, name: &[u8], file: File) -> Option<Mapped> {
         let identity = Identity::of(&file.metadata().ok()?);
-        if self.never(name) || self.told.contains(&identity) || self.told.len() >= REMEMBERED {
+        if self.never(name) || self.told.contains_key(&identity) || self.told.len() >= REMEMBERED {
             return None;
         }
         let found = self.find(&file, identity.size)?;
-        self.told.insert(identity);
+        let told = Told { holders: FxHashSet::default(), installed: pid.is_none(), idle: 0 };
+        self.told.insert(identity, told);
         let name = String::from_utf8_lossy(name).into_owned().into();
-        Some(Mapped { pid, name, file, found })
+        Some(Mapped { pid, identity, name, file, found })
     }
 
     fn find(&mut self, file: &File, size: u64) -> Option<Arc<Found>> {
@@ -238,7 +301,7 @@ impl Scanner {
     }
 
     /// By its path if that still is this file; else by the mapping itself, which needs `CAP_CHECKPOINT_RESTORE`.
-    fn open(&self, pid: u32, mapping: &Mapping<'_>) -> Option<File> {
+    pub(super) fn open(&self, pid: u32, mapping: &Mapping<'_>) -> Option<File> {
         let path = Path::new(std::ffi::OsStr::from_bytes(mapping.path));
         let by_path = self.proc.open_of(pid, path);
         by_path

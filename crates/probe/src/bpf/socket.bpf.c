@@ -246,7 +246,8 @@ int process_exec(__u64 *ctx)
 
 	__u32 tgid = task->tgid;
 	/* A new program may be one whose TLS is to be heard, before it speaks. */
-	if (!set || (!(set->flags & HEAR_TLS) && !bpf_map_lookup_elem(&speakers, &tgid)))
+	bool for_tls = set && set->flags & HEAR_TLS && process_wanted(tgid, set);
+	if (!set || (!for_tls && !bpf_map_lookup_elem(&speakers, &tgid)))
 		return 0;
 	struct exec_record *exec = bpf_ringbuf_reserve(&records, sizeof(*exec), 0);
 	if (!exec) {
