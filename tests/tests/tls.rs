@@ -204,9 +204,15 @@ many! {
 
 /// A client that has made its connection and one call, and makes the others when told to.
 fn waiting_client(interpreter: &str, script: &str, server: &Server) -> Result<std::process::Child> {
-    let script = format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR"));
-    let mut client = Command::new(program(interpreter)?)
-        .args([&script, &server.port.to_string(), "--tls", "--wait"])
+    let mut command = if interpreter == "go" {
+        Command::new(go(script)?)
+    } else {
+        let mut command = Command::new(program(interpreter)?);
+        command.arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")));
+        command
+    };
+    let mut client = command
+        .args([&server.port.to_string(), "--tls", "--wait"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -240,6 +246,7 @@ fn connections_that_were_there_before() {
         (Kind::Python, ("python3", "client.py")),
         (Kind::Node, ("node", "client.js")),
         (Kind::Asyncio, ("node", "client.js")),
+        (Kind::Go, ("go", "client")),
     ] {
         if let Err(error) = check_before(kind, client) {
             panic!("{kind:?} from {client:?}: {error}");
@@ -250,7 +257,7 @@ fn connections_that_were_there_before() {
 /// Only the client is heard: what it says goes to somebody else's server.
 #[test]
 fn clients_alone_know_whom_they_ask() {
-    for client in [("python3", "client.py"), ("node", "client.js")] {
+    for client in [("python3", "client.py"), ("node", "client.js"), ("go", "client")] {
         let server = Server::start_tls(Kind::Python).unwrap();
         let mut child = waiting_client(client.0, client.1, &server).unwrap();
         let watch = Watch::start(&["--json", "--pid", &child.id().to_string()]).unwrap();
@@ -267,6 +274,20 @@ fn clients_alone_know_whom_they_ask() {
         let differences = differences(&expected, &heard);
         assert!(differences.is_empty(), "{client:?}: {}", differences.join("\n"));
     }
+}
+
+/// A Go program's connection is known by its file descriptor, which the next connection gets; and that is not to be heard.
+#[test]
+fn a_file_descriptor_that_is_used_again() {
+    let (server, other) =
+        (Server::start_tls(Kind::Python).unwrap(), Server::start_tls(Kind::Python).unwrap());
+    let watch = watch(&server).unwrap();
+    let ports = [&server, &other].map(|server| server.port.to_string());
+    let client = Command::new(go("client").unwrap()).args([&ports[0], "--tls", "--then", &ports[1]]).status();
+    assert!(client.unwrap().success());
+    let heard = watch.stop().unwrap();
+    let differences = differences(&expected(Kind::Python, &server), &heard);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// The server starts while we listen; so do the clients of every other test.
