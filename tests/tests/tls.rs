@@ -276,6 +276,23 @@ fn clients_alone_know_whom_they_ask() {
     }
 }
 
+/// Only the server is heard, so that nothing its client was heard to say makes up for it.
+#[test]
+fn go_servers_alone_know_who_asks() {
+    for kind in [Kind::Go, Kind::OddGo] {
+        let server = Server::start_tls(kind).unwrap();
+        let watch = Watch::start(&["--json", "--pid", &server.pids()[0].to_string()]).unwrap();
+        server.make_calls(Client::Curl).unwrap();
+        let heard = watch.stop().unwrap();
+        let mut expected = expected(kind, &server);
+        for call in &mut expected {
+            call.insert("process.pid".into(), json!(server.pids()[0]));
+        }
+        let differences = differences(&expected, &heard);
+        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+    }
+}
+
 /// A Go program's connection is known by its file descriptor, which the next connection gets; and that is not to be heard.
 #[test]
 fn a_file_descriptor_that_is_used_again() {
