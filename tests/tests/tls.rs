@@ -2,7 +2,7 @@
 
 use overhear_tests::{
     Result,
-    program::{Heard, Watch, signal},
+    program::{Heard, Watch, run, signal},
     server::{Client, Kind, Server, calls, go, program},
     truth::compare,
 };
@@ -328,28 +328,24 @@ fn programs_that_start_later() {
     }
 }
 
-/// Probes a process holds, by its open files.
-fn held_probes(pid: u32) -> usize {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten();
-    let texts = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
-    texts.filter(|text| text.contains("link_type:\tperf")).count()
-}
-
-/// Perf links of the whole machine, whoever holds them.
-fn probes_of(ids: &[u32]) -> usize {
-    aya::programs::loaded_links()
-        .filter_map(std::result::Result::ok)
-        .filter(|link| ids.contains(&link.id()))
-        .count()
-}
-
+/// Links to probes that a process holds, by its open files.
 fn held_links(pid: u32) -> Vec<u32> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten();
     let texts = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
     texts
-        .filter(|text| text.contains("link_type:\tperf"))
+        .filter(|text| text.lines().any(|line| line.starts_with("link_type:") && line.contains("probe")))
         .filter_map(|text| text.lines().find_map(|line| line.strip_prefix("link_id:")?.trim().parse().ok()))
         .collect()
+}
+
+fn held_probes(pid: u32) -> usize {
+    held_links(pid).len()
+}
+
+/// Those of the links that are there, whoever holds them.
+fn probes_of(ids: &[u32]) -> usize {
+    let links = aya::programs::loaded_links().filter_map(std::result::Result::ok);
+    links.filter(|link| ids.contains(&link.id())).count()
 }
 
 #[test]
@@ -362,6 +358,66 @@ fn programs_that_come_and_go_leave_no_probes() {
         server.make_calls(Client::Curl).unwrap();
     }
     assert_eq!(held_probes(watch.pid()), before, "of libraries that were there before");
+}
+
+/// A library of a container, or one that was replaced: probed while somebody has it, then no more.
+#[test]
+fn a_library_that_nobody_has_any_more_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
+        .map(|folder| format!("{folder}/libssl.so.3"))
+        .into_iter()
+        .find(|path| std::path::Path::new(path).is_file())
+        .unwrap();
+    std::fs::copy(installed, folder.path().join("libssl.so.3")).unwrap();
+    let server = Server::start_tls(Kind::Nginx).unwrap();
+    let watch = watch(&server).unwrap();
+    let before = held_probes(watch.pid());
+    let url = format!("https://127.0.0.1:{}/items?own=library", server.port);
+    let curl = format!("sleep 2; curl --insecure --silent {url}; sleep 2");
+    // The shell is not linked with it: something that is must hold it meanwhile.
+    let mut holder = Command::new("curl");
+    holder.args(["--silent", "--max-time", "6", "http://127.0.0.1:1", "--retry", "9", "--retry-connrefused"]);
+    let mut holder = holder.env("LD_LIBRARY_PATH", folder.path()).spawn().unwrap();
+    let status =
+        Command::new("sh").args(["-c", &curl]).env("LD_LIBRARY_PATH", folder.path()).status().unwrap();
+    assert!(status.success());
+    assert!(held_probes(watch.pid()) > before, "a library that is mapped is probed");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let began = Instant::now();
+    while held_probes(watch.pid()) > before {
+        assert!(began.elapsed() < Duration::from_secs(40), "its probes stay");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
+    assert_eq!(heard.exchanges[0]["url.query"], "own=library");
+}
+
+#[test]
+fn doctor_says_whose_tls_is_heard() {
+    let (nginx, node) = (Server::start_tls(Kind::Nginx).unwrap(), Server::start_tls(Kind::Node).unwrap());
+    let told = run(&["doctor", "--json"]).unwrap().document().unwrap();
+    for server in [nginx, node] {
+        let pid = server.pids()[0];
+        let processes = told["processes"].as_array().unwrap();
+        let found = processes.iter().find(|process| process["process.pid"] == pid).unwrap();
+        let tls = found["tls"].to_string();
+        assert!(tls.contains("OpenSSL 3."), "{found}");
+        assert_eq!(found["obstacles"], json!([]), "{found}");
+    }
+}
+
+#[test]
+fn without_it_nothing_is_probed_and_tls_is_unreadable() {
+    let server = Server::start_tls(Kind::Python).unwrap();
+    let watch = Watch::start(&["--json", "--no-tls", "--port", &server.port.to_string()]).unwrap();
+    assert_eq!(held_probes(watch.pid()), 0);
+    server.make_calls(Client::Curl).unwrap();
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.exchanges, Vec::<Value>::new());
+    assert_eq!(heard.statistics["unreadable"]["tls"], 1, "{}", heard.statistics);
 }
 
 #[test]

@@ -30,13 +30,11 @@ pub(crate) struct User {
     gid: u32,
 }
 
-/// What the listener does from then on: where it writes, and whether it attaches.
+/// What the listener writes from then on.
 pub(crate) struct Mine<'a> {
     pub(crate) store: Option<&'a Path>,
     pub(crate) socket: Option<&'a Path>,
     pub(crate) save: Option<&'a Path>,
-    /// It goes on attaching, to programs that start later.
-    pub(crate) attaches: bool,
 }
 
 impl User {
@@ -82,9 +80,6 @@ pub(crate) fn give_up(user: Option<User>, mine: &Mine<'_>) -> Result<(), Fault> 
 fn needed(user: Option<User>, mine: &Mine<'_>) -> CapabilitySet {
     // Names, versions and files of other users' processes.
     let mut needed = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
-    if mine.attaches {
-        needed |= CapabilitySet::PERFMON;
-    }
     // Root who is to write into somebody's folder.
     if user.is_none() && [mine.store, mine.socket, mine.save].into_iter().flatten().any(is_of_another) {
         needed |= CapabilitySet::DAC_OVERRIDE;

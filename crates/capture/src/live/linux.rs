@@ -74,11 +74,11 @@ impl Live {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
         // A kernel that has not what they need hears everything else.
-        let tls = options.tls && Tls::load(&mut ebpf).is_ok();
+        let tls = if options.tls { Tls::load(&mut ebpf, &btf).ok() } else { None };
         let (own_socket, _other_end) = UnixStream::pair()?;
         let existing = list_existing(&mut ebpf, &btf)?;
         let mut live = Self::assemble(&mut ebpf, &options, existing)?;
-        live.settings.tls = tls;
+        live.settings.tls = tls.is_some();
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
@@ -88,9 +88,9 @@ impl Live {
             let tracepoint = tracepoint_program(&mut ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
         }
-        if tls {
+        if let Some(way) = tls {
             let state = take(&mut ebpf, "tls_state")?;
-            live.tls = Some(Tls::attach(ebpf, state));
+            live.tls = Some(Tls::attach(ebpf, way, state));
         } else {
             live.ebpf = Some(ebpf);
         }

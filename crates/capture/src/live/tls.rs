@@ -3,21 +3,24 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use crate::tls::{Function, Identity, Mapped, Scanner, Site, cheaper};
+use super::multi::Multi;
+use crate::tls::{Function, Identity, Mapped, Scanner, cheaper};
 use aya::{
-    Ebpf,
+    Btf, Ebpf,
     maps::{Array, MapData},
     programs::{
         ProgramError, UProbe,
         uprobe::{UProbeLink, UProbeScope},
     },
 };
+use overhear_probe::SOCKET_OBJECT;
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     time::{ClockId, clock_gettime},
 };
 use std::{
     collections::HashMap,
+    os::fd::OwnedFd,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -39,6 +42,20 @@ const PROGRAMS: [&str; 10] = [
     "go_write",
     "go_close",
 ];
+/// How the programs are attached.
+pub(super) enum Way {
+    /// Linux 6.6 and later.
+    Multi(Multi),
+    /// Before, and only for root: every probe by itself.
+    Each,
+}
+
+/// What holds probes in place, until it is dropped.
+enum Link {
+    Multi { _fd: OwnedFd },
+    Each { _link: UProbeLink },
+}
+
 /// Index of when the last library was probed.
 const ATTACHED: u32 = 1;
 
@@ -67,15 +84,20 @@ struct Thread {
 }
 
 impl Tls {
-    /// Loads the programs.
-    pub(super) fn load(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
-        PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())
+    /// Loads the programs, while the object still holds its maps.
+    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Way, ProgramError> {
+        if let Ok(multi) = Multi::load(SOCKET_OBJECT, &PROGRAMS, ebpf, btf) {
+            return Ok(Way::Multi(multi));
+        }
+        PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())?;
+        Ok(Way::Each)
     }
 
     /// Attaches what was loaded to what is there. `ebpf` is kept until the end, with all its links.
-    pub(super) fn attach(ebpf: Ebpf, state: Array<MapData, u64>) -> Self {
+    pub(super) fn attach(ebpf: Ebpf, way: Way, state: Array<MapData, u64>) -> Self {
         allow_many_files();
-        let mut probes = Probes { ebpf, state, scanner: Scanner::new(Vec::new()), links: HashMap::new() };
+        let mut probes =
+            Probes { ebpf, way, state, scanner: Scanner::new(Vec::new()), links: HashMap::new() };
         let installed = probes.scanner.installed();
         probes.attach(installed);
         probes.round();
@@ -112,9 +134,10 @@ impl Drop for Tls {
 /// What is attached.
 struct Probes {
     ebpf: Ebpf,
+    way: Way,
     state: Array<MapData, u64>,
     scanner: Scanner,
-    links: HashMap<Identity, Vec<UProbeLink>>,
+    links: HashMap<Identity, Vec<Link>>,
 }
 
 impl Drop for Probes {
@@ -123,13 +146,13 @@ impl Drop for Probes {
     }
 }
 
-/// Detaches many probes at once: for each the kernel waits until nobody runs it, some 90 ms.
-fn detach(links: Vec<UProbeLink>) {
+/// Detaches many at once: for each the kernel waits until nobody runs it, some 90 ms.
+fn detach(links: Vec<Link>) {
     let each = links.len().div_ceil(MOST_DETACHING).max(1);
     let mut links = links.into_iter();
     std::thread::scope(|threads| {
         while links.len() > 0 {
-            let some: Vec<UProbeLink> = links.by_ref().take(each).collect();
+            let some: Vec<Link> = links.by_ref().take(each).collect();
             // What no thread can be had for is dropped with the closure, here.
             let _started = std::thread::Builder::new().spawn_scoped(threads, move || drop(some));
         }
@@ -172,9 +195,11 @@ impl Probes {
 
     fn attach(&mut self, files: Vec<Mapped>) {
         for file in &files {
-            for site in &cheaper(&file.file, &file.found.sites) {
+            for Attachment { program, returns, offsets } in attachments(file) {
                 // A file that cannot be probed (on a file system that cannot be, for one) stays unheard.
-                let _unheard = self.attach_site(file, site);
+                if let Some(links) = self.attach_to(file, program, &offsets, returns) {
+                    self.links.entry(file.identity).or_default().extend(links);
+                }
             }
         }
         if !files.is_empty() {
@@ -182,35 +207,68 @@ impl Probes {
         }
     }
 
-    fn attach_site(&mut self, file: &Mapped, site: &Site) -> Result<(), ProgramError> {
-        // Whoever is seen to enter must be seen to return, so what sees that comes first.
+    fn attach_to(
+        &mut self,
+        file: &Mapped,
+        program: &str,
+        offsets: &[u64],
+        returns: bool,
+    ) -> Option<Vec<Link>> {
+        let path = file.path();
+        if let Way::Multi(multi) = &self.way {
+            let fd = multi.attach(program, &path, offsets, returns).ok()?;
+            return Some(vec![Link::Multi { _fd: fd }]);
+        }
+        let uprobe = uprobe(&mut self.ebpf, program).ok()?;
+        let mut links = Vec::new();
+        for offset in offsets {
+            let link = uprobe.attach(*offset, &path, UProbeScope::AllProcesses).ok()?;
+            links.push(Link::Each { _link: uprobe.take_link(link).ok()? });
+        }
+        Some(links)
+    }
+}
+
+/// A program, and where in a file it belongs.
+struct Attachment {
+    program: &'static str,
+    /// Where functions return that begin at the offsets.
+    returns: bool,
+    offsets: Vec<u64>,
+}
+
+/// Whoever is seen to enter must be seen to return, so what sees that comes first.
+fn attachments(file: &Mapped) -> Vec<Attachment> {
+    let mut all: Vec<Attachment> = Vec::new();
+    let mut add = |program: &'static str, returns: bool, offsets: &[u64]| match all
+        .iter_mut()
+        .find(|known| known.program == program)
+    {
+        Some(known) => known.offsets.extend(offsets),
+        None if offsets.is_empty() => {}
+        None => all.push(Attachment { program, returns, offsets: offsets.to_vec() }),
+    };
+    let registers = file.found.go.is_some_and(|go| go.registers);
+    for site in &cheaper(&file.file, &file.found.sites) {
         match part(site.function) {
             Some(Part::Call(program)) => {
                 // The return address must be where the return probe looks for it; and one breakpoint is cheaper than two.
                 let at = if site.pushed == 0 { site.entry } else { site.start };
-                self.attach_at(RETURN, file, at)?;
-                self.attach_at(program, file, at)
+                add(RETURN, true, &[at]);
+                add(program, false, &[at]);
             }
-            Some(Part::Once(program)) => self.attach_at(program, file, site.entry),
+            Some(Part::Once(program)) => add(program, false, &[site.entry]),
             // Arguments on the stack (before Go 1.17) are not read.
-            Some(Part::Go(_)) | None if file.found.go.is_none_or(|go| !go.registers) => Ok(()),
-            Some(Part::Go(program)) => {
-                for at in site.returns.iter().filter(|_| program == GO_READ) {
-                    self.attach_at(GO_READ_RETURN, file, *at)?;
+            Some(Part::Go(program)) if registers => {
+                if program == GO_READ {
+                    add(GO_READ_RETURN, false, &site.returns);
                 }
-                self.attach_at(program, file, site.entry)
+                add(program, false, &[site.entry]);
             }
-            None => Ok(()),
+            Some(Part::Go(_)) | None => {}
         }
     }
-
-    fn attach_at(&mut self, program: &str, file: &Mapped, at: u64) -> Result<(), ProgramError> {
-        let program = uprobe(&mut self.ebpf, program)?;
-        let link = program.attach(at, file.path(), UProbeScope::AllProcesses)?;
-        let link = program.take_link(link)?;
-        self.links.entry(file.identity).or_default().push(link);
-        Ok(())
-    }
+    all
 }
 
 fn uprobe<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut UProbe, ProgramError> {

@@ -36,7 +36,6 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         store: keeping.at.store.as_deref(),
         socket: socket.socket.as_deref(),
         save: arguments.ending.save.as_deref(),
-        attaches: !arguments.no_tls,
     };
     rights::give_up(user, &mine)?;
     let place = Place::open(&keeping);
