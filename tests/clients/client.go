@@ -1,4 +1,4 @@
-// One keep-alive connection: client PORT [--tls] [--wait]; waiting, the calls after the first wait for a line on standard
+// One keep-alive connection: client PORT [--tls] [--wait] [--then PORT]; waiting, the calls after the first wait for a line on standard
 // input. Many at once: client PORT --many CONNECTIONS CALLS; says which calls were made on which port.
 package main
 
@@ -96,5 +96,9 @@ func main() {
 	call(caller, "POST", base+"/orders", `{"q": 12}`)
 	for _, path := range []string{"/missing", "/fails", "/slow"} {
 		call(caller, "GET", base+path, "")
+	}
+	if then := slices.Index(os.Args, "--then"); then > 0 {
+		caller.CloseIdleConnections()
+		call(caller, "GET", scheme+"://127.0.0.1:"+os.Args[then+1]+"/items", "")
 	}
 }

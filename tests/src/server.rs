@@ -23,6 +23,8 @@ pub enum Kind {
     Go,
     /// TLS only.
     Asyncio,
+    /// TLS only: stripped, position-independent, with wrapped connections and buffers on the stack.
+    OddGo,
 }
 
 /// A kind of client.
@@ -66,8 +68,8 @@ impl Server {
             Kind::Node => script("node", "server.js", port)?,
             Kind::Python => script("python3", "server.py", port)?,
             Kind::Asyncio => script("python3", "server_asyncio.py", port)?,
-            Kind::Go => {
-                let mut command = Command::new(go("server")?);
+            Kind::Go | Kind::OddGo => {
+                let mut command = Command::new(go(if kind == Kind::Go { "server" } else { "odd" })?);
                 command.arg(port.to_string());
                 command
             }
@@ -302,20 +304,26 @@ fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     if status.success() { Ok([certificate, key]) } else { Err(format!("openssl req: {status}").into()) }
 }
 
-/// The Go server or client, built once and kept where the Go tool chain is.
+/// A Go server or the client, built once and kept where the Go tool chain is.
 pub fn go(what: &str) -> Result<PathBuf> {
     use std::sync::{Mutex, PoisonError};
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let binary = cache().join(format!("go-test-{what}"));
-    let source = here(&format!("{what}s")).join(format!("{what}.go"));
+    let folder = if what == "client" { "clients" } else { "servers" };
+    let source = here(folder).join(format!("{what}.go"));
     if newer(&binary, &source) {
         return Ok(binary);
     }
     let mut build = Command::new(program("go")?);
     // Another test may run the one that is there.
     let fresh = binary.with_extension(std::process::id().to_string());
-    build.arg("build").arg("-o").arg(&fresh).arg(source);
+    build.arg("build");
+    if what == "odd" {
+        // As little of it as can be: no names, no fixed addresses.
+        build.args(["-buildmode=pie", "-ldflags=-s -w"]);
+    }
+    build.arg("-o").arg(&fresh).arg(source);
     build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOCACHE", cache().join("go-build"));
     let status = build.status()?;
     if !status.success() {

@@ -114,6 +114,10 @@ pairs! {
     go_from_python: Go from Python;
     go_from_node: Go from Node;
     go_from_go: Go from Go;
+    odd_go_from_curl: OddGo from Curl;
+    odd_go_from_python: OddGo from Python;
+    odd_go_from_node: OddGo from Node;
+    odd_go_from_go: OddGo from Go;
     nginx_from_go: Nginx from Go;
     node_from_go: Node from Go;
 }
@@ -194,14 +198,21 @@ many! {
     many_asyncio_from_node: Asyncio from NODE;
     many_go_from_python: Go from PYTHON;
     many_go_from_go: Go from GO;
+    many_odd_go_from_go: OddGo from GO;
     many_nginx_from_go: Nginx from GO;
 }
 
 /// A client that has made its connection and one call, and makes the others when told to.
 fn waiting_client(interpreter: &str, script: &str, server: &Server) -> Result<std::process::Child> {
-    let script = format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR"));
-    let mut client = Command::new(program(interpreter)?)
-        .args([&script, &server.port.to_string(), "--tls", "--wait"])
+    let mut command = if interpreter == "go" {
+        Command::new(go(script)?)
+    } else {
+        let mut command = Command::new(program(interpreter)?);
+        command.arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")));
+        command
+    };
+    let mut client = command
+        .args([&server.port.to_string(), "--tls", "--wait"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -235,6 +246,7 @@ fn connections_that_were_there_before() {
         (Kind::Python, ("python3", "client.py")),
         (Kind::Node, ("node", "client.js")),
         (Kind::Asyncio, ("node", "client.js")),
+        (Kind::Go, ("go", "client")),
     ] {
         if let Err(error) = check_before(kind, client) {
             panic!("{kind:?} from {client:?}: {error}");
@@ -245,7 +257,7 @@ fn connections_that_were_there_before() {
 /// Only the client is heard: what it says goes to somebody else's server.
 #[test]
 fn clients_alone_know_whom_they_ask() {
-    for client in [("python3", "client.py"), ("node", "client.js")] {
+    for client in [("python3", "client.py"), ("node", "client.js"), ("go", "client")] {
         let server = Server::start_tls(Kind::Python).unwrap();
         let mut child = waiting_client(client.0, client.1, &server).unwrap();
         let watch = Watch::start(&["--json", "--pid", &child.id().to_string()]).unwrap();
@@ -262,6 +274,37 @@ fn clients_alone_know_whom_they_ask() {
         let differences = differences(&expected, &heard);
         assert!(differences.is_empty(), "{client:?}: {}", differences.join("\n"));
     }
+}
+
+/// Only the server is heard, so that nothing its client was heard to say makes up for it.
+#[test]
+fn go_servers_alone_know_who_asks() {
+    for kind in [Kind::Go, Kind::OddGo] {
+        let server = Server::start_tls(kind).unwrap();
+        let watch = Watch::start(&["--json", "--pid", &server.pids()[0].to_string()]).unwrap();
+        server.make_calls(Client::Curl).unwrap();
+        let heard = watch.stop().unwrap();
+        let mut expected = expected(kind, &server);
+        for call in &mut expected {
+            call.insert("process.pid".into(), json!(server.pids()[0]));
+        }
+        let differences = differences(&expected, &heard);
+        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+    }
+}
+
+/// A Go program's connection is known by its file descriptor, which the next connection gets; and that is not to be heard.
+#[test]
+fn a_file_descriptor_that_is_used_again() {
+    let (server, other) =
+        (Server::start_tls(Kind::Python).unwrap(), Server::start_tls(Kind::Python).unwrap());
+    let watch = watch(&server).unwrap();
+    let ports = [&server, &other].map(|server| server.port.to_string());
+    let client = Command::new(go("client").unwrap()).args([&ports[0], "--tls", "--then", &ports[1]]).status();
+    assert!(client.unwrap().success());
+    let heard = watch.stop().unwrap();
+    let differences = differences(&expected(Kind::Python, &server), &heard);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// The server starts while we listen; so do the clients of every other test.

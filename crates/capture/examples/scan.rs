@@ -35,8 +35,11 @@ fn main() -> io::Result<()> {
     )?;
     for program in arguments {
         let began = Instant::now();
-        let sites = scanner.program(Path::new(&program)).map(|mapped| mapped.found.sites.len());
-        writeln!(out, "{program}: {sites:?} functions in {:?}; peak {}", began.elapsed(), peak())?;
+        let mapped = scanner.program(Path::new(&program));
+        writeln!(out, "{program}: {:?}; peak {}", began.elapsed(), peak())?;
+        for site in mapped.iter().flat_map(|mapped| &mapped.found.sites) {
+            writeln!(out, "    {site:x?}")?;
+        }
     }
     for child in &mut sleeping {
         child.kill()?;

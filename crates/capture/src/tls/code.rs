@@ -68,7 +68,8 @@ impl Place {
 }
 
 fn x86(code: &[u8], function: Function, go: bool) -> (Place, Vec<usize>) {
-    let mut place = walk(code, arguments(function), go);
+    let on_stack = go && go_registers(code, Machine::X86_64) == Some(false);
+    let mut place = walk(code, if on_stack { &[] } else { arguments(function) }, go);
     let mut returns = Vec::new();
     for instruction in Decoder::with_ip(64, code, 0, DecoderOptions::NONE) {
         if instruction.is_invalid() {
@@ -155,14 +156,11 @@ fn is_direct_branch(instruction: &Instruction) -> bool {
 
 /// By how much the stack pointer goes down, if that is what the instruction does with it.
 fn stack_growth(instruction: &Instruction) -> Option<u32> {
-    match instruction.code() {
-        Code::Sub_rm64_imm8 | Code::Sub_rm64_imm32 if instruction.op0_register() == Register::RSP => {
-            u32::try_from(instruction.immediate(1)).ok()
-        }
-        Code::Pushq_imm32 | Code::Pushq_imm8 | Code::Push_rm64 => Some(8),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "one of four thousand")]
-        _ => None,
-    }
+    let subtracts = matches!(instruction.code(), Code::Sub_rm64_imm8 | Code::Sub_rm64_imm32)
+        && instruction.op0_register() == Register::RSP;
+    let pushes = matches!(instruction.code(), Code::Pushq_imm32 | Code::Pushq_imm8 | Code::Push_rm64);
+    let by = subtracts.then(|| u32::try_from(instruction.immediate(1)).ok()).flatten();
+    by.or(pushes.then_some(8))
 }
 
 fn writes(access: OpAccess) -> bool {

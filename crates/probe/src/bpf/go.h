@@ -221,18 +221,38 @@ int go_read(struct pt_regs *ctx)
 	return 0;
 }
 
+/*
+ * What a function was called with it keeps above its return address, if it needs it later (cmd/compile/abi-internal.md);
+ * Read does. Of a call that was there before us that is all there is; that it leads to a socket proves it.
+ */
+static __always_inline bool go_recall(struct go_call *call, __u64 stack, __u64 size, __u32 tgid)
+{
+	__u64 arguments[3];
+	if (bpf_probe_read_user(arguments, sizeof(arguments), (void *)(stack + sizeof(__u64))))
+		return false;
+	call->session = arguments[0];
+	call->buffer = arguments[1];
+	call->length = arguments[2];
+	return size <= call->length && go_socket(call->session, tgid);
+}
+
 SEC("uprobe")
 int go_read_return(struct pt_regs *ctx)
 {
-	struct go_key key = { .routine = GO_ROUTINE(ctx), .tgid = bpf_get_current_task_btf()->tgid };
-	struct go_call *kept = bpf_map_lookup_elem(&go_calls, &key);
-	if (!kept)
-		return 0;
-	struct go_call call = *kept;
-	bpf_map_delete_elem(&go_calls, &key);
 	struct settings *set = get_settings();
+	if (!go_wanted(set))
+		return 0;
+	struct go_key key = { .routine = GO_ROUTINE(ctx), .tgid = bpf_get_current_task_btf()->tgid };
+	struct go_call call = {};
 	__u64 size = GO_1(ctx);
-	if (!set || !size || (long)size < 0)
+	struct go_call *kept = bpf_map_lookup_elem(&go_calls, &key);
+	if (kept) {
+		call = *kept;
+		bpf_map_delete_elem(&go_calls, &key);
+	}
+	if (!size || (long)size < 0)
+		return 0;
+	if (!kept && !go_recall(&call, ctx->sp, size, key.tgid))
 		return 0;
 	if (size > call.length || size > MOST_MOVED) {
 		lose(LOSS_GUARDED, 0);

@@ -2,6 +2,7 @@
 
 mod program;
 mod scanner;
+mod table;
 
 use super::{
     Found, Function, Library, Site, cheaper,

@@ -88,7 +88,7 @@ fn what_is_loaded_later_is_found() {
     let folder = TempDir::new().unwrap();
     let copy = copied(&folder);
     let script = "import ctypes, sys, time; print('ready', flush=True); sys.stdin.readline(); \
-        ctypes.CDLL(sys.argv[1]); print('ready', flush=True); time.sleep(60)";
+        ctypes.CDLL(sys.argv[1]); time.sleep(60)";
     let mut command = Command::new("python3");
     let mut late = Loaded::start(command.args(["-c", script]).arg(&copy).stdin(Stdio::piped()));
     let mut scanner = Scanner::new(Vec::new());
