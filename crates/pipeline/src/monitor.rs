@@ -2,18 +2,19 @@
 
 use crate::{Picture, keep, keep::KeeperHandle};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
+use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
-        History, Map, ServiceFigures, StoreHealth, Unanswered,
+        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Depth, Deploy, Edges, EndpointFigures,
+        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
+        changes, ends,
     },
 };
-use overhear_store::{Error, Questions, Resolution, Session, Totals, Window};
+use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
 use rustc_hash::FxHashMap;
 use std::{
-    collections::btree_map::Entry,
+    collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -117,57 +118,103 @@ impl Monitor {
         answer.map_err(|error| Unanswered(error.to_string()))
     }
 
-    /// What was counted over the window that is asked about, and over the one it is compared with.
+    /// What was counted of all endpoints over the window that is asked about, and over the one it is compared with.
     fn count(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
         points: usize,
-        one: Option<&EndpointId>,
     ) -> Result<(Counts, Span), Error> {
         let mut span = self.span(questions, asked)?;
-        let mut totals = questions.totals(span.window)?;
-        if let Some(one) = one {
-            totals.what.retain(|(series, _)| *known.endpoint(series) == *one);
-        }
-        let seconds = self.listened(&span.sessions, totals.window);
-        let before = self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0);
-        let before = match before {
-            Some(seconds) => Some((known.sum(&questions.totals(span.before)?.what), seconds)),
+        let sums = questions.sums(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what), seconds)),
             None => None,
         };
         let mut counts = Counts {
-            key: questions.key(),
-            seconds: seconds.unwrap_or_else(|| seconds_of(totals.window)),
-            now: known.sum(&totals.what),
+            seconds: self.seconds(&span.sessions, sums.window),
+            now: known.sum(&sums.what),
             before,
             ..Counts::default()
         };
         if points > 0 {
-            let series: Vec<Series> = match one {
-                Some(_) => totals.what.iter().map(|(series, _)| (**series).clone()).collect(),
-                None => Vec::new(),
-            };
-            let of = one.map(|_| series.as_slice());
-            let timeline = questions.timeline(span.window, step(span.window, points), of)?;
-            span.step = timeline.resolution;
-            #[expect(clippy::cast_precision_loss, reason = "a day at most")]
-            let step = timeline.resolution.seconds() as f64;
-            counts.step = step;
-            for (series, tallies) in timeline.what {
+            let line = questions.sum_line(span.window, step(span.window, points))?;
+            span.step = line.resolution;
+            counts.step = seconds_in(line.resolution);
+            for (series, sums) in line.what {
                 let steps = counts.steps.entry(known.endpoint(&series)).or_default();
-                for (slot, tally) in tallies {
+                for (slot, sum) in sums {
                     // Mostly an endpoint is one series: nothing to add up.
                     match steps.entry(slot) {
-                        Entry::Vacant(entry) => drop(entry.insert(tally)),
-                        Entry::Occupied(mut entry) => entry.get_mut().merge(counts.key, &tally),
+                        Entry::Vacant(entry) => drop(entry.insert(sum)),
+                        Entry::Occupied(mut entry) => entry.get_mut().merge(&sum),
                     }
                 }
             }
         }
-        span.window = totals.window;
+        span.window = sums.window;
         Ok((counts, span))
+    }
+
+    /// The same of one endpoint, by caller and ending.
+    fn count_one(
+        &self,
+        questions: &dyn Questions,
+        known: &Known,
+        asked: Asked,
+        points: usize,
+        id: &EndpointId,
+    ) -> Result<(Depth, Span), Error> {
+        let mut span = self.span(questions, asked)?;
+        let key = questions.key();
+        let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
+        let of: Vec<Series> = questions
+            .sums(both)?
+            .what
+            .into_iter()
+            .filter(|(series, _)| *known.endpoint(series) == *id)
+            .map(|(series, _)| (*series).clone())
+            .collect();
+        let total = |window| -> Result<_, Error> {
+            let totals = questions.totals(window, Some(&of))?;
+            let mut sum = Tally::default();
+            totals.what.iter().for_each(|(_, tally)| sum.merge(key, tally));
+            Ok((sum, totals.window))
+        };
+        let (now, window) = total(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((total(span.before)?.0, seconds)),
+            None => None,
+        };
+        let line = questions.timeline(span.window, step(span.window, points), Some(&of))?;
+        let mut steps = BTreeMap::<Slot, Sum>::new();
+        for (slot, tally) in line.what.iter().flat_map(|(_, line)| line) {
+            steps.entry(*slot).or_default().merge(&tally.into());
+        }
+        span.step = line.resolution;
+        span.window = window;
+        let seconds = self.seconds(&span.sessions, window);
+        Ok((Depth { seconds, now, before, steps, step: seconds_in(line.resolution) }, span))
+    }
+
+    /// What was counted between any two.
+    fn count_edges(&self, questions: &dyn Questions, asked: Asked) -> Result<(Edges, Span), Error> {
+        let mut span = self.span(questions, asked)?;
+        let now = questions.edges(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what), seconds)),
+            None => None,
+        };
+        let outside = now.what.iter().filter_map(|edge| edge.whole.way.server());
+        let edges = Edges {
+            seconds: self.seconds(&span.sessions, now.window),
+            outside: outside.map(Arc::from).collect(),
+            now: by_ends(&now.what),
+            before,
+        };
+        span.window = now.window;
+        Ok((edges, span))
     }
 
     fn span(&self, questions: &dyn Questions, asked: Asked) -> Result<Span, Error> {
@@ -202,6 +249,16 @@ impl Monitor {
         (!sessions.is_empty()).then(|| heard.sum())
     }
 
+    /// How much of the window that is asked about somebody listened, in seconds.
+    fn seconds(&self, sessions: &[Session], window: Window) -> f64 {
+        self.listened(sessions, window).unwrap_or_else(|| seconds_of(window))
+    }
+
+    /// The same of the time it is compared with; `None` when nobody did.
+    fn listened_before(&self, span: &Span) -> Option<f64> {
+        self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0)
+    }
+
     fn covered<T>(questions: &dyn Questions, span: &Span, what: T) -> Result<Covered<T>, Error> {
         let deploys = questions.deploys(span.window)?.into_iter().map(|deployed| Deploy {
             service: deployed.service,
@@ -229,14 +286,14 @@ struct Span {
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
+            let (counts, span) = self.count(questions, known, asked, points)?;
             Self::covered(questions, &span, counts.endpoints())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
+            let (counts, span) = self.count(questions, known, asked, points)?;
             Self::covered(questions, &span, counts.services())
         })
     }
@@ -251,27 +308,27 @@ impl History for Monitor {
             if known.model.endpoint(id).is_none() {
                 return Ok(None);
             }
-            let (counts, span) = self.count(questions, known, asked, points, Some(id))?;
-            Self::covered(questions, &span, counts.history(&Arc::new(id.clone()))).map(Some)
+            let (depth, span) = self.count_one(questions, known, asked, points, id)?;
+            Self::covered(questions, &span, depth.history(id)).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
-        self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, 0, None)?;
-            Self::covered(questions, &span, counts.map())
+        self.with(|questions, _| {
+            let (edges, span) = self.count_edges(questions, asked)?;
+            Self::covered(questions, &span, edges.map())
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, CHANGE_POINTS, None)?;
-            let earlier = Window { from: Window::ALL.from, until: span.window.from };
-            let earlier = known.sum(&questions.totals(earlier)?.what);
-            let first = |id: &EndpointId| {
+            let span = self.span(questions, asked)?;
+            let firsts = known.firsts(questions.firsts()?);
+            let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            Self::covered(questions, &span, counts.changes(&earlier, &first))
+            let window = (span.window.from, span.window.until);
+            Self::covered(questions, &span, changes(&firsts, window, &first_seen))
         })
     }
 
@@ -314,9 +371,6 @@ impl History for Monitor {
     }
 }
 
-/// Steps that changes are dated by.
-const CHANGE_POINTS: usize = 60;
-
 impl LiveSource for Monitor {
     fn rows(&self) -> Vec<LiveRow> {
         self.picture.as_ref().map(LiveSource::rows).unwrap_or_default()
@@ -350,14 +404,34 @@ impl Known {
         id
     }
 
-    fn sum(&self, totals: &Totals) -> ByEndpoint {
-        let mut sums = ByEndpoint::new();
-        for (series, tally) in totals {
-            let sum: &mut Tally = sums.entry(self.endpoint(series)).or_default();
-            sum.merge(self.model.key(), tally);
+    fn sum(&self, sums: &Sums) -> ByEndpoint {
+        let mut by_endpoint = ByEndpoint::new();
+        for (series, sum) in sums {
+            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
         }
-        sums
+        by_endpoint
     }
+
+    fn firsts(&self, all: Vec<First>) -> Firsts {
+        let mut firsts = Firsts::new();
+        for First { series, what, slot } in all {
+            let what = match what {
+                Trait::Status(status) => Novelty::Status(status),
+                Trait::Caller(caller) => Novelty::Caller(caller),
+            };
+            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
+            *first = slot.min(*first);
+        }
+        firsts
+    }
+}
+
+fn by_ends(edges: &[Edge]) -> ByEnds {
+    let mut sums = ByEnds::new();
+    for Edge { whole, caller, sum } in edges {
+        sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
+    }
+    sums
 }
 
 /// The last deploy before a time that followed another of its service: when that other was, and when it was.
@@ -377,10 +451,14 @@ fn step(window: Window, points: usize) -> Resolution {
     Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day)
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
 fn seconds_of(window: Window) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
-    let seconds = window.seconds() as f64;
-    seconds
+    window.seconds() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a day at most")]
+fn seconds_in(step: Resolution) -> f64 {
+    step.seconds() as f64
 }
 
 /// Seconds that a window has in common with the time between two points.

@@ -2,7 +2,7 @@
 
 mod sum;
 
-pub use sum::{ByEndpoint, Counts, Steps};
+pub use sum::{ByEndpoint, ByEnds, Counts, Depth, Edges, Ends, Firsts, Steps, changes, ends};
 
 use crate::{EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
@@ -203,7 +203,7 @@ pub struct Change {
 }
 
 /// What is new at an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Novelty {
     /// The endpoint.
     Endpoint,
