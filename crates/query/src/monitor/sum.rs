@@ -54,30 +54,46 @@ impl Counts {
 
     /// A row per service, of what it answers; services that only ask have one without calls.
     pub fn services(&self) -> Vec<ServiceFigures> {
-        let earlier = self.before.iter().flat_map(|(before, _)| before.keys());
-        let names: BTreeSet<&Arc<str>> = self.now.keys().chain(earlier).map(|id| &id.service).collect();
-        names.into_iter().map(|name| self.service(name)).collect()
-    }
-
-    fn service(&self, name: &Arc<str>) -> ServiceFigures {
-        let mine = |id: &EndpointId| id.service == *name && id.way.direction() == Direction::Inbound;
-        let of = |all: &ByEndpoint, seconds| {
-            let mut sum = Sum::default();
-            all.iter().filter(|(id, _)| mine(id)).for_each(|(_, more)| sum.merge(more));
-            figures(&sum, seconds)
+        let now = by_service(&self.now);
+        let before = self.before.as_ref().map(|(before, seconds)| (by_service(before), *seconds));
+        let mut steps = BTreeMap::<&Arc<str>, BTreeMap<Slot, Sum>>::new();
+        for (id, sums) in self.steps.iter().filter(|(id, _)| is_answered(id)) {
+            let steps = steps.entry(&id.service).or_default();
+            sums.iter().for_each(|(slot, sum)| steps.entry(*slot).or_default().merge(sum));
+        }
+        let earlier = before.iter().flat_map(|(before, _)| before.keys());
+        let names: BTreeSet<&Arc<str>> = now.keys().chain(earlier).copied().collect();
+        let of = |all: &ByService<'_>, name: &Arc<str>, seconds| {
+            all.get(name).map_or_else(|| none(seconds), |(_, sum)| figures(sum, seconds))
         };
-        let mut steps = BTreeMap::<Slot, Sum>::new();
-        for (slot, sum) in self.steps.iter().filter(|(id, _)| mine(id)).flat_map(|(_, steps)| steps) {
-            steps.entry(*slot).or_default().merge(sum);
-        }
-        ServiceFigures {
+        let row = |name: &Arc<str>| ServiceFigures {
             name: Arc::clone(name),
-            endpoints: self.now.keys().filter(|id| mine(id)).count() as u64,
-            now: of(&self.now, self.seconds),
-            before: self.before.as_ref().map(|(before, seconds)| of(before, *seconds)),
-            points: points(&steps, self.step),
+            endpoints: now.get(name).map_or(0, |(endpoints, _)| *endpoints),
+            now: of(&now, name, self.seconds),
+            before: before.as_ref().map(|(before, seconds)| of(before, name, *seconds)),
+            points: steps.get(name).map_or_else(Vec::new, |steps| points(steps, self.step)),
+        };
+        names.into_iter().map(row).collect()
+    }
+}
+
+/// How many endpoints each service answers, and their calls; none for one that only asks.
+type ByService<'a> = BTreeMap<&'a Arc<str>, (u64, Sum)>;
+
+fn by_service(all: &ByEndpoint) -> ByService<'_> {
+    let mut services = ByService::new();
+    for (id, more) in all {
+        let (endpoints, sum) = services.entry(&id.service).or_default();
+        if is_answered(id) {
+            *endpoints += 1;
+            sum.merge(more);
         }
     }
+    services
+}
+
+fn is_answered(id: &EndpointId) -> bool {
+    id.way.direction() == Direction::Inbound
 }
 
 /// What is known of one endpoint: by caller and ending too.
