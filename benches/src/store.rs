@@ -145,7 +145,9 @@ fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     };
     time("all endpoints over an hour, with time lines", &mut || monitor.endpoints(asked(1), 60).is_ok());
     time("all endpoints over a quarter of an hour, with time lines", &mut || {
-        monitor.endpoints(Asked { since: Some(at(until.as_nanos() - 900_000_000_000)), ..asked(1) }, 60).is_ok()
+        monitor
+            .endpoints(Asked { since: Some(at(until.as_nanos() - 900_000_000_000)), ..asked(1) }, 60)
+            .is_ok()
     });
     time("all endpoints over a day, with time lines", &mut || monitor.endpoints(asked(24), 48).is_ok());
     time("services over a day, with time lines", &mut || monitor.services(asked(24), 48).is_ok());

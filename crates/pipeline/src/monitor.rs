@@ -6,7 +6,7 @@ use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Depth, Deploy, Edges, EndpointFigures,
+        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
         EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
         changes, ends,
     },

@@ -167,7 +167,8 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     drop(file);
     let store = open(&path);
     for (from, length) in [(0, 50_000), (0, 60), (6, 8640), (360, 40_000)] {
-        agree(&store, &reference, Window { from: Slot(DAY + from), until: Slot(DAY + from + length) }).unwrap();
+        agree(&store, &reference, Window { from: Slot(DAY + from), until: Slot(DAY + from + length) })
+            .unwrap();
     }
     for first in store.firsts().unwrap() {
         assert!(first.slot <= Slot(DAY + 3), "{first:?}");

@@ -43,7 +43,9 @@ impl Counts {
     }
 
     fn endpoint(&self, id: &Arc<EndpointId>) -> EndpointFigures {
-        let of = |all: &ByEndpoint, seconds| all.get(id).map_or_else(|| none(seconds), |sum| figures(sum, seconds));
+        let of = |all: &ByEndpoint, seconds| {
+            all.get(id).map_or_else(|| none(seconds), |sum| figures(sum, seconds))
+        };
         EndpointFigures {
             id: (**id).clone(),
             now: of(&self.now, self.seconds),

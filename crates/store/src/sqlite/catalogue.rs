@@ -46,7 +46,8 @@ impl Catalogue {
         if let Some(whole) = self.wholes.get(&number) {
             return Ok(*whole);
         }
-        let series = self.series(number).ok_or_else(|| Damage::from(format!("series {number} has no name")))?;
+        let series =
+            self.series(number).ok_or_else(|| Damage::from(format!("series {number} has no name")))?;
         let whole = self.number_or_add(connection, &series.whole())?;
         self.wholes.insert(number, whole);
         Ok(whole)

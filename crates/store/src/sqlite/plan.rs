@@ -68,12 +68,7 @@ impl Kept {
     }
 }
 
-fn divide(
-    window: Window,
-    resolution: Resolution,
-    finest: Resolution,
-    parts: &mut Vec<(Resolution, Window)>,
-) {
+fn divide(window: Window, resolution: Resolution, finest: Resolution, parts: &mut Vec<(Resolution, Window)>) {
     if window.slots() == 0 {
         return;
     }

@@ -75,8 +75,7 @@ fn put(
     (level, start): (Level, u32),
     mut columns: Columns,
 ) -> Result<(), Failure> {
-    let mut select =
-        connection.prepare_cached("SELECT columns FROM roll WHERE level = ? AND start = ?")?;
+    let mut select = connection.prepare_cached("SELECT columns FROM roll WHERE level = ? AND start = ?")?;
     let known: Option<Vec<u8>> = select.query_row((level.number(), start), |row| row.get(0)).optional()?;
     if let Some(known) = known {
         columns.merge(&Columns::decode(&known)?);
@@ -154,4 +153,3 @@ pub(super) fn named(name: &str) -> Result<Trait, Damage> {
         _ => Err(damage()),
     }
 }
-

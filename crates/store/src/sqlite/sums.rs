@@ -138,9 +138,9 @@ impl Sqlite {
             take(slot, Told::One(series, &tally));
         })?;
         let Some(level) = level else { return Ok(()) };
-        let mut select = self.connection.prepare_cached(
-            "SELECT start, columns FROM roll WHERE level = ? AND start >= ? AND start < ?",
-        )?;
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT start, columns FROM roll WHERE level = ? AND start >= ? AND start < ?")?;
         let mut rows = select.query((level.number(), window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
             let columns = Columns::decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
