@@ -1,8 +1,8 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
-use crate::{Picture, keep, keep::KeeperHandle};
+use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
+use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Tally};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
     monitor::{
@@ -124,17 +124,21 @@ impl Monitor {
         known: &Known,
         asked: Asked,
         points: usize,
-        one: Option<&EndpointId>,
+        of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
-        let mut span = self.span(questions, asked)?;
+        let mut span = self.span(questions, asked, of)?;
         let mut totals = questions.totals(span.window)?;
-        if let Some(one) = one {
-            totals.what.retain(|(series, _)| *known.endpoint(series) == *one);
+        if !of.is_all() {
+            totals.what.retain(|(series, _)| of.includes(&known.endpoint(series)));
         }
         let seconds = self.listened(&span.sessions, totals.window);
         let before = self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0);
         let before = match before {
-            Some(seconds) => Some((known.sum(&questions.totals(span.before)?.what), seconds)),
+            Some(seconds) => {
+                let mut before = known.sum(&questions.totals(span.before)?.what);
+                before.retain(|id, _| of.includes(id));
+                Some((before, seconds))
+            }
             None => None,
         };
         let mut counts = Counts {
@@ -145,11 +149,12 @@ impl Monitor {
             ..Counts::default()
         };
         if points > 0 {
-            let series: Vec<Series> = match one {
-                Some(_) => totals.what.iter().map(|(series, _)| (**series).clone()).collect(),
-                None => Vec::new(),
+            let series: Vec<Series> = if of.is_all() {
+                Vec::new()
+            } else {
+                totals.what.iter().map(|(series, _)| (**series).clone()).collect()
             };
-            let of = one.map(|_| series.as_slice());
+            let of = (!of.is_all()).then_some(series.as_slice());
             let timeline = questions.timeline(span.window, step(span.window, points), of)?;
             span.step = timeline.resolution;
             #[expect(clippy::cast_precision_loss, reason = "a day at most")]
@@ -170,22 +175,49 @@ impl Monitor {
         Ok((counts, span))
     }
 
-    fn span(&self, questions: &dyn Questions, asked: Asked) -> Result<Span, Error> {
-        let (from, until) = self.whole.map_or((None, keep::now()), |(from, until)| (Some(from), until));
-        let until = asked.until.unwrap_or(until);
+    /// The same by what each service is compared with: those that were deployed each apart, then all others.
+    fn parts(
+        &self,
+        questions: &dyn Questions,
+        known: &Known,
+        asked: Asked,
+        points: usize,
+    ) -> Result<Vec<(Counts, Span)>, Error> {
+        let deployed = self.deployed(questions, asked)?;
+        let each = deployed.iter().map(|name| Of::Service(name));
+        let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
+        each.chain([others]).map(|of| self.count(questions, known, asked, points, of)).collect()
+    }
+
+    /// The services that are looked at from their last deploy on.
+    fn deployed(&self, questions: &dyn Questions, asked: Asked) -> Result<Vec<Arc<str>>, Error> {
+        match asked.beside {
+            Beside::WindowBefore => Ok(Vec::new()),
+            Beside::DeployBefore => since_deploy::deployed(questions, self.until(asked)),
+        }
+    }
+
+    fn until(&self, asked: Asked) -> Timestamp {
+        asked.until.unwrap_or_else(|| self.whole.map_or_else(keep::now, |(_, until)| until))
+    }
+
+    fn span(&self, questions: &dyn Questions, asked: Asked, of: Of<'_>) -> Result<Span, Error> {
+        let (from, until) = (self.whole.map(|(from, _)| from), self.until(asked));
         let usual = u64::try_from(USUAL.as_nanos()).unwrap_or(u64::MAX);
         let since = asked.since.or(from);
         let since = since.unwrap_or_else(|| Timestamp::from_nanos(until.as_nanos().saturating_sub(usual)));
         let mut window = Window::between(since.min(until), until);
         let mut before = window.before();
+        let mut since = None;
         if asked.beside == Beside::DeployBefore
-            && let Some((earlier, last)) = last_deploy(questions, until)?
+            && let Some(service) = of.service()
+            && let Some(last) = since_deploy::last(questions, service, until)?
         {
-            window = Window::between(last, until);
-            before = Window { from: Window::between(earlier, last).from, until: window.from };
+            (before, window) = last.windows(questions.about()?.retention, until);
+            since = Some(last.deploy);
         }
         let sessions = questions.sessions(Window { from: before.from, until: window.until })?;
-        Ok(Span { window, before, sessions, step: Resolution::TenSeconds })
+        Ok(Span { window, before, sessions, step: Resolution::TenSeconds, since })
     }
 
     /// How much of a window somebody listened, in seconds; `None` where that is not known.
@@ -202,18 +234,18 @@ impl Monitor {
         (!sessions.is_empty()).then(|| heard.sum())
     }
 
-    fn covered<T>(questions: &dyn Questions, span: &Span, what: T) -> Result<Covered<T>, Error> {
-        let deploys = questions.deploys(span.window)?.into_iter().map(|deployed| Deploy {
-            service: deployed.service,
-            at: deployed.at,
-            version: deployed.version,
-        });
+    fn covered<T>(questions: &dyn Questions, spans: &[Span], what: T) -> Result<Covered<T>, Error> {
+        let windows = || spans.iter().map(|span| span.window);
+        let from = windows().map(|window| window.from).min().unwrap_or_default();
+        let until = windows().map(|window| window.until).max().unwrap_or_default();
+        let step = spans.iter().map(|span| span.step.seconds()).max().unwrap_or_default();
         Ok(Covered {
             what,
-            from: span.window.from.start(),
-            until: span.window.until.start(),
-            step: Duration::from_secs(span.step.seconds()),
-            deploys: deploys.collect(),
+            from: from.start(),
+            until: until.start(),
+            step: Duration::from_secs(step),
+            deploys: questions.deploys(Window { from, until })?.into_iter().map(since_deploy::told).collect(),
+            since: spans.iter().filter_map(|span| span.since.clone()).collect(),
         })
     }
 }
@@ -224,20 +256,59 @@ struct Span {
     before: Window,
     sessions: Vec<Session>,
     step: Resolution,
+    /// The deploy that it begins with.
+    since: Option<Deploy>,
+}
+
+/// Whose calls are counted.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    All,
+    Endpoint(&'a EndpointId),
+    /// What it answers and asks.
+    Service(&'a str),
+    /// Every service but these.
+    Others(&'a [Arc<str>]),
+}
+
+impl<'a> Of<'a> {
+    const fn is_all(self) -> bool {
+        matches!(self, Self::All)
+    }
+
+    fn includes(self, id: &EndpointId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Endpoint(one) => one == id,
+            Self::Service(name) => *name == *id.service,
+            Self::Others(names) => !names.contains(&id.service),
+        }
+    }
+
+    /// The service it is about.
+    fn service(self) -> Option<&'a str> {
+        match self {
+            Self::All | Self::Others(_) => None,
+            Self::Endpoint(id) => Some(&id.service),
+            Self::Service(name) => Some(name),
+        }
+    }
 }
 
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
-            Self::covered(questions, &span, counts.endpoints())
+            let (counts, spans): (Vec<_>, Vec<_>) =
+                self.parts(questions, known, asked, points)?.into_iter().unzip();
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
-            Self::covered(questions, &span, counts.services())
+            let (counts, spans): (Vec<_>, Vec<_>) =
+                self.parts(questions, known, asked, points)?.into_iter().unzip();
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
 
@@ -251,27 +322,42 @@ impl History for Monitor {
             if known.model.endpoint(id).is_none() {
                 return Ok(None);
             }
-            let (counts, span) = self.count(questions, known, asked, points, Some(id))?;
-            Self::covered(questions, &span, counts.history(&Arc::new(id.clone()))).map(Some)
+            let (counts, span) = self.count(questions, known, asked, points, Of::Endpoint(id))?;
+            Self::covered(questions, &[span], counts.history(&Arc::new(id.clone()))).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, 0, None)?;
-            Self::covered(questions, &span, counts.map())
+            let (counts, spans): (Vec<_>, Vec<_>) =
+                self.parts(questions, known, asked, 0)?.into_iter().unzip();
+            Self::covered(questions, &spans, Map::of_all(counts.iter().map(Counts::map)))
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, CHANGE_POINTS, None)?;
+            // What is new since a deploy is among what is new since the earliest.
+            let deployed = self.deployed(questions, asked)?;
+            let mut spans = Vec::with_capacity(deployed.len() + 1);
+            for of in deployed.iter().map(|name| Of::Service(name)).chain([Of::Others(&deployed)]) {
+                spans.push(self.span(questions, asked, of)?);
+            }
+            let since = spans.iter().map(|span| span.window.from).min().map(Slot::start);
+            let whole = Asked { since, beside: Beside::WindowBefore, ..asked };
+            let (counts, span) = self.count(questions, known, whole, CHANGE_POINTS, Of::All)?;
             let earlier = Window { from: Window::ALL.from, until: span.window.from };
             let earlier = known.sum(&questions.totals(earlier)?.what);
             let first = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            Self::covered(questions, &span, counts.changes(&earlier, &first))
+            let mut changes = counts.changes(&earlier, &first);
+            let from = |service: &str| {
+                let own = spans.iter().find(|one| one.since.as_ref().is_some_and(|d| *d.service == *service));
+                own.or(spans.last()).map(|one| one.window.from.start())
+            };
+            changes.retain(|change| from(&change.endpoint.service).is_none_or(|from| change.at >= from));
+            Self::covered(questions, &spans, changes)
         })
     }
 
@@ -358,16 +444,6 @@ impl Known {
         }
         sums
     }
-}
-
-/// The last deploy before a time that followed another of its service: when that other was, and when it was.
-fn last_deploy(questions: &dyn Questions, until: Timestamp) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-    let deploys = questions.deploys(Window::between(Timestamp::from_nanos(0), until))?;
-    let pair = deploys.iter().enumerate().rev().find_map(|(at, last)| {
-        let earlier = deploys.iter().take(at).rev().find(|earlier| earlier.service == last.service)?;
-        Some((earlier.at, last.at))
-    });
-    Ok(pair)
 }
 
 /// The finest steps that are not many more than `points`.

@@ -25,7 +25,8 @@ pub enum Beside {
     /// As long a time right before it.
     #[default]
     WindowBefore,
-    /// The time from the last deploy but one until the last, of each service; the window begins with the last.
+    /// The time from the last deploy but one until the last, of each service; its window begins with the last. Services
+    /// that were not deployed while they were listened to: as [`Self::WindowBefore`].
     DeployBefore,
 }
 
@@ -42,6 +43,9 @@ pub struct Covered<T> {
     pub step: Duration,
     /// Deploys within it, oldest first.
     pub deploys: Vec<Deploy>,
+    /// The deploys from which on services are looked at ([`Beside::DeployBefore`]), each beside the time before its own; all
+    /// others are looked at over the window that was asked for.
+    pub since: Vec<Deploy>,
 }
 
 /// A service began to run another build.
@@ -167,6 +171,23 @@ pub struct Map {
     pub nodes: Vec<MapNode>,
     /// From callers to the called, by their names.
     pub edges: Vec<MapEdge>,
+}
+
+impl Map {
+    /// One of several, of different services.
+    #[must_use]
+    pub fn of_all(maps: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for map in maps {
+            all.nodes.extend(map.nodes);
+            all.edges.extend(map.edges);
+        }
+        // Whoever is outside for one is for all.
+        all.nodes.sort_by(|a, b| (&a.name, b.is_external).cmp(&(&b.name, a.is_external)));
+        all.nodes.dedup_by(|a, b| a.name == b.name);
+        all.edges.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+        all
+    }
 }
 
 /// Somebody on the map.

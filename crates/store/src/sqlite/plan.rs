@@ -11,9 +11,6 @@ pub(super) struct Kept {
     pub(super) hours: Slot,
 }
 
-/// A window of at most so many slots is read slot by slot.
-const SHORT: u32 = 90;
-
 impl Kept {
     fn from(&self, resolution: Resolution) -> Slot {
         match resolution {
@@ -32,7 +29,7 @@ impl Kept {
 
     /// The parts of a window, and the window they make.
     pub(super) fn plan(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
-        if window.slots() <= SHORT && self.ten_seconds <= window.from {
+        if window.is_short() && self.ten_seconds <= window.from {
             return (vec![(Resolution::TenSeconds, window)], window);
         }
         let from = self.end(window.from, false);
