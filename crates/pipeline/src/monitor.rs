@@ -4,7 +4,7 @@ use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Tally};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
         History, Map, ServiceFigures, StoreHealth, Unanswered,
@@ -28,7 +28,7 @@ const READ_SHARE: u32 = 10;
 pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
-    hints: Hints,
+    hints: Mutex<Hints>,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -55,7 +55,7 @@ impl Monitor {
         Self {
             questions: Mutex::new(questions),
             known: Mutex::default(),
-            hints,
+            hints: Mutex::new(hints),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -95,7 +95,7 @@ impl Monitor {
         }
         let began = Instant::now();
         let mut model = questions.evidence()?;
-        model.set_hints(self.hints.clone());
+        model.set_hints(lock(&self.hints).clone());
         let index = model.route_index();
         let read = Known {
             version,
@@ -397,6 +397,22 @@ impl History for Monitor {
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
         self.with(|_, known| Ok(endpoint(&known.model, id)))
+    }
+
+    fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
+        let known = self.with(|_, known| Ok(Arc::clone(known)))?;
+        let selection = Selection { service: Some(service.to_owned()), ..Selection::default() };
+        if *lock(&self.hints) == hints {
+            return Ok(apis(&known.model, &selection));
+        }
+        let mut model = known.model.clone();
+        model.set_hints(hints);
+        Ok(apis(&model, &selection))
+    }
+
+    fn know(&self, hints: Hints) {
+        *lock(&self.hints) = hints;
+        *lock(&self.known) = None;
     }
 }
 

@@ -4,8 +4,9 @@ mod sum;
 
 pub use sum::{ByEndpoint, Counts, Steps};
 
-use crate::{EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
+use crate::{Api, EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
+use overhear_model::Hints;
 use std::{sync::Arc, time::Duration};
 
 /// Which time is asked about. Absent ends: an hour ago, now.
@@ -321,4 +322,13 @@ pub trait History {
     /// # Errors
     /// As [`Self::endpoints`].
     fn describe(&self, id: &EndpointId) -> Result<Option<crate::EndpointDetail>, Unanswered>;
+    /// The APIs of a service, or of the server of this name, as they would be if these hints were given.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn apis(&self, _service: &str, _hints: Hints) -> Result<Vec<Api>, Unanswered> {
+        Ok(Vec::new())
+    }
+    /// From now on these hints hold, for the past as well.
+    fn know(&self, _hints: Hints) {}
 }
