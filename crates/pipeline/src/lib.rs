@@ -18,6 +18,7 @@ mod people;
 mod push;
 mod read;
 mod replay;
+mod since_deploy;
 mod table;
 
 pub use body::DecodedBodies;

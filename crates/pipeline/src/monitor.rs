@@ -1,10 +1,10 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
-use crate::{Picture, keep, keep::KeeperHandle};
+use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
         EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
@@ -29,7 +29,7 @@ const READ_SHARE: u32 = 10;
 pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
-    hints: Hints,
+    hints: Mutex<Hints>,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -56,7 +56,7 @@ impl Monitor {
         Self {
             questions: Mutex::new(questions),
             known: Mutex::default(),
-            hints,
+            hints: Mutex::new(hints),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -96,7 +96,7 @@ impl Monitor {
         }
         let began = Instant::now();
         let mut model = questions.evidence()?;
-        model.set_hints(self.hints.clone());
+        model.set_hints(lock(&self.hints).clone());
         let index = model.route_index();
         let read = Known {
             version,
@@ -125,16 +125,17 @@ impl Monitor {
         known: &Known,
         asked: Asked,
         points: usize,
+        of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
-        let mut span = self.span(questions, asked)?;
+        let mut span = self.span(questions, asked, of)?;
         let sums = questions.sums(span.window)?;
         let before = match self.listened_before(&span) {
-            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what), seconds)),
+            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
             None => None,
         };
         let mut counts = Counts {
             seconds: self.seconds(&span.sessions, sums.window),
-            now: known.sum(&sums.what),
+            now: known.sum(&sums.what, of),
             before,
             ..Counts::default()
         };
@@ -142,7 +143,7 @@ impl Monitor {
             let line = questions.sum_line(span.window, step(span.window, points))?;
             span.step = line.resolution;
             counts.step = seconds_in(line.resolution);
-            for (series, sums) in line.what {
+            for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
                 let steps = counts.steps.entry(known.endpoint(&series)).or_default();
                 for (slot, sum) in sums {
                     // Mostly an endpoint is one series: nothing to add up.
@@ -166,7 +167,7 @@ impl Monitor {
         points: usize,
         id: &EndpointId,
     ) -> Result<(Depth, Span), Error> {
-        let mut span = self.span(questions, asked)?;
+        let mut span = self.span(questions, asked, Of::Service(&id.service))?;
         let key = questions.key();
         let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
         let of: Vec<Series> = questions
@@ -199,40 +200,73 @@ impl Monitor {
     }
 
     /// What was counted between any two.
-    fn count_edges(&self, questions: &dyn Questions, asked: Asked) -> Result<(Edges, Span), Error> {
-        let mut span = self.span(questions, asked)?;
+    fn count_edges(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        of: Of<'_>,
+    ) -> Result<(Edges, Span), Error> {
+        let mut span = self.span(questions, asked, of)?;
         let now = questions.edges(span.window)?;
         let before = match self.listened_before(&span) {
-            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what), seconds)),
+            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what, of), seconds)),
             None => None,
         };
-        let outside = now.what.iter().filter_map(|edge| edge.whole.way.server());
+        let asks = now.what.iter().filter(|edge| of.includes(&edge.whole.service));
+        let outside = asks.filter_map(|edge| edge.whole.way.server());
         let edges = Edges {
             seconds: self.seconds(&span.sessions, now.window),
             outside: outside.map(Arc::from).collect(),
-            now: by_ends(&now.what),
+            now: by_ends(&now.what, of),
             before,
         };
         span.window = now.window;
         Ok((edges, span))
     }
 
-    fn span(&self, questions: &dyn Questions, asked: Asked) -> Result<Span, Error> {
-        let (from, until) = self.whole.map_or((None, keep::now()), |(from, until)| (Some(from), until));
-        let until = asked.until.unwrap_or(until);
+    /// Counts by what each service is compared with: those that were deployed each apart, then all others.
+    fn parts<T>(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
+    ) -> Result<(Vec<T>, Vec<Span>), Error> {
+        let deployed = self.deployed(questions, asked)?;
+        let each = deployed.iter().map(|name| Of::Service(name));
+        let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
+        let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.into_iter().unzip())
+    }
+
+    /// The services that are looked at from their last deploy on.
+    fn deployed(&self, questions: &dyn Questions, asked: Asked) -> Result<Vec<Arc<str>>, Error> {
+        match asked.beside {
+            Beside::WindowBefore => Ok(Vec::new()),
+            Beside::DeployBefore => since_deploy::deployed(questions, self.until(asked)),
+        }
+    }
+
+    fn until(&self, asked: Asked) -> Timestamp {
+        asked.until.unwrap_or_else(|| self.whole.map_or_else(keep::now, |(_, until)| until))
+    }
+
+    fn span(&self, questions: &dyn Questions, asked: Asked, of: Of<'_>) -> Result<Span, Error> {
+        let (from, until) = (self.whole.map(|(from, _)| from), self.until(asked));
         let usual = u64::try_from(USUAL.as_nanos()).unwrap_or(u64::MAX);
         let since = asked.since.or(from);
         let since = since.unwrap_or_else(|| Timestamp::from_nanos(until.as_nanos().saturating_sub(usual)));
         let mut window = Window::between(since.min(until), until);
         let mut before = window.before();
+        let mut since = None;
         if asked.beside == Beside::DeployBefore
-            && let Some((earlier, last)) = last_deploy(questions, until)?
+            && let Some(service) = of.service()
+            && let Some(last) = since_deploy::last(questions, service, until)?
         {
-            window = Window::between(last, until);
-            before = Window { from: Window::between(earlier, last).from, until: window.from };
+            (before, window) = last.windows(questions.about()?.retention, until);
+            since = Some(last.deploy);
         }
         let sessions = questions.sessions(Window { from: before.from, until: window.until })?;
-        Ok(Span { window, before, sessions, step: Resolution::TenSeconds })
+        Ok(Span { window, before, sessions, step: Resolution::TenSeconds, since })
     }
 
     /// How much of a window somebody listened, in seconds; `None` where that is not known.
@@ -259,18 +293,18 @@ impl Monitor {
         self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0)
     }
 
-    fn covered<T>(questions: &dyn Questions, span: &Span, what: T) -> Result<Covered<T>, Error> {
-        let deploys = questions.deploys(span.window)?.into_iter().map(|deployed| Deploy {
-            service: deployed.service,
-            at: deployed.at,
-            version: deployed.version,
-        });
+    fn covered<T>(questions: &dyn Questions, spans: &[Span], what: T) -> Result<Covered<T>, Error> {
+        let windows = || spans.iter().map(|span| span.window);
+        let from = windows().map(|window| window.from).min().unwrap_or_default();
+        let until = windows().map(|window| window.until).max().unwrap_or_default();
+        let step = spans.iter().map(|span| span.step.seconds()).max().unwrap_or_default();
         Ok(Covered {
             what,
-            from: span.window.from.start(),
-            until: span.window.until.start(),
-            step: Duration::from_secs(span.step.seconds()),
-            deploys: deploys.collect(),
+            from: from.start(),
+            until: until.start(),
+            step: Duration::from_secs(step),
+            deploys: questions.deploys(Window { from, until })?.into_iter().map(since_deploy::told).collect(),
+            since: spans.iter().filter_map(|span| span.since.clone()).collect(),
         })
     }
 }
@@ -281,20 +315,51 @@ struct Span {
     before: Window,
     sessions: Vec<Session>,
     step: Resolution,
+    /// The deploy that it begins with.
+    since: Option<Deploy>,
+}
+
+/// Whose calls are counted: what these services answer and ask.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    All,
+    Service(&'a str),
+    /// Every service but these.
+    Others(&'a [Arc<str>]),
+}
+
+impl<'a> Of<'a> {
+    fn includes(self, service: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Service(name) => name == service,
+            Self::Others(names) => !names.iter().any(|name| **name == *service),
+        }
+    }
+
+    /// The one it is about.
+    const fn service(self) -> Option<&'a str> {
+        match self {
+            Self::All | Self::Others(_) => None,
+            Self::Service(name) => Some(name),
+        }
+    }
 }
 
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points)?;
-            Self::covered(questions, &span, counts.endpoints())
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points)?;
-            Self::covered(questions, &span, counts.services())
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
 
@@ -309,26 +374,34 @@ impl History for Monitor {
                 return Ok(None);
             }
             let (depth, span) = self.count_one(questions, known, asked, points, id)?;
-            Self::covered(questions, &span, depth.history(id)).map(Some)
+            Self::covered(questions, &[span], depth.history(id)).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
         self.with(|questions, _| {
-            let (edges, span) = self.count_edges(questions, asked)?;
-            Self::covered(questions, &span, edges.map())
+            let count = |of: Of<'_>| self.count_edges(questions, asked, of);
+            let (edges, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let span = self.span(questions, asked)?;
             let firsts = known.firsts(questions.firsts()?);
             let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            let window = (span.window.from, span.window.until);
-            Self::covered(questions, &span, changes(&firsts, window, &first_seen))
+            let count = |of: Of<'_>| {
+                let span = self.span(questions, asked, of)?;
+                let window = (span.window.from, span.window.until);
+                let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
+                Ok((changes(firsts, window, &first_seen), span))
+            };
+            let (all, spans) = self.parts(questions, asked, count)?;
+            let mut all: Vec<Change> = all.into_iter().flatten().collect();
+            all.sort_by(Change::newest_first);
+            Self::covered(questions, &spans, all)
         })
     }
 
@@ -369,6 +442,22 @@ impl History for Monitor {
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
         self.with(|_, known| Ok(endpoint(&known.model, id)))
     }
+
+    fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
+        let known = self.with(|_, known| Ok(Arc::clone(known)))?;
+        let selection = Selection { service: Some(service.to_owned()), ..Selection::default() };
+        if *lock(&self.hints) == hints {
+            return Ok(apis(&known.model, &selection));
+        }
+        let mut model = known.model.clone();
+        model.set_hints(hints);
+        Ok(apis(&model, &selection))
+    }
+
+    fn know(&self, hints: Hints) {
+        *lock(&self.hints) = hints;
+        *lock(&self.known) = None;
+    }
 }
 
 impl LiveSource for Monitor {
@@ -404,9 +493,9 @@ impl Known {
         id
     }
 
-    fn sum(&self, sums: &Sums) -> ByEndpoint {
+    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
         let mut by_endpoint = ByEndpoint::new();
-        for (series, sum) in sums {
+        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
             by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
         }
         by_endpoint
@@ -426,22 +515,12 @@ impl Known {
     }
 }
 
-fn by_ends(edges: &[Edge]) -> ByEnds {
+fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
     let mut sums = ByEnds::new();
-    for Edge { whole, caller, sum } in edges {
+    for Edge { whole, caller, sum } in edges.iter().filter(|edge| of.includes(&edge.whole.service)) {
         sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
     }
     sums
-}
-
-/// The last deploy before a time that followed another of its service: when that other was, and when it was.
-fn last_deploy(questions: &dyn Questions, until: Timestamp) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-    let deploys = questions.deploys(Window::between(Timestamp::from_nanos(0), until))?;
-    let pair = deploys.iter().enumerate().rev().find_map(|(at, last)| {
-        let earlier = deploys.iter().take(at).rev().find(|earlier| earlier.service == last.service)?;
-        Some((earlier.at, last.at))
-    });
-    Ok(pair)
 }
 
 /// The finest steps that are not many more than `points`.

@@ -185,8 +185,8 @@ impl Edges {
 pub type Firsts = BTreeMap<Arc<EndpointId>, BTreeMap<Novelty, Slot>>;
 
 /// What was there for the first time within a window, newest first. `first_seen` says when an endpoint was.
-pub fn changes(
-    firsts: &Firsts,
+pub fn changes<'a>(
+    firsts: impl IntoIterator<Item = (&'a Arc<EndpointId>, &'a BTreeMap<Novelty, Slot>)>,
     (from, until): (Slot, Slot),
     first_seen: &dyn Fn(&EndpointId) -> Option<Timestamp>,
 ) -> Vec<Change> {
@@ -203,7 +203,7 @@ pub fn changes(
             changes.push(Change { at: slot.start(), endpoint: endpoint.clone(), what: what.clone() });
         }
     }
-    changes.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.endpoint.cmp(&b.endpoint)));
+    changes.sort_by(Change::newest_first);
     changes
 }
 

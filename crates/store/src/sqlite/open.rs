@@ -39,6 +39,7 @@ impl Sqlite {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Opened, Error> {
+        no_folder(path)?;
         let was_ours = lock_of(path).exists();
         let lock = lock(path)?;
         let writer = |lock| Writer {
@@ -77,6 +78,7 @@ impl Sqlite {
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
+        no_folder(path)?;
         let open = || -> Result<(Connection, i64, Option<i64>), Failure> {
             // Not read-only: who reads a journal has to take part in its locks.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -129,6 +131,10 @@ impl Sqlite {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn no_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() { Err(Error::Folder(path.to_owned())) } else { Ok(()) }
 }
 
 /// Beside every store, from its first moment on: a file without one is not ours.

@@ -11,9 +11,6 @@ pub(super) struct Kept {
     pub(super) hours: Slot,
 }
 
-/// A window of at most so many slots is read slot by slot.
-const SHORT: u32 = 90;
-
 impl Kept {
     fn from(&self, resolution: Resolution) -> Slot {
         match resolution {
@@ -41,7 +38,7 @@ impl Kept {
     }
 
     fn is_exact(&self, window: Window) -> bool {
-        window.slots() <= SHORT && self.ten_seconds <= window.from
+        window.is_short() && self.ten_seconds <= window.from
     }
 
     /// The parts of a window, and the window they make.
