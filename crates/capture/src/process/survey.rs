@@ -2,7 +2,7 @@ use super::{Names, proc::Proc};
 use crate::tls::{HeardTls, Library, TlsSurvey, Unreadable, unreadable};
 use overhear_exchange::Process;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
 
 /// The processes of this machine that talk over the network.
 #[derive(Clone, Debug, Default)]
@@ -86,8 +86,8 @@ struct Surveyor {
     names: Names,
     /// TCP sockets by network namespace.
     sockets: FxHashMap<PathBuf, Arc<Sockets>>,
-    /// Executables whose TLS is not read, by their path: a hundred workers are looked at once.
-    tls: FxHashMap<PathBuf, Option<Unreadable>>,
+    /// Executables whose TLS is not read, by device and inode: a hundred workers are looked at once.
+    tls: FxHashMap<(u64, u64), Option<Unreadable>>,
     heard: TlsSurvey,
 }
 
@@ -145,15 +145,14 @@ impl Surveyor {
     fn tls_of(&mut self, pid: u32) -> BTreeSet<Unreadable> {
         let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
         let mut found = mapped(&String::from_utf8_lossy(&maps));
-        let executable = self.proc.link(pid, "exe").unwrap_or_default();
-        let linked = match self.tls.get(&executable) {
-            Some(known) => *known,
-            None => {
-                let reason = self.proc.executable(pid).ok().and_then(|file| unreadable(&file));
-                self.tls.insert(executable, reason);
-                reason
-            }
-        };
+        let executable = self.proc.executable(pid).ok();
+        let linked = executable.and_then(|file| {
+            let metadata = file.metadata().ok()?;
+            *self
+                .tls
+                .entry((metadata.dev(), metadata.ino()))
+                .or_insert_with(|| metadata.is_file().then(|| unreadable(&file)).flatten())
+        });
         found.extend(linked);
         found
     }
