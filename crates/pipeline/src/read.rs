@@ -206,7 +206,7 @@ fn read_archive(
     let result = reader.read(&mut |mut exchange| {
         if flow.is_continue() {
             let Detail::Http(http) = &mut exchange.detail;
-            http.call = call::of(http).map(Box::new);
+            call::tell(http);
             flow = consumer.exchange(exchange);
         }
     });

@@ -202,6 +202,8 @@ fn http(id: &EndpointId, at: u64, failed: bool) -> Http {
             ..Body::default()
         },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }

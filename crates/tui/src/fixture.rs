@@ -167,6 +167,8 @@ fn http(id: &EndpointId, n: u64, failed: bool) -> Http {
             codings: if n == 2 { [ContentCoding::Brotli].into_iter().collect() } else { Default::default() },
         },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }
