@@ -157,11 +157,11 @@ impl Endpoint {
         self.error_types.merge(&other.error_types);
         self.callers.merge(key, &other.callers);
         self.servers.merge(key, &other.servers);
-        self.shapes.merge(&other.shapes);
+        self.shapes.merge(key, &other.shapes);
         self.recent.merge(key, &other.recent);
     }
 
-    fn see(&mut self, first: Timestamp, last: Timestamp) {
+    pub(crate) fn see(&mut self, first: Timestamp, last: Timestamp) {
         self.seen = Some(match self.seen {
             Some((earliest, latest)) => (earliest.min(first), latest.max(last)),
             None => (first, last),

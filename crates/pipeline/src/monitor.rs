@@ -4,7 +4,7 @@ use crate::{Picture, keep, keep::KeeperHandle};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
+    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
         History, Map, ServiceFigures, StoreHealth, Unanswered,
@@ -328,6 +328,10 @@ impl LiveSource for Monitor {
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
         self.picture.as_ref().map(|picture| picture.recent(id, limit)).unwrap_or_default()
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        self.picture.as_ref().map(LiveSource::open).unwrap_or_default()
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {

@@ -1,13 +1,16 @@
 //! What the live view asks of a running capture.
 
 mod activity;
+mod open;
 mod recent;
 
 use crate::{
-    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, Selection, endpoint, endpoints, redact,
+    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, OpenStream, Selection, endpoint, endpoints,
+    redact,
 };
 use activity::Activity;
 use bytes::Bytes;
+use open::Open;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
 use overhear_model::{Bodies, Counted, Learned, Model, shape::Effort};
 use recent::Recent;
@@ -46,6 +49,7 @@ pub struct Session {
     retention: Retention,
     activities: FxHashMap<Arc<EndpointId>, Activity>,
     recent: Recent,
+    open: Open,
     /// What all activities keep of exchanges.
     kept_bytes: usize,
     /// Second at which room was last made without success.
@@ -63,6 +67,7 @@ impl Session {
             retention,
             activities: FxHashMap::default(),
             recent: Recent::new(retention.exchanges),
+            open: Open::default(),
             kept_bytes: 0,
             full_at: 0,
             started: None,
@@ -84,8 +89,22 @@ impl Session {
         response: Option<&Bytes>,
     ) -> Learned {
         let learned = self.model.learn_decoded(exchange, bodies, effort(exchange));
+        self.open.ends(exchange);
         self.note(exchange, response, &learned);
         learned
+    }
+
+    /// Takes in how far a stream is that goes on.
+    pub fn observe_underway(&mut self, exchange: &Exchange) {
+        let id = self.model.learn_underway(exchange, effort(exchange));
+        self.started.get_or_insert(exchange.time);
+        self.open.goes_on(exchange, id, || masked(exchange, None));
+    }
+
+    /// An exchange is over that is not to be taken in; it may have been told of while it went on.
+    pub fn pass_over(&mut self, exchange: &Exchange) {
+        self.open.ends(exchange);
+        self.model.forget_underway(exchange);
     }
 
     /// It is this late.
@@ -160,13 +179,16 @@ impl Session {
         room
     }
 
-    fn live_row(&self, row: EndpointRow) -> LiveRow {
+    fn live_row(&self, row: EndpointRow, open: u64) -> LiveRow {
         match self.activities.get(&row.id) {
             Some(activity) => {
                 let (rate, error_share) = activity.rate(self.now, self.started.unwrap_or(self.now));
-                LiveRow { row, rate, error_share, sparkline: activity.sparkline(self.now) }
+                LiveRow { row, rate, open, error_share, sparkline: activity.sparkline(self.now) }
             }
-            None => LiveRow { row, rate: 0.0, error_share: None, sparkline: activity::empty_sparkline() },
+            None => {
+                let sparkline = activity::empty_sparkline();
+                LiveRow { row, rate: 0.0, open, error_share: None, sparkline }
+            }
         }
     }
 }
@@ -190,7 +212,9 @@ fn masked(exchange: &Exchange, decoded: Option<&Bytes>) -> Arc<Exchange> {
 impl LiveSource for Session {
     fn rows(&self) -> Vec<LiveRow> {
         let rows = endpoints(&self.model, &Selection::default());
-        rows.into_iter().map(|row| self.live_row(row)).collect()
+        let open = self.open.counts();
+        let count = |row: &EndpointRow| open.get(&row.id).copied().unwrap_or(0);
+        rows.into_iter().map(|row| (count(&row), row)).map(|(open, row)| self.live_row(row, open)).collect()
     }
 
     fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail> {
@@ -204,6 +228,10 @@ impl LiveSource for Session {
                 self.activities.get(id).map_or_else(Vec::new, |activity| activity.recent.newest(limit))
             }
         }
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        self.open.streams()
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
