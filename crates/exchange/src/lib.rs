@@ -67,6 +67,15 @@ impl Exchange {
     pub fn is_underway(&self) -> bool {
         self.detail.is_underway()
     }
+
+    /// How long the answer took, where that is what is asked: [`Self::duration`], and of a WebSocket, which lasts as long as
+    /// its ends like, the time until it was open.
+    pub fn latency(&self) -> Option<Duration> {
+        let Detail::Http(http) = &self.detail;
+        let is_web_socket =
+            http.stream.as_ref().is_some_and(|stream| matches!(stream.kind, StreamKind::WebSocket(_)));
+        if is_web_socket { self.time_to_first_byte } else { self.duration }
+    }
 }
 
 /// What is particular to the protocol that was spoken.

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{bounded_inflating, connection, feed, fixtures_of, gathered, has_gap, observe};
+use common::{
+    DEFLATE_SWITCH, HANDSHAKE, bounded_inflating, connection, feed, fixtures_of, gathered, has_gap, observe,
+};
 use overhear_exchange::{Detail, Side, Stage, Timestamp};
 use overhear_protocol::Verdict;
 use overhear_testkit::{Event, Step, Transcript, damage::with_gap, properties, render};
@@ -181,13 +183,8 @@ fn one_that_was_there_before_has_a_name() {
     assert_eq!(connection.verdict(), Verdict::NotAnApi("websocket"));
 }
 
-const HANDSHAKE: &[u8] =
-    b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-const DEFLATE_SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
-
 const PIECES: &[&[u8]] = &[
     b"\x81\x05hello",
     b"\x81\x85\x01\x02\x03\x04iglhn",

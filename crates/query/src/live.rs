@@ -140,7 +140,7 @@ impl Session {
         let limit = self.retention.per_endpoint;
         let activity = self.activities.entry(Arc::clone(&learned.id)).or_insert_with(|| Activity::new(limit));
         // Masking costs more than all the rest, and nobody looks at thousands of calls a second of one endpoint.
-        if activity.count(done, learned.error.is_some(), exchange.duration) <= self.retention.per_second {
+        if activity.count(done, learned.error.is_some(), exchange.latency()) <= self.retention.per_second {
             self.keep(masked(exchange, decoded), &learned.id);
         }
     }

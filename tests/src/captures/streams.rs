@@ -63,7 +63,7 @@ fn packets(text: &str) -> Vec<u8> {
         talk.open();
     }
     let mut last = None;
-    let mut ended = false;
+    let mut ended = [false; 2];
     for step in &transcript.steps {
         talk.wait(last.map_or_else(Default::default, |last| step.time.since(last)));
         last = Some(step.time);
@@ -77,13 +77,19 @@ fn packets(text: &str) -> Vec<u8> {
             }
             Event::End { from } => {
                 talk.finish(*from);
-                ended = true;
+                ended[from.index()] = true;
             }
             Event::Close { cause: CloseCause::Reset(_) } => {
                 talk.reset(Side::B);
             }
-            Event::Close { cause: CloseCause::Finished } if !ended => {
+            Event::Close { cause: CloseCause::Finished } if ended == [false; 2] => {
                 talk.close();
+            }
+            // Who has not ended by then does now.
+            Event::Close { cause: CloseCause::Finished } => {
+                for side in [Side::A, Side::B].into_iter().filter(|side| !ended[side.index()]) {
+                    talk.finish(side).acknowledge(side.other());
+                }
             }
             Event::Close { .. } => {}
         }

@@ -14,8 +14,8 @@ use crate::{
     stream::{Asked, LongBody, Streaming},
 };
 use overhear_exchange::{
-    Body, Call, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Stage, Stream, Timestamp,
-    observation::Observation,
+    Body, Call, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Stream,
+    Timestamp, observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -281,7 +281,7 @@ impl Pair {
         let method = &pending.head.method;
         let answer = match head.status {
             101 => Answer::Switch(head.upgrade.unwrap_or("unknown")),
-            200..=299 if *method == overhear_exchange::Method::Connect => Answer::Tunnel,
+            200..=299 if *method == Method::Connect => Answer::Tunnel,
             _ => match head.framing(method) {
                 Ok(framing) => Answer::Final(framing),
                 Err(Ambiguous) => Answer::Ambiguous,
@@ -406,6 +406,7 @@ impl Pair {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
         for pending in std::mem::take(&mut self.pending) {
             let error = match (&pending.reply, cut) {
+                (Reply::Underway(_), Cut::Error(ErrorType::ClientClosed)) if pending.is_endless() => None,
                 (Reply::Awaited | Reply::Underway(_), Cut::Error(error)) if !unsure => Some(error),
                 (Reply::Awaited | Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_), _) => None,
             };
@@ -588,6 +589,12 @@ pub(super) enum Admission {
 }
 
 impl Pending {
+    /// A stream that goes on until the client has enough: that it leaves is how it ends. Who posts waits for an answer.
+    fn is_endless(&self) -> bool {
+        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.stream.is_some());
+        is_stream && self.head.method == Method::Get
+    }
+
     fn is_done(&self) -> bool {
         let ended = self.progress != Progress::Underway;
         ended && matches!(self.reply, Reply::Whole(_) | Reply::Missed(_))

@@ -71,6 +71,12 @@ pub(crate) fn gathered(observations: Vec<Observation>) -> Vec<Observation> {
     whole
 }
 
+/// Messages that went over it.
+pub(crate) fn messages(observation: &Observation) -> u64 {
+    let Detail::Http(http) = &observation.detail;
+    http.stream.as_ref().map_or(0, |stream| stream.client.total.messages + stream.server.total.messages)
+}
+
 fn stream_of(observation: &mut Observation) -> Option<&mut Stream> {
     let Detail::Http(http) = &mut observation.detail;
     // Of a long body only the size is told; it is no part of the exchange.
@@ -138,6 +144,19 @@ pub(crate) fn bounded(transcript: &Transcript) -> Result<(), String> {
 pub(crate) fn bounded_inflating(transcript: &Transcript) -> Result<(), String> {
     bounded_beside(transcript, 2 * 80 * 1024)
 }
+
+/// A conversation over a WebSocket with compression, out of any bytes.
+pub(crate) fn web_socket(bytes: &[u8]) -> Transcript {
+    let mut transcript = Transcript::default();
+    transcript.push(Side::A, HANDSHAKE).push(Side::B, DEFLATE_SWITCH);
+    transcript.steps.extend(overhear_testkit::damage::from_bytes(bytes).steps);
+    transcript
+}
+
+pub(crate) const HANDSHAKE: &[u8] =
+    b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+pub(crate) const DEFLATE_SWITCH: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
 fn bounded_beside(transcript: &Transcript, constant: usize) -> Result<(), String> {
     let mut connection = connection(transcript);
