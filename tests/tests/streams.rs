@@ -140,7 +140,7 @@ fn messages_of_a_web_socket_have_shapes() {
         client("ws_client.py", &server, &["deflate", "bye"]).unwrap();
     }
     assert_eq!(watch.stop().unwrap().exchanges.len(), 3);
-    let shown = run(&["show", "--json", "--from", &model, "GET /live/prices"]).unwrap();
+    let shown = run(&["show", "GET /live/prices", "--json", "--from", &model]).unwrap();
     let messages = &shown.document().unwrap()["messages"];
     let kinds = |who: &str| -> Vec<(String, u64)> {
         let kinds = messages[who]["kinds"].as_array().unwrap().iter();
@@ -153,7 +153,7 @@ fn messages_of_a_web_socket_have_shapes() {
     let field = |name: &str| fields.iter().find(|field| field["name"] == name).unwrap();
     assert_eq!((&field("price")["type"], &field("symbol")["required"]), (&json!("number"), &json!(true)));
     assert_eq!(messages["closed"], json!([{"websocket.close.code": 1000, "streams": 3}]));
-    let text = run(&["show", "--from", &model, "GET /live/prices"]).unwrap().out;
+    let text = run(&["show", "GET /live/prices", "--from", &model]).unwrap().out;
     for words in ["Messages from the server", "type = tick", "price", "1000 normal", "ticks.v1"] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -361,7 +361,7 @@ fn tools_of_the_model_context_protocol() {
     let add = of("/mcp#tools/call add");
     assert_eq!((&add["protocol"], &add["requests"]), (&json!("mcp"), &json!(3)), "{rows}");
     assert_eq!(of("/mcp#tools/call divide")["errors_hidden"], 1, "{rows}");
-    let shown = run(&["show", "--from", &model, "POST /mcp#tools/call add"]).unwrap();
+    let shown = run(&["show", "POST /mcp#tools/call add", "--from", &model]).unwrap();
     assert!(shown.code == Some(0) && shown.out.contains("tools/call add"), "{}{}", shown.out, shown.err);
 }
 

@@ -115,6 +115,11 @@ impl Picture {
         self.session().take_counted()
     }
 
+    /// Whether something was learned of streams that go on since this was last asked.
+    pub(crate) fn take_told_underway(&self) -> bool {
+        self.session().take_told_underway()
+    }
+
     /// The build that each service runs, and since when.
     pub(crate) fn running(&self) -> Vec<Deploy> {
         self.deploys().running().cloned().collect()

@@ -310,7 +310,9 @@ impl History for Monitor {
     }
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
-        self.with(|_, known| Ok(endpoint(&known.model, id)))
+        let kept = self.with(|_, known| Ok(endpoint(&known.model, id)))?;
+        // What was only just heard may not be in the store yet.
+        Ok(kept.or_else(|| LiveSource::endpoint(self, id)))
     }
 }
 

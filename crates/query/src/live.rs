@@ -50,6 +50,8 @@ pub struct Session {
     activities: FxHashMap<Arc<EndpointId>, Activity>,
     recent: Recent,
     open: Open,
+    /// Something was learned of a stream that goes on, since that was last asked.
+    told_underway: bool,
     /// What all activities keep of exchanges.
     kept_bytes: usize,
     /// Second at which room was last made without success.
@@ -68,6 +70,7 @@ impl Session {
             activities: FxHashMap::default(),
             recent: Recent::new(retention.exchanges),
             open: Open::default(),
+            told_underway: false,
             kept_bytes: 0,
             full_at: 0,
             started: None,
@@ -97,6 +100,7 @@ impl Session {
     /// Takes in how far a stream is that goes on.
     pub fn observe_underway(&mut self, exchange: &Exchange) {
         let id = self.model.learn_underway(exchange, effort(exchange));
+        self.told_underway = true;
         self.started.get_or_insert(exchange.time);
         self.open.goes_on(exchange, id, || masked(exchange, None));
     }
@@ -121,6 +125,11 @@ impl Session {
     /// Takes out what was counted by time, where the model records that.
     pub fn take_counted(&mut self) -> Vec<Counted> {
         self.model.take_counted()
+    }
+
+    /// Whether something was learned of streams that go on since this was last asked: nothing is counted of them yet.
+    pub fn take_told_underway(&mut self) -> bool {
+        std::mem::take(&mut self.told_underway)
     }
 
     /// What was learned.
