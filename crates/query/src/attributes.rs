@@ -207,6 +207,7 @@ impl Attribute {
     }
 
     /// Those of calls of models, and of their tools.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only those are asked for")]
     fn of_model(self, http: &Http) -> Option<Value<'_>> {
         let call = http.gen_ai.as_deref();
         let mcp = http.call.as_deref().filter(|call| call.system == CallSystem::Mcp);
@@ -235,6 +236,7 @@ impl Attribute {
     }
 
     /// Those of streams. What the client sent is told of WebSockets alone; what went wrong, where something did.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only those are asked for")]
     fn of_stream(self, stream: &Stream) -> Option<Value<'_>> {
         let web_socket = match &stream.kind {
             StreamKind::WebSocket(agreed) => Some(agreed),

@@ -112,7 +112,8 @@ impl Session {
 #[test]
 fn open_streams_are_counted_where_there_are_any() {
     let picture = |fake: Fake| Session::new(fake, 140, 20).picture();
-    let heading = |picture: &str| picture.lines().find(|line| line.contains("route")).unwrap_or_default().to_owned();
+    let heading =
+        |picture: &str| picture.lines().find(|line| line.contains("route")).unwrap_or_default().to_owned();
     assert!(!heading(&picture(busy())).contains("open"));
     let mut fake = busy();
     fake.rows[4].open = 17;

@@ -46,8 +46,10 @@ pub(super) struct Side {
 const MOST_KINDS: usize = 24;
 /// Subprotocols and close codes that are told apart.
 const MOST_NAMES: usize = 16;
-/// Nodes of one kind of message.
+/// Nodes of one kind of message…
 const MOST_NODES: usize = 1_500;
+/// …and of all that one end says, about.
+const MOST_NODES_TOGETHER: usize = 6_000;
 /// Kinds of messages that nothing tells apart.
 const TEXT: &str = "text";
 const BINARY: &str = "binary";
@@ -172,6 +174,7 @@ impl Side {
         let structured = is_json && ending != Ending::Malformed;
         kind.clear();
         name_of(message, structured.then_some((&*tape, &source[..])), kind);
+        let limit = self.limit();
         let Some(bodies) = self.kind(key, kind) else {
             self.other = self.other.saturating_add(1);
             return;
@@ -181,7 +184,7 @@ impl Side {
         bodies.partial = bodies.partial.saturating_add(u64::from(partial));
         if structured {
             bodies.structured = bodies.structured.saturating_add(1);
-            let message = Message { tape, source, ending, effort, private: false, limit: MOST_NODES };
+            let message = Message { tape, source, ending, effort, private: false, limit };
             bodies.tree.learn(key, message, segments);
         }
     }
@@ -216,6 +219,7 @@ impl Side {
             gaps: other.gaps,
         });
         self.other = self.other.saturating_add(other.other);
+        let limit = self.limit();
         for more in &other.kinds {
             let at = self.kinds.iter().position(|kind| kind.media == more.media);
             let kind = match at {
@@ -223,10 +227,15 @@ impl Side {
                 None => self.insert(Bodies::new(more.rank, &more.media)),
             };
             match kind {
-                Some(kind) => kind.merge(more, MOST_NODES),
+                Some(kind) => kind.merge(more, limit),
                 None => self.other = self.other.saturating_add(more.seen),
             }
         }
+    }
+
+    /// Nodes that each kind may have: fewer where there are many.
+    fn limit(&self) -> usize {
+        (MOST_NODES_TOGETHER / self.kinds.len().max(1)).min(MOST_NODES)
     }
 
     fn said(&self) -> Said {
@@ -280,7 +289,15 @@ fn tag<'a>(tape: &'a Tape, source: &'a [u8]) -> Option<(&'static str, &'a str)> 
         let word = match value.kind {
             Kind::String => words::enum_word(text).filter(|word| !word.is_empty()),
             Kind::Integer if text.len() <= 3 => std::str::from_utf8(text).ok(),
-            _ => None,
+            Kind::Null
+            | Kind::Boolean
+            | Kind::Integer
+            | Kind::Number
+            | Kind::Text
+            | Kind::File
+            | Kind::Array
+            | Kind::Object
+            | Kind::Key => None,
         };
         if let Some(word) = word {
             best = Some((place, word));

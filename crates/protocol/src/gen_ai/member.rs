@@ -37,7 +37,7 @@ fn end_of_string(inner: &[u8]) -> Option<usize> {
         at += memchr::memchr2(b'"', b'\\', inner.get(at..)?)?;
         match inner.get(at) {
             Some(b'"') => return Some(at),
-            _ => at += 2,
+            Some(_) | None => at += 2,
         }
     }
 }
