@@ -16,6 +16,7 @@ mod endpoint;
 mod file;
 mod histogram;
 mod model;
+mod open;
 pub mod route;
 mod series;
 mod server;

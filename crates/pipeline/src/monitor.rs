@@ -4,7 +4,7 @@ use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally, Total};
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
         EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, Steps, StoreHealth,
@@ -435,7 +435,9 @@ impl History for Monitor {
     }
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
-        self.with(|_, known| Ok(endpoint(&known.model, id)))
+        let kept = self.with(|_, known| Ok(endpoint(&known.model, id)))?;
+        // What was only just heard may not be in the store yet.
+        Ok(kept.or_else(|| LiveSource::endpoint(self, id)))
     }
 
     fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
@@ -466,6 +468,10 @@ impl LiveSource for Monitor {
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
         self.picture.as_ref().map(|picture| picture.recent(id, limit)).unwrap_or_default()
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        self.picture.as_ref().map(LiveSource::open).unwrap_or_default()
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
