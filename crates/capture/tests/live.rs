@@ -13,7 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
-use overhear_capture::live::{Live, Options};
+use overhear_capture::live::{Live, Options, Plan, Types};
 use overhear_probe::record::{Ends, Loss, Record, Verdict, Way, What};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,6 +56,19 @@ fn peer() -> &'static PathBuf {
     })
 }
 
+/// By the plan that `OVERHEAR_PLAN` names, where it names one.
+fn usual() -> Options {
+    let name = std::env::var("OVERHEAR_PLAN").ok();
+    let plan = name.map(|name| Plan::ALL.into_iter().find(|plan| plan.name() == name).expect("a plan's name"));
+    Options { plan, ..Options::default() }
+}
+
+/// The plan that is tested.
+fn plan() -> Plan {
+    let types = Types::read().expect("a kernel with BTF");
+    usual().plan.unwrap_or_else(|| Plan::choose(|name| types.name(name)).expect("a plan"))
+}
+
 fn start(scene: &str, family: &str) -> Child {
     let mut command = Command::new(peer());
     command.args([scene, family]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -72,7 +85,7 @@ fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
         cap,
         undecided: u32::MAX,
         ring: 64 << 20,
-        ..Options::default()
+        ..usual()
     };
     let moved = listen(scene, family, options, |_, record| note(&mut sockets, record.what))?;
     Some((sockets, moved))
@@ -340,7 +353,7 @@ fn a_socket_without_a_file_is_not_heard() {
 
 /// All that happens on the machine.
 fn everything(_peer: u32) -> Options {
-    Options { undecided: u32::MAX, ring: 64 << 20, ..Options::default() }
+    Options { undecided: u32::MAX, ring: 64 << 20, ..usual() }
 }
 
 /// Without the guard on 32-bit calls their numbers are taken for those of other calls, which have no buffer.
@@ -364,7 +377,7 @@ fn a_call_beyond_the_cap_is_copied_up_to_it() {
 fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
     let mut child = start("large", "inet");
     let mut live =
-        Live::attach(Options { pids: Some(vec![child.id()]), undecided: 10_000, ..Options::default() })
+        Live::attach(Options { pids: Some(vec![child.id()]), undecided: 10_000, ..usual() })
             .unwrap();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     child.wait().unwrap();
@@ -380,7 +393,7 @@ fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
 #[test]
 fn a_full_ring_is_counted_and_what_is_heard_stays_right() {
     let mut child = start("vectors", "inet");
-    let options = Options { pids: Some(vec![child.id()]), ring: 64 << 10, ..Options::default() };
+    let options = Options { pids: Some(vec![child.id()]), ring: 64 << 10, ..usual() };
     let mut live = Live::attach(options).unwrap();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     assert!(child.wait().unwrap().success());
@@ -422,7 +435,7 @@ fn another_network_namespace_and_sockets_that_were_there_before_are_heard() {
         .unwrap();
     let mut ready = [0; 6];
     child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..usual() }).unwrap();
     let of_child =
         live.existing().iter().filter(|socket| socket.tgid == child.id()).cloned().collect::<Vec<_>>();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
@@ -446,7 +459,7 @@ fn another_network_namespace_and_sockets_that_were_there_before_are_heard() {
 #[test]
 fn we_never_hear_ourselves() {
     let mut live =
-        Live::attach(Options { pids: Some(vec![std::process::id()]), ..Options::default() }).unwrap();
+        Live::attach(Options { pids: Some(vec![std::process::id()]), ..usual() }).unwrap();
     let (mut one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
     one.write_all(b"mine").unwrap();
     other.read_exact(&mut [0; 4]).unwrap();
@@ -466,7 +479,7 @@ fn a_silenced_socket_costs_no_record_and_a_verdict_can_be_taken_back() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..usual() }).unwrap();
     let mut say = |live: &mut Live| {
         child.stdin.as_mut().unwrap().write_all(b"word\n").unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();

@@ -1,4 +1,4 @@
-use super::{Counters, Error, Options};
+use super::{Counters, Error, Options, Plan};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
 /// Live capture where there is none: it can only say so.
@@ -12,6 +12,9 @@ impl Live {
         Err(Error::Unsupported)
     }
     pub fn existing(&self) -> &[Existing] {
+        match self.0 {}
+    }
+    pub fn plan(&self) -> Plan {
         match self.0 {}
     }
     pub fn clock_epoch(&self) -> u64 {

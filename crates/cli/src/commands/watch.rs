@@ -77,7 +77,7 @@ fn refused(error: Error) -> Fault {
         Error::NotPermitted { .. }
         | Error::NoBtf
         | Error::TooOld { .. }
-        | Error::NoTracepoint { .. }
+        | Error::Lacks { .. }
         | Error::LockedDown
         | Error::Unsupported => {
             "\noverhear: `overhear demo` shows what it does without any rights; `overhear doctor` says what is missing"
