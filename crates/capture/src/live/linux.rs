@@ -59,20 +59,25 @@ impl Live {
         }
         may_attach()?;
         let btf = Btf::from_sys_fs().map_err(|error| refused("the kernel's BTF", &error))?;
-        let plan = options.plan.map_or_else(choose, Ok)?;
+        let types = Types::read()?;
+        let has = |name: &str| types.name(name);
+        let plan = options.plan.map_or_else(|| Plan::choose(has).map_err(lacks), Ok)?;
         let mut ebpf = load(plan, &btf, &options)?;
-        for (program, tracepoint) in plan.tracepoints() {
+        let programs = plan.programs(has);
+        for (program, tracepoint) in &programs {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
         let (own_socket, _other_end) = UnixStream::pair()?;
-        let existing = list_existing(&mut ebpf, &btf)?;
-        let mut live = Self::assemble(ebpf, plan, &options, existing)?;
+        let mut live = Self::assemble(ebpf, plan, &options)?;
+        // The iterator looks at the filters.
+        live.write_settings()?;
+        live.existing = list_existing(&mut live._ebpf, &btf)?;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
         }
         live.write_settings()?;
-        for (program, _) in plan.tracepoints() {
+        for (program, _) in programs {
             let tracepoint = tracepoint_program(&mut live._ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
         }
@@ -150,12 +155,7 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
-    fn assemble(
-        mut ebpf: Ebpf,
-        plan: Plan,
-        options: &Options,
-        existing: Vec<Existing>,
-    ) -> Result<Self, Error> {
+    fn assemble(mut ebpf: Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
             epoch: 0,
@@ -176,7 +176,7 @@ impl Live {
             heard: take(&mut ebpf, "heard")?,
             _ebpf: ebpf,
             settings,
-            existing,
+            existing: Vec::new(),
             plan,
             wait: SHORTEST_WAIT,
         })
@@ -199,11 +199,6 @@ impl Live {
             Err(errno) => Err(Error::Io(errno.into())),
         }
     }
-}
-
-fn choose() -> Result<Plan, Error> {
-    let types = Types::read()?;
-    Plan::choose(|name| types.name(name)).map_err(lacks)
 }
 
 fn load(plan: Plan, btf: &Btf, options: &Options) -> Result<Ebpf, Error> {

@@ -8,7 +8,7 @@ pub enum Plan {
     /// Two tracepoints that fire after each send and receive of a socket, and on nothing else (6.3 and later).
     Sockets,
     /// Every system call is looked at where it ends, and sockets are found by their descriptors (5.8 and later). It costs
-    /// more, and sees no io_uring before 5.19.
+    /// more.
     Syscalls,
 }
 
@@ -43,10 +43,7 @@ impl Types {
     }
 }
 
-/// Program in the object, tracepoint it belongs to.
-pub(super) type Tracepoints = [(&'static str, &'static str)];
-
-/// Both plans hear of connections and processes by them.
+/// Both plans hear of connections and processes by these: program in the object, tracepoint it belongs to.
 const SHARED: [(&str, &str); 4] = [
     ("sock_state", "inet_sock_set_state"),
     ("process_fork", "sched_process_fork"),
@@ -55,6 +52,9 @@ const SHARED: [(&str, &str); 4] = [
 ];
 const SOCKETS: [(&str, &str); 2] = [("sock_send", "sock_send_length"), ("sock_recv", "sock_recv_length")];
 const SYSCALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
+/// Where requests of io_uring tell their result when they complete, which no system call does.
+const URING: (&str, &str) = ("uring_completes", "io_uring_complete");
+const URING_TYPE: &str = "io_cqe";
 /// Types that show what else both need: the ring buffer, and the list of every process's open files. Both came with 5.8.
 const TYPES: [&str; 2] = ["bpf_ringbuf", "bpf_iter__task_file"];
 
@@ -80,10 +80,19 @@ impl Plan {
         tracepoint.map(|name| Missing { name, tracepoint: true }).or_else(ty)
     }
 
-    /// The programs of its object and what they attach to. Those that hear come last: what they tell of a socket is then
-    /// complete.
-    pub(super) fn tracepoints(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let own: &'static Tracepoints = match self {
+    /// Whether io_uring is told when it happens; else only how many bytes it was, with the next call or at the end.
+    pub fn times_uring(self, has: impl Fn(&str) -> bool) -> bool {
+        self == Self::Sockets || (has(URING_TYPE) && has(&format!("btf_trace_{}", URING.1)))
+    }
+
+    /// The programs of its object that this kernel takes, and what they attach to.
+    pub(super) fn programs(self, has: impl Fn(&str) -> bool) -> Vec<(&'static str, &'static str)> {
+        let uring = (self == Self::Syscalls && self.times_uring(has)).then_some(URING);
+        self.tracepoints().chain(uring).collect()
+    }
+
+    fn tracepoints(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own = match self {
             Self::Sockets => &SOCKETS,
             Self::Syscalls => &SYSCALLS,
         };

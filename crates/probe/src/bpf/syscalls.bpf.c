@@ -15,6 +15,7 @@
 #include "syscalls/held.h"
 #include "syscalls/call.h"
 #include "syscalls/sockets.h"
+#include "syscalls/count.h"
 #include "syscalls/copy.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -143,8 +144,8 @@ static __always_inline void moved(struct request *request, long result, __u32 si
 	copy->socket = state->id;
 	copy->way = request->call.way;
 	copy->number = request->call.number;
-	if (!advance(state, copy->way, size, &copy->offset) || !state->announced) {
-		lose(state->announced ? LOSS_GUARDED : LOSS_RING_FULL, size); /* the jump of the offsets tells */
+	if (!advance(state, copy->way, size, &copy->offset)) {
+		lose(LOSS_GUARDED, size); /* the jump of the offsets tells */
 		return;
 	}
 	copy->left = allowance(state, set, verdict, copy->way, size, &over);
@@ -191,6 +192,58 @@ static __always_inline void count_event(__u32 size)
 	}
 }
 
+/* Bytes of which no more is known than how many. */
+static __always_inline void missed(struct socket_state *state, __u8 way, __u32 bytes, __u8 reason)
+{
+	struct copy *copy = get_copy();
+	if (!copy)
+		return;
+	copy->socket = state->id;
+	copy->way = way;
+	copy->number = 0;
+	if (advance(state, way, bytes, &copy->offset))
+		emit_gap(copy, bytes, reason);
+	else
+		lose(reason, bytes); /* the jump of the offsets tells */
+}
+
+static __always_inline void on_moved(struct request *request, long result, struct held *held, bool sure,
+				     struct settings *set, struct socket_state *state, __u8 verdict)
+{
+	__u8 way = request->call.way;
+	__u32 size = result > 0 ? size_of(request, result) : 0;
+	__s32 beyond = unseen(held->sk, state, way, size, &sure);
+
+	count_event(size);
+	/* Other bytes went through it, and these were another's: it was not there when the call began. */
+	if (!sure && beyond + (__s32)size == 0 && state->counted == COUNTED)
+		return;
+	if (result < 0 && beyond <= 0) {
+		if (state->announced)
+			failed(state, way, -result);
+		return;
+	}
+	if (!announce(held->sk, state, true)) {
+		lose(LOSS_RING_FULL, size); /* the jump of the offsets tells */
+		return;
+	}
+	/* A call of many messages that fails in one of them has moved it, and does not say so. */
+	bool after = request->call.shape == SHAPE_MESSAGES;
+	if (beyond > 0 && !after)
+		missed(state, way, beyond, LOSS_NO_BUFFER);
+	if (beyond < 0) {
+		if (beyond + (__s32)size > 0)
+			missed(state, way, beyond + size, LOSS_GUARDED);
+	} else if (size) {
+		moved(request, result, size, sure, set, state, verdict);
+	} else if (result == 0 && way == WAY_RECEIVED && asked_for_something(request)) {
+		/* Nothing received is the end of the stream; nothing sent is nothing. */
+		emit_plain(RECORD_END, state->id, way, 0);
+	}
+	if (beyond > 0 && after)
+		missed(state, way, beyond, LOSS_GUARDED);
+}
+
 static __always_inline void on_result(struct request *request, long result, struct held *held, bool sure,
 				      struct settings *set, __u32 tgid)
 {
@@ -202,27 +255,17 @@ static __always_inline void on_result(struct request *request, long result, stru
 	if (!state || !state->heard)
 		return;
 	__u8 verdict = verdict_of(state, set);
-	if (verdict == VERDICT_IGNORE)
-		return;
-	if (result < 0) {
-		count_event(0);
-		if (state->announced)
-			failed(state, way, -result);
+	if (verdict == VERDICT_IGNORE) {
+		if (state->counted == COUNTED)
+			state->counted = COUNTED_PERHAPS;
 		return;
 	}
-	bool announced = announce(held->sk, state, true);
-	if (!state->owned) {
+	if (!state->owned && result >= 0) {
 		__u8 one = 1;
 		bpf_map_update_elem(&speakers, &tgid, &one, BPF_ANY);
 		state->owned = 1;
 	}
-	__u32 size = size_of(request, result);
-	count_event(size);
-	if (size)
-		moved(request, result, size, sure, set, state, verdict);
-	else if (way == WAY_RECEIVED && announced && asked_for_something(request))
-		/* Nothing received is the end of the stream; nothing sent is nothing. */
-		emit_plain(RECORD_END, state->id, way, 0);
+	on_moved(request, result, held, sure, set, state, verdict);
 }
 
 SEC("tp_btf/sys_exit")
@@ -253,6 +296,51 @@ int call_ends(__u64 *ctx)
 	return 0;
 }
 
+/* --- io_uring ------------------------------------------------------------------------------------------------ */
+
+/* The numbers of linux/io_uring.h. */
+static __always_inline bool uring_way(__u8 operation, __u8 *way)
+{
+	switch (operation) {
+	case 2:  /* WRITEV */
+	case 5:  /* WRITE_FIXED */
+	case 9:  /* SENDMSG */
+	case 23: /* WRITE */
+	case 26: /* SEND */
+	case 30: /* SPLICE */
+	case 47: /* SEND_ZC */
+	case 48: /* SENDMSG_ZC */
+		*way = WAY_SENT;
+		return true;
+	case 1:  /* READV */
+	case 4:  /* READ_FIXED */
+	case 10: /* RECVMSG */
+	case 22: /* READ */
+	case 27: /* RECV */
+		*way = WAY_RECEIVED;
+		return true;
+	}
+	return false;
+}
+
+/* No call of the thread is about these bytes: how many there are, and when. */
+SEC("tp_btf/io_uring_complete")
+int uring_completes(__u64 *ctx)
+{
+	struct io_kiocb *done = (struct io_kiocb *)ctx[1];
+	struct request request = { .call = { .shape = SHAPE_UNBUFFERED } };
+	struct held held = {};
+	struct settings *set = get_settings();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	/* Of one request that completes many times, only the last. */
+	if (!set || !done || !uring_way(BPF_CORE_READ(done, opcode), &request.call.way) || !process_wanted(tgid, set))
+		return 0;
+	if (socket_of((__u64)BPF_CORE_READ(done, file), &held))
+		on_result(&request, BPF_CORE_READ(done, cqe.res), &held, true, set, tgid);
+	return 0;
+}
+
 /* --- connections --------------------------------------------------------------------------------------------- */
 
 static __always_inline void on_connecting(__u64 sk, struct settings *set)
@@ -268,12 +356,41 @@ static __always_inline void on_connecting(__u64 sk, struct settings *set)
 	leader_name(state->comm);
 }
 
+/* Announced only now: before, it has no local port. */
+static __always_inline void on_connected(__u64 sk)
+{
+	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
+	if (!state)
+		return;
+	count_from_now(sk, state, COUNTED);
+	announce(sk, state, false);
+}
+
 static __always_inline void on_accepted(__u64 sk, struct settings *set)
 {
-	struct socket_state *state = begin(sk, 0, true, ROLE_SERVER, BPF_ANY);
+	__u64 inode = inode_of(sk);
+	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
+	/* What came with the first packet of all is read before the connection is there. */
+	if (!state || !inode || state->inode != inode)
+		state = begin(sk, 0, true, ROLE_SERVER, BPF_ANY);
+	if (!state)
+		return;
+	if (!inode)
+		count_from_now(sk, state, COUNTED);
 	/* Whose it will be is known when it is first used; that there is one is known now, before the client speaks. */
-	if (state && !(set->flags & FILTER_PIDS))
+	if (!(set->flags & FILTER_PIDS))
 		announce(sk, state, false);
+}
+
+/* What no call has told of this direction. */
+static __always_inline void tell_rest(__u64 sk, struct socket_state *state, __u8 way)
+{
+	bool sure;
+	if (!state->announced || state->verdict == VERDICT_IGNORE)
+		return;
+	__s32 rest = unseen(sk, state, way, 0, &sure);
+	if (rest > 0)
+		missed(state, way, rest, LOSS_NO_BUFFER);
 }
 
 static __always_inline void on_closed(__u64 sk, int before)
@@ -283,8 +400,10 @@ static __always_inline void on_closed(__u64 sk, int before)
 		return;
 	if (before == TCP_SYN_SENT && state->heard)
 		announce(sk, state, false);
+	tell_rest(sk, state, WAY_RECEIVED);
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, state->id, WAY_SENT, BPF_CORE_READ((struct sock *)sk, sk_err));
+	state->counted = NOT_COUNTED;
 	__u64 id = state->id;
 	bpf_map_delete_elem(&verdicts, &id);
 	/* What was received before it closed can still be read; but without a file nobody will. */
@@ -295,7 +414,10 @@ static __always_inline void on_closed(__u64 sk, int before)
 static __always_inline void on_sent_all(__u64 sk)
 {
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
-	if (state && state->announced && state->verdict != VERDICT_IGNORE)
+	if (!state)
+		return;
+	tell_rest(sk, state, WAY_SENT);
+	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_END, state->id, WAY_SENT, 0);
 }
 
@@ -322,10 +444,7 @@ int sock_state(__u64 *ctx)
 	if (after == TCP_SYN_SENT) {
 		on_connecting(address, set);
 	} else if (after == TCP_ESTABLISHED && before == TCP_SYN_SENT) {
-		/* Announced only now: before, it has no local port. */
-		struct socket_state *state = bpf_map_lookup_elem(&sockets, &address);
-		if (state)
-			announce(address, state, false);
+		on_connected(address);
 	} else if (after == TCP_ESTABLISHED && before == TCP_SYN_RECV) {
 		on_accepted(address, set);
 	} else if (after == TCP_FIN_WAIT1 || after == TCP_LAST_ACK) {
@@ -394,6 +513,7 @@ int existing_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
+	struct settings *set = get_settings();
 	struct held held = {};
 	__u64 address = 0;
 
@@ -421,6 +541,9 @@ int existing_sockets(struct bpf_iter__task_file *ctx)
 		existing.remote_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 		copy_addresses(sk, family, existing.local, existing.remote);
 	}
+	/* From here on its bytes are counted: threads may be waiting in calls about it. */
+	if (set)
+		state_of(&held, set);
 	bpf_seq_write(ctx->meta->seq, &existing, sizeof(existing));
 	return 0;
 }

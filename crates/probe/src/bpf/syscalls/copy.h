@@ -122,18 +122,19 @@ __noinline int copy_step(void)
 	return copy->left == 0;
 }
 
-static __always_inline void copy_all(void)
+__noinline int copy_all(void)
 {
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < STEPS; i++)
 		if (copy_step())
 			break;
+	return 0;
 }
 
 /* Bytes of the first `count` messages, as the kernel has written it behind each. */
-static __always_inline __u64 add_up(__u64 message, __u32 size, __u32 place, __u32 count)
+__noinline int add_up(__u64 message, __u32 size, __u32 place, __u32 count)
 {
-	__u64 total = 0;
+	__u32 total = 0;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < MOST; i++) {
 		__u32 length = 0;

@@ -10,7 +10,7 @@
 enum { BPF_NOEXIST = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
 enum { MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };
-enum { EFAULT = 14 };
+enum { TCP_CLOSE_WAIT = 8, TCP_TIME_WAIT = 6, TCP_CLOSING = 11 };
 
 /* The helper came with 5.11; before it, threads are read like any other memory. */
 enum bpf_func_id___task {
@@ -39,6 +39,31 @@ struct file___socket {
 
 struct inode___mode {
 	unsigned short i_mode;
+} CORE;
+
+struct tcp_sock {
+	__u32 rcv_nxt;    /* the next byte that the other end sends; its FIN counts as one */
+	__u32 copied_seq; /* the next byte that is read */
+	__u32 write_seq;  /* the next byte that is written */
+} CORE;
+
+struct sock_common___protocol {
+	void *skc_prot;
+} CORE;
+
+struct sock___protocol {
+	struct sock_common___protocol __sk_common;
+} CORE;
+
+/* A request of io_uring, and its result: since 5.19. */
+struct io_cqe {
+	__s32 res;
+} CORE;
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	struct io_cqe cqe;
 } CORE;
 
 #if defined(__TARGET_ARCH_x86)

@@ -6,12 +6,21 @@
 #include "kernel.h"
 #include "../record.h"
 
+/* Whether the kernel counts the bytes that calls move: those of TCP, and not where another layer changes them. */
+enum counted {
+	NOT_COUNTED = 0,
+	COUNTED_PERHAPS = 1, /* `at` was so at some time; no call since has shown that it is kept */
+	COUNTED = 2,
+};
+
 /* What a socket has been through. */
 struct socket_state {
 	__u64 id;        /* what records call it */
 	__u64 inode;     /* 0 = no file yet: not accepted. Tells sockets apart that had the same address */
 	__u64 moved[2];  /* bytes per enum way, since first seen */
-	__u32 copied[2]; /* of those copied while undecided */
+	__u64 protocol;  /* the kernel's functions for it, as they were when it was last counted */
+	__u32 at[2];     /* how far the kernel was per way, by its own count of the bytes */
+	__u32 copied[2]; /* bytes copied while undecided */
 	__u32 epoch;
 	__u32 connector; /* thread group that called connect; 0 = another way */
 	__u8 heard;      /* a stream socket of a port we hear */
@@ -19,7 +28,8 @@ struct socket_state {
 	__u8 announced;
 	__u8 role;
 	__u8 owned;      /* its process is in `speakers` */
-	__u8 reserved[3];
+	__u8 counted;    /* enum counted */
+	__u8 reserved[2];
 	char comm[16];   /* of the connector's leader */
 };
 

@@ -3,6 +3,7 @@
 #ifndef OVERHEAR_SYSCALLS_SOCKETS_H
 #define OVERHEAR_SYSCALLS_SOCKETS_H
 
+#include "count.h"
 #include "held.h"
 #include "ring.h"
 
@@ -67,8 +68,12 @@ static __always_inline struct socket_state *state_of(struct held *held, struct s
 		state->inode = held->inode; /* accepted meanwhile */
 	if (state && state->inode == held->inode)
 		return state;
+	bool wanted = socket_wanted((struct sock *)sk, set);
 	/* Of two threads that see it first, one is first. */
-	return begin(sk, held->inode, socket_wanted((struct sock *)sk, set), ROLE_UNKNOWN, state ? BPF_ANY : BPF_NOEXIST);
+	state = begin(sk, held->inode, wanted, ROLE_UNKNOWN, state ? BPF_ANY : BPF_NOEXIST);
+	if (state && wanted)
+		count_from_now(sk, state, COUNTED_PERHAPS);
+	return state;
 }
 
 static __always_inline void copy_addresses(struct sock *sk, __u16 family, __u8 *local, __u8 *remote)
