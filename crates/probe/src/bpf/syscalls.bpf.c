@@ -368,15 +368,13 @@ static __always_inline void on_connected(__u64 sk)
 
 static __always_inline void on_accepted(__u64 sk, struct settings *set)
 {
-	__u64 inode = inode_of(sk);
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
-	/* What came with the first packet of all is read before the connection is there. */
-	if (!state || !inode || state->inode != inode)
+	if (!state) {
 		state = begin(sk, 0, true, ROLE_SERVER, BPF_ANY);
-	if (!state)
-		return;
-	if (!inode)
+		if (!state)
+			return;
 		count_from_now(sk, state, COUNTED);
+	}
 	/* Whose it will be is known when it is first used; that there is one is known now, before the client speaks. */
 	if (!(set->flags & FILTER_PIDS))
 		announce(sk, state, false);
@@ -396,7 +394,7 @@ static __always_inline void tell_rest(__u64 sk, struct socket_state *state, __u8
 static __always_inline void on_closed(__u64 sk, int before)
 {
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
-	if (!state)
+	if (!state || state->closed)
 		return;
 	if (before == TCP_SYN_SENT && state->heard)
 		announce(sk, state, false);
@@ -404,9 +402,10 @@ static __always_inline void on_closed(__u64 sk, int before)
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, state->id, WAY_SENT, BPF_CORE_READ((struct sock *)sk, sk_err));
 	state->counted = NOT_COUNTED;
+	state->closed = 1;
 	__u64 id = state->id;
 	bpf_map_delete_elem(&verdicts, &id);
-	/* What was received before it closed can still be read; but without a file nobody will. */
+	/* Nobody can read from what has no file. */
 	if (!state->inode)
 		bpf_map_delete_elem(&sockets, &sk);
 }
@@ -414,11 +413,20 @@ static __always_inline void on_closed(__u64 sk, int before)
 static __always_inline void on_sent_all(__u64 sk)
 {
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
-	if (!state)
+	if (!state || state->closed)
 		return;
 	tell_rest(sk, state, WAY_SENT);
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_END, state->id, WAY_SENT, 0);
+}
+
+/* A socket that was at this address before is gone. What comes with the first packet of all may be read before its
+ * connection is there, and then it is known. */
+static __always_inline void forget_former(__u64 sk)
+{
+	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
+	if (state && (state->closed || state->inode != inode_of(sk)))
+		bpf_map_delete_elem(&sockets, &sk);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -439,6 +447,10 @@ int sock_state(__u64 *ctx)
 		on_closed(address, before);
 		return 0;
 	}
+	if (after == TCP_SYN_SENT)
+		bpf_map_delete_elem(&sockets, &address);
+	else if (after == TCP_ESTABLISHED && before == TCP_SYN_RECV)
+		forget_former(address);
 	if (!port_wanted(sk, family, set))
 		return 0;
 	if (after == TCP_SYN_SENT) {

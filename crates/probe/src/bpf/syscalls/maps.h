@@ -29,7 +29,8 @@ struct socket_state {
 	__u8 role;
 	__u8 owned;      /* its process is in `speakers` */
 	__u8 counted;    /* enum counted */
-	__u8 reserved[2];
+	__u8 closed;     /* what was received can still be read */
+	__u8 reserved;
 	char comm[16];   /* of the connector's leader */
 };
 
