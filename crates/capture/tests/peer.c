@@ -436,7 +436,7 @@ static void messages_faulty(void)
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
 static void messages_cut(int vectors)
 {
-	size_t n = 8 << 20;
+	size_t n = 24 << 20; /* more than the buffers of both ends can grow to hold */
 	unsigned char *bytes = malloc(n), *others = malloc(1000);
 	struct iovec parts[8], other = { others, 1000 };
 	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = parts, .msg_iovlen = vectors } },

@@ -123,8 +123,7 @@ impl Machine<'_> {
     /// Unpacks a module of the kernel, to be loaded when it has booted.
     fn module(&self, path: &str, place: &Path) -> Result<()> {
         let package = self.kernel.ancestors().nth(2).unwrap_or(self.kernel);
-        let unpack =
-            "cd \"$1\"/lib/modules/*/kernel && { test ! -f \"$2\".xz || xz --decompress --keep --stdout \"$2\".xz; test ! -f \"$2\" || cat \"$2\"; } > \"$3\"";
+        let unpack = "cd \"$1\"/lib/modules/*/kernel && { test ! -f \"$2\".xz || xz --decompress --keep --stdout \"$2\".xz; test ! -f \"$2\" || cat \"$2\"; } > \"$3\"";
         let mut shell = command("sh", &["-c", unpack, "sh"]);
         execute(shell.arg(package).arg(path).arg(place))
     }

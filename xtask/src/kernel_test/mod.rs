@@ -40,7 +40,14 @@ struct Case {
 type Checked = std::result::Result<(), String>;
 
 const CASES: [Case; 4] = [
-    Case { name: "5.10", kernel: "5.10.", release: Some("bullseye"), options: "", probes: true, check: hears },
+    Case {
+        name: "5.10",
+        kernel: "5.10.",
+        release: Some("bullseye"),
+        options: "",
+        probes: true,
+        check: hears,
+    },
     Case { name: "6.1", kernel: "6.1.", release: None, options: "", probes: true, check: hears },
     Case { name: "6.12", kernel: "6.12.", release: None, options: "", probes: true, check: hears },
     Case {

@@ -21,7 +21,8 @@ struct Apt {
 /// The image of the newest kernel whose version begins with `version`, downloaded when it is not there yet: of the Debian
 /// release of this name, or of those that the machine knows.
 pub(super) fn kernel(version: &str, release: Option<&str>) -> Result<PathBuf> {
-    let kept = release.and_then(|_| newest(unpacked().iter().map(String::as_str), version).map(str::to_owned));
+    let kept =
+        release.and_then(|_| newest(unpacked().iter().map(String::as_str), version).map(str::to_owned));
     let package = match kept {
         Some(package) => package,
         None => bring(version, release)?,
@@ -72,7 +73,8 @@ impl Apt {
             "apt-get",
             &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"],
         ))?;
-        let place = own.lines().next().ok_or_else(|| Error::Refused("apt knows no Debian release".to_owned()))?;
+        let place =
+            own.lines().next().ok_or_else(|| Error::Refused("apt knows no Debian release".to_owned()))?;
         let sources = folder.join("sources.list");
         fs::write(&sources, format!("deb {place} {release} main\n")).map_err(at(&sources))?;
         let set = |name: &str, value: &str| ["-o".to_owned(), format!("{name}={value}")];

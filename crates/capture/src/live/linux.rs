@@ -142,6 +142,18 @@ impl Live {
         self.targets.insert(pid, 1, 0).map_err(|error| refused("the map of processes", &error))
     }
 
+    /// Whether the kernel lets only those use the maps who may load probes: found out by a thread that gives it up.
+    pub fn needs_rights(&self) -> bool {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let heard = &self.heard;
+        let refused = || {
+            let Ok(mut held) = capabilities(None) else { return true };
+            held.effective = CapabilitySet::empty();
+            set_capabilities(None, held).is_err() || sum(heard, 0).is_err()
+        };
+        std::thread::scope(|scope| scope.spawn(refused).join()).unwrap_or(true)
+    }
+
     /// What the probes counted so far.
     pub fn counters(&self) -> Result<Counters, Error> {
         let [events, bytes] = sum(&self.heard, 0)?;

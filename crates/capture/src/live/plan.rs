@@ -130,7 +130,9 @@ mod tests {
         let oldest = |name: &str| name.starts_with("btf_trace_sys") || name.starts_with("btf_trace_inet");
         assert!(Plan::choose(oldest).is_err());
         assert_eq!(
-            Plan::choose(|name| !name.starts_with("bpf_") && !name.contains("length")).unwrap_err().to_string(),
+            Plan::choose(|name| !name.starts_with("bpf_") && !name.contains("length"))
+                .unwrap_err()
+                .to_string(),
             "type bpf_ringbuf"
         );
     }

@@ -32,6 +32,9 @@ impl Live {
     pub fn target(&mut self, _: u32) -> Result<(), Error> {
         match self.0 {}
     }
+    pub fn needs_rights(&self) -> bool {
+        match self.0 {}
+    }
     pub fn counters(&self) -> Result<Counters, Error> {
         match self.0 {}
     }
