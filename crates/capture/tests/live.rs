@@ -250,6 +250,23 @@ fn sendfile_and_splice_are_gaps_of_their_length() {
     assert_eq!(sent.losses, BTreeMap::from([(Loss::NoBuffer, 8_000)]));
 }
 
+/// What is thrown away, or moved to a pipe. The tracepoints of sockets show neither.
+#[test]
+fn what_is_received_into_no_buffer_is_a_gap() {
+    if plan() != Plan::Syscalls {
+        return;
+    }
+    for scene in ["truncated", "spliced"] {
+        let (sockets, moved) = play(scene, "inet", 1 << 20).unwrap();
+        let [_, received] = under_test(&sockets, moved);
+        assert_eq!(
+            (received.copied, &received.losses),
+            (64, &BTreeMap::from([(Loss::NoBuffer, 64)])),
+            "{scene}"
+        );
+    }
+}
+
 #[test]
 fn io_uring_is_a_gap_of_its_length() {
     let Some((sockets, moved)) = play("io_uring", "inet", 1 << 20) else { return };
@@ -274,6 +291,22 @@ fn what_a_worker_of_io_uring_moves_is_a_gap() {
         assert_eq!((heard.size, heard.copied), (2_000, 0));
         assert_eq!(heard.losses, BTreeMap::from([(Loss::NoBuffer, 2_000)]), "{sockets:?}");
     }
+}
+
+/// Without a look at what the descriptor stood for when the call began, bytes of a pipe are taken for the socket's, and the
+/// socket's are missed.
+#[test]
+fn a_descriptor_that_changes_during_the_call_changes_nothing() {
+    let (sockets, moved) = play("swapped", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+/// Nobody looked when it began, and other threads have the same files. That the bytes are the socket's shows the kernel's
+/// count of them.
+#[test]
+fn a_call_that_waited_before_is_heard() {
+    let (sockets, moved) = play("waiting", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
 }
 
 /// Bytes of a request to a network block device, before what is written.
