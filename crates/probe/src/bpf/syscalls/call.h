@@ -36,6 +36,8 @@ static __always_inline void foreign(struct request *request, __u8 shape, __u8 wa
 
 static __always_inline bool in_compat_call(void)
 {
+	if (TYPED_TASK)
+		return compat_call(bpf_get_current_task_btf());
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
@@ -145,6 +147,8 @@ static __always_inline bool native_number(struct call *call)
 
 static __always_inline bool in_compat_call(void)
 {
+	if (TYPED_TASK)
+		return compat_call(bpf_get_current_task_btf());
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	return BPF_CORE_READ(task, thread_info.flags) & (1UL << TIF_32BIT);
 }
