@@ -524,6 +524,40 @@ static void truncated(void)
 	received += 128;
 }
 
+static void *say_and_leave(void *unused)
+{
+	usleep(1000);
+	offered = 0;
+	offer(64);
+	close(there);
+	return unused;
+}
+
+/* Connections that end in every order, at once and a little later. */
+static void closing(const char *family)
+{
+	unsigned char bytes[100];
+	for (int round = 0; round < 24; round++) {
+		pthread_t thread;
+		bool first = round & 1, waits = round & 2, fails = round & 4;
+		if (round) connect_pair(family);
+		fill(bytes, 0, 64);
+		CHECK(write(here, bytes, 64) == 64);
+		if (first) CHECK(!shutdown(here, SHUT_WR));
+		if (first && fails) CHECK(send(here, bytes, 64, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+		swallow(64);
+		CHECK(!pthread_create(&thread, NULL, say_and_leave, NULL));
+		if (waits) usleep(20000);
+		size_t got = 0;
+		for (ssize_t n; (n = read(here, bytes, sizeof(bytes))) > 0;)
+			got += n;
+		CHECK(got == 64 && read(here, bytes, sizeof(bytes)) == 0 && !pthread_join(thread, NULL));
+		close(here);
+	}
+	sent = received = 64;
+	usleep(100000);
+}
+
 static void spliced(void)
 {
 	unsigned char bytes[64];
@@ -573,6 +607,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "io_uring-worker")) io_uring_worker();
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
+	else if (!strcmp(scene, "closing")) closing(argv[2]);
 	else if (!strcmp(scene, "swapped")) swapped();
 	else if (!strcmp(scene, "truncated")) truncated();
 	else if (!strcmp(scene, "spliced")) spliced();

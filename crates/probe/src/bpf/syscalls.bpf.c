@@ -360,7 +360,7 @@ static __always_inline void on_connecting(__u64 sk, struct settings *set)
 static __always_inline void on_connected(__u64 sk)
 {
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
-	if (!state)
+	if (!state || state->role != ROLE_CLIENT)
 		return;
 	count_from_now(sk, state, COUNTED);
 	announce(sk, state, false);
@@ -380,11 +380,19 @@ static __always_inline void on_accepted(__u64 sk, struct settings *set)
 		announce(sk, state, false);
 }
 
-/* What no call has told of this direction. */
+/*
+ * What no call has told of this direction. A call that is on its way out may tell later what is told here; by the count
+ * of then, it was.
+ */
 static __always_inline void tell_rest(__u64 sk, struct socket_state *state, __u8 way)
 {
 	bool sure;
 	if (!state->announced || state->verdict == VERDICT_IGNORE)
+		return;
+	/* The kernel's own sockets have no file: no program's API. */
+	if (!state->inode)
+		state->inode = inode_of(sk);
+	if (!state->inode)
 		return;
 	__s32 rest = unseen(sk, state, way, 0, &sure);
 	if (rest > 0)
@@ -401,7 +409,6 @@ static __always_inline void on_closed(__u64 sk, int before)
 	tell_rest(sk, state, WAY_RECEIVED);
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, state->id, WAY_SENT, BPF_CORE_READ((struct sock *)sk, sk_err));
-	state->counted = NOT_COUNTED;
 	state->closed = 1;
 	__u64 id = state->id;
 	bpf_map_delete_elem(&verdicts, &id);
@@ -416,6 +423,7 @@ static __always_inline void on_sent_all(__u64 sk)
 	if (!state || state->closed)
 		return;
 	tell_rest(sk, state, WAY_SENT);
+	state->sent_all = 1;
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_END, state->id, WAY_SENT, 0);
 }

@@ -41,7 +41,7 @@ static __always_inline __s32 progress(__u64 sk, struct socket_state *state, __u8
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	__u32 *at = way == WAY_SENT ? &state->at[WAY_SENT] : &state->at[WAY_RECEIVED];
-	__u32 now = way == WAY_SENT ? BPF_CORE_READ(tcp, write_seq) : BPF_CORE_READ(tcp, copied_seq);
+	__u32 now = way == WAY_SENT ? BPF_CORE_READ(tcp, write_seq) - state->sent_all : BPF_CORE_READ(tcp, copied_seq);
 	__s32 moved = now - *at;
 
 	if (way == WAY_RECEIVED && moved != expected && read_to_the_end(sk, now))

@@ -30,7 +30,7 @@ struct socket_state {
 	__u8 owned;      /* its process is in `speakers` */
 	__u8 counted;    /* enum counted */
 	__u8 closed;     /* what was received can still be read */
-	__u8 reserved;
+	__u8 sent_all;   /* the FIN is sent, and counted as a byte; 1 or 0 */
 	char comm[16];   /* of the connector's leader */
 };
 
