@@ -306,7 +306,8 @@ fn a_descriptor_that_changes_during_the_call_changes_nothing() {
 fn the_end_of_a_connection_is_no_byte_of_it() {
     for family in ["inet", "inet6", "unix"] {
         let (sockets, moved) = play("closing", family, 1 << 20).unwrap();
-        let ends: Vec<_> = sockets.values().filter(|ways| ways[0].size == moved[0] && ways[1].size == moved[1]).collect();
+        let ends: Vec<_> =
+            sockets.values().filter(|ways| ways[0].size == moved[0] && ways[1].size == moved[1]).collect();
         assert!(ends.len() >= 24, "{family}: {sockets:?}");
         sockets.values().flatten().for_each(whole);
     }
