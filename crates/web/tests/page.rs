@@ -4,7 +4,7 @@
 #[path = "../examples/fake/world.rs"]
 mod world;
 
-use overhear_web::{Error, Server, start};
+use overhear_web::{Error, People, Server, start};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -34,7 +34,8 @@ impl Answer {
 }
 
 fn shop(endpoints: usize) -> Server {
-    start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(endpoints)), Some(TOKEN.into())).unwrap()
+    start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(endpoints)), Some(TOKEN.into()), People::default())
+        .unwrap()
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -313,17 +314,17 @@ fn text_from_the_traffic_stays_text() {
 #[test]
 fn a_taken_port_is_a_clear_error() {
     let server = shop(0);
-    let error = start(server.address(), Arc::new(World::new(0)), None).unwrap_err();
+    let error = start(server.address(), Arc::new(World::new(0)), None, People::default()).unwrap_err();
     assert!(matches!(error, Error::Taken(_)));
     assert!(error.to_string().contains("is taken by another program"), "{error}");
     let address = server.address();
     drop(server);
-    assert!(start(address, Arc::new(World::new(0)), None).is_ok(), "dropping it stops it");
+    assert!(start(address, Arc::new(World::new(0)), None, People::default()).is_ok(), "dropping it stops it");
 }
 
 #[test]
 fn without_a_token_everybody_on_this_machine_is_let_in() {
-    let server = start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(0)), None).unwrap();
+    let server = start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(0)), None, People::default()).unwrap();
     assert_eq!(raw(&server, "/", "Host: localhost\r\n").status, 200);
     assert_eq!(raw(&server, "/", "Host: evil.example\r\n").status, 421);
 }
