@@ -300,7 +300,7 @@ fn text_from_the_traffic_stays_text() {
     assert!(answer.json()["endpoints"].as_array().unwrap().iter().any(|row| row["route"] == hostile));
     // The page sets text as text: nowhere does it make markup of a string.
     for name in
-        ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "live", "map", "changes"]
+        ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "edit", "live", "map", "changes"]
     {
         let script = get(&server, &format!("/assets/{name}.js")).body;
         for way in
