@@ -79,7 +79,7 @@ impl History for Fake {
     }
 
     fn health(&self) -> Health {
-        let hours = |hours| Duration::from_secs(hours * 3_600);
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
         Health {
             statistics: self.statistics.clone(),
             store: Some(StoreHealth {

@@ -144,14 +144,14 @@ impl Editor {
         let applied = overlay.as_ref().map(|overlay| overlay.apply(&mut document)).unwrap_or_default();
         let operation = &document["paths"][&*id.route][id.method.to_ascii_lowercase()];
         let promises = overlay.iter().flat_map(|overlay| &overlay.promises);
-        let promise = promises
+        let mut promise = promises
             .filter(|one| *one.service == *id.service)
             .map(|one| json!({"availability": one.availability, "fast": one.fast, "within": one.within}));
         Ok(json!({
             "file": file, "may_save": may_save, "exists": overlay.is_some(),
             "summary": operation["summary"], "description": operation["description"],
             "owner": operation["x-owner"], "ignore": !applied.ignored.is_empty(),
-            "promise": promise.last(),
+            "promise": promise.next_back(),
         }))
     }
 
