@@ -34,13 +34,7 @@ const TABLE: [(&str, &[&str]); 19] = [
     ("overhear-tui", &["overhear-exchange", "overhear-query"]),
     (
         "overhear-web",
-        &[
-            "overhear-exchange",
-            "overhear-model",
-            "overhear-query",
-            "overhear-export",
-            "overhear-overlay",
-        ],
+        &["overhear-exchange", "overhear-model", "overhear-query", "overhear-export", "overhear-overlay"],
     ),
     ("overhear-demo", &[]),
     (
