@@ -337,26 +337,19 @@ impl History for Monitor {
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            // What is new since a deploy is among what is new since the earliest.
-            let deployed = self.deployed(questions, asked)?;
-            let mut spans = Vec::with_capacity(deployed.len() + 1);
-            for of in deployed.iter().map(|name| Of::Service(name)).chain([Of::Others(&deployed)]) {
-                spans.push(self.span(questions, asked, of)?);
-            }
-            let since = spans.iter().map(|span| span.window.from).min().map(Slot::start);
-            let whole = Asked { since, beside: Beside::WindowBefore, ..asked };
-            let (counts, span) = self.count(questions, known, whole, CHANGE_POINTS, Of::All)?;
-            let earlier = Window { from: Window::ALL.from, until: span.window.from };
-            let earlier = known.sum(&questions.totals(earlier)?.what);
             let first = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            let mut changes = counts.changes(&earlier, &first);
-            let from = |service: &str| {
-                let own = spans.iter().find(|one| one.since.as_ref().is_some_and(|d| *d.service == *service));
-                own.or(spans.last()).map(|one| one.window.from.start())
-            };
-            changes.retain(|change| from(&change.endpoint.service).is_none_or(|from| change.at >= from));
+            let mut changes = Vec::new();
+            let mut spans = Vec::new();
+            for (counts, span) in self.parts(questions, known, asked, CHANGE_POINTS)? {
+                // What is called while a deploy goes on is not what was known before.
+                let until = if span.since.is_some() { span.before.until } else { span.window.from };
+                let earlier = known.earlier(questions, until)?;
+                changes.extend(counts.changes(&earlier, &first));
+                spans.push(span);
+            }
+            changes.sort_by_key(|change| std::cmp::Reverse(change.at));
             Self::covered(questions, &spans, changes)
         })
     }
@@ -454,11 +447,24 @@ impl Known {
 
     fn sum(&self, totals: &Totals) -> ByEndpoint {
         let mut sums = ByEndpoint::new();
+        self.add(&mut sums, totals);
+        sums
+    }
+
+    fn add(&self, sums: &mut ByEndpoint, totals: &Totals) {
         for (series, tally) in totals {
             let sum: &mut Tally = sums.entry(self.endpoint(series)).or_default();
             sum.merge(self.model.key(), tally);
         }
-        sums
+    }
+
+    /// All that was counted before a slot. All time is read by minutes and coarser: what is left of a minute by itself.
+    fn earlier(&self, questions: &dyn Questions, until: Slot) -> Result<ByEndpoint, Error> {
+        let edge = Resolution::Minute.floor(until);
+        let all = questions.totals(Window { from: Window::ALL.from, until: edge })?;
+        let mut sums = self.sum(&all.what);
+        self.add(&mut sums, &questions.totals(Window { from: edge, until })?.what);
+        Ok(sums)
     }
 }
 
