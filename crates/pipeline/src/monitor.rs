@@ -2,18 +2,19 @@
 
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Tally};
+use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
-        History, Map, ServiceFigures, StoreHealth, Unanswered,
+        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
+        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
+        changes, ends,
     },
 };
-use overhear_store::{Error, Questions, Resolution, Session, Totals, Window};
+use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
 use rustc_hash::FxHashMap;
 use std::{
-    collections::btree_map::Entry,
+    collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -117,7 +118,7 @@ impl Monitor {
         answer.map_err(|error| Unanswered(error.to_string()))
     }
 
-    /// What was counted over the window that is asked about, and over the one it is compared with.
+    /// What was counted of all endpoints over the window that is asked about, and over the one it is compared with.
     fn count(
         &self,
         questions: &dyn Questions,
@@ -127,66 +128,114 @@ impl Monitor {
         of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
         let mut span = self.span(questions, asked, of)?;
-        let mut totals = questions.totals(span.window)?;
-        if !of.is_all() {
-            totals.what.retain(|(series, _)| of.includes(&known.endpoint(series)));
-        }
-        let seconds = self.listened(&span.sessions, totals.window);
-        let before = self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0);
-        let before = match before {
-            Some(seconds) => {
-                let mut before = known.sum(&questions.totals(span.before)?.what);
-                before.retain(|id, _| of.includes(id));
-                Some((before, seconds))
-            }
+        let sums = questions.sums(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
             None => None,
         };
         let mut counts = Counts {
-            key: questions.key(),
-            seconds: seconds.unwrap_or_else(|| seconds_of(totals.window)),
-            now: known.sum(&totals.what),
+            seconds: self.seconds(&span.sessions, sums.window),
+            now: known.sum(&sums.what, of),
             before,
             ..Counts::default()
         };
         if points > 0 {
-            let series: Vec<Series> = if of.is_all() {
-                Vec::new()
-            } else {
-                totals.what.iter().map(|(series, _)| (**series).clone()).collect()
-            };
-            let of = (!of.is_all()).then_some(series.as_slice());
-            let timeline = questions.timeline(span.window, step(span.window, points), of)?;
-            span.step = timeline.resolution;
-            #[expect(clippy::cast_precision_loss, reason = "a day at most")]
-            let step = timeline.resolution.seconds() as f64;
-            counts.step = step;
-            for (series, tallies) in timeline.what {
+            let line = questions.sum_line(span.window, step(span.window, points))?;
+            span.step = line.resolution;
+            counts.step = seconds_in(line.resolution);
+            for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
                 let steps = counts.steps.entry(known.endpoint(&series)).or_default();
-                for (slot, tally) in tallies {
+                for (slot, sum) in sums {
                     // Mostly an endpoint is one series: nothing to add up.
                     match steps.entry(slot) {
-                        Entry::Vacant(entry) => drop(entry.insert(tally)),
-                        Entry::Occupied(mut entry) => entry.get_mut().merge(counts.key, &tally),
+                        Entry::Vacant(entry) => drop(entry.insert(sum)),
+                        Entry::Occupied(mut entry) => entry.get_mut().merge(&sum),
                     }
                 }
             }
         }
-        span.window = totals.window;
+        span.window = sums.window;
         Ok((counts, span))
     }
 
-    /// The same by what each service is compared with: those that were deployed each apart, then all others.
-    fn parts(
+    /// The same of one endpoint, by caller and ending.
+    fn count_one(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
         points: usize,
-    ) -> Result<Vec<(Counts, Span)>, Error> {
+        id: &EndpointId,
+    ) -> Result<(Depth, Span), Error> {
+        let mut span = self.span(questions, asked, Of::Service(&id.service))?;
+        let key = questions.key();
+        let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
+        let of: Vec<Series> = questions
+            .sums(both)?
+            .what
+            .into_iter()
+            .filter(|(series, _)| *known.endpoint(series) == *id)
+            .map(|(series, _)| (*series).clone())
+            .collect();
+        let total = |window| -> Result<_, Error> {
+            let totals = questions.totals(window, Some(&of))?;
+            let mut sum = Tally::default();
+            totals.what.iter().for_each(|(_, tally)| sum.merge(key, tally));
+            Ok((sum, totals.window))
+        };
+        let (now, window) = total(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((total(span.before)?.0, seconds)),
+            None => None,
+        };
+        let line = questions.timeline(span.window, step(span.window, points), Some(&of))?;
+        let mut steps = BTreeMap::<Slot, Sum>::new();
+        for (slot, tally) in line.what.iter().flat_map(|(_, line)| line) {
+            steps.entry(*slot).or_default().merge(&tally.into());
+        }
+        span.step = line.resolution;
+        span.window = window;
+        let seconds = self.seconds(&span.sessions, window);
+        Ok((Depth { seconds, now, before, steps, step: seconds_in(line.resolution) }, span))
+    }
+
+    /// What was counted between any two.
+    fn count_edges(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        of: Of<'_>,
+    ) -> Result<(Edges, Span), Error> {
+        let mut span = self.span(questions, asked, of)?;
+        let now = questions.edges(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what, of), seconds)),
+            None => None,
+        };
+        let asks = now.what.iter().filter(|edge| of.includes(&edge.whole.service));
+        let outside = asks.filter_map(|edge| edge.whole.way.server());
+        let edges = Edges {
+            seconds: self.seconds(&span.sessions, now.window),
+            outside: outside.map(Arc::from).collect(),
+            now: by_ends(&now.what, of),
+            before,
+        };
+        span.window = now.window;
+        Ok((edges, span))
+    }
+
+    /// Counts by what each service is compared with: those that were deployed each apart, then all others.
+    fn parts<T>(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
+    ) -> Result<(Vec<T>, Vec<Span>), Error> {
         let deployed = self.deployed(questions, asked)?;
         let each = deployed.iter().map(|name| Of::Service(name));
         let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
-        each.chain([others]).map(|of| self.count(questions, known, asked, points, of)).collect()
+        let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.into_iter().unzip())
     }
 
     /// The services that are looked at from their last deploy on.
@@ -234,6 +283,16 @@ impl Monitor {
         (!sessions.is_empty()).then(|| heard.sum())
     }
 
+    /// How much of the window that is asked about somebody listened, in seconds.
+    fn seconds(&self, sessions: &[Session], window: Window) -> f64 {
+        self.listened(sessions, window).unwrap_or_else(|| seconds_of(window))
+    }
+
+    /// The same of the time it is compared with; `None` when nobody did.
+    fn listened_before(&self, span: &Span) -> Option<f64> {
+        self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0)
+    }
+
     fn covered<T>(questions: &dyn Questions, spans: &[Span], what: T) -> Result<Covered<T>, Error> {
         let windows = || spans.iter().map(|span| span.window);
         let from = windows().map(|window| window.from).min().unwrap_or_default();
@@ -260,36 +319,28 @@ struct Span {
     since: Option<Deploy>,
 }
 
-/// Whose calls are counted.
+/// Whose calls are counted: what these services answer and ask.
 #[derive(Clone, Copy)]
 enum Of<'a> {
     All,
-    Endpoint(&'a EndpointId),
-    /// What it answers and asks.
     Service(&'a str),
     /// Every service but these.
     Others(&'a [Arc<str>]),
 }
 
 impl<'a> Of<'a> {
-    const fn is_all(self) -> bool {
-        matches!(self, Self::All)
-    }
-
-    fn includes(self, id: &EndpointId) -> bool {
+    fn includes(self, service: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Endpoint(one) => one == id,
-            Self::Service(name) => *name == *id.service,
-            Self::Others(names) => !names.contains(&id.service),
+            Self::Service(name) => name == service,
+            Self::Others(names) => !names.iter().any(|name| **name == *service),
         }
     }
 
-    /// The service it is about.
-    fn service(self) -> Option<&'a str> {
+    /// The one it is about.
+    const fn service(self) -> Option<&'a str> {
         match self {
             Self::All | Self::Others(_) => None,
-            Self::Endpoint(id) => Some(&id.service),
             Self::Service(name) => Some(name),
         }
     }
@@ -298,16 +349,16 @@ impl<'a> Of<'a> {
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, spans): (Vec<_>, Vec<_>) =
-                self.parts(questions, known, asked, points)?.into_iter().unzip();
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, spans): (Vec<_>, Vec<_>) =
-                self.parts(questions, known, asked, points)?.into_iter().unzip();
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
@@ -322,35 +373,37 @@ impl History for Monitor {
             if known.model.endpoint(id).is_none() {
                 return Ok(None);
             }
-            let (counts, span) = self.count(questions, known, asked, points, Of::Endpoint(id))?;
-            Self::covered(questions, &[span], counts.history(&Arc::new(id.clone()))).map(Some)
+            let (depth, span) = self.count_one(questions, known, asked, points, id)?;
+            Self::covered(questions, &[span], depth.history(id)).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
-        self.with(|questions, known| {
-            let (counts, spans): (Vec<_>, Vec<_>) =
-                self.parts(questions, known, asked, 0)?.into_iter().unzip();
-            Self::covered(questions, &spans, Map::of_all(counts.iter().map(Counts::map)))
+        self.with(|questions, _| {
+            let count = |of: Of<'_>| self.count_edges(questions, asked, of);
+            let (edges, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let first = |id: &EndpointId| {
+            let firsts = known.firsts(questions.firsts()?);
+            let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            let mut changes = Vec::new();
-            let mut spans = Vec::new();
-            for (counts, span) in self.parts(questions, known, asked, CHANGE_POINTS)? {
-                // What is called while a deploy goes on is not what was known before.
-                let until = if span.since.is_some() { span.before.until } else { span.window.from };
-                let earlier = known.earlier(questions, until)?;
-                changes.extend(counts.changes(&earlier, &first));
-                spans.push(span);
-            }
-            changes.sort_by_key(|change| std::cmp::Reverse(change.at));
-            Self::covered(questions, &spans, changes)
+            let count = |of: Of<'_>| {
+                let span = self.span(questions, asked, of)?;
+                // What is called for the first time while a deploy goes on is of it.
+                let from = if span.since.is_some() { span.before.until } else { span.window.from };
+                let window = (from, span.window.until);
+                let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
+                Ok((changes(firsts, window, &first_seen), span))
+            };
+            let (all, spans) = self.parts(questions, asked, count)?;
+            let mut all: Vec<Change> = all.into_iter().flatten().collect();
+            all.sort_by(Change::newest_first);
+            Self::covered(questions, &spans, all)
         })
     }
 
@@ -409,9 +462,6 @@ impl History for Monitor {
     }
 }
 
-/// Steps that changes are dated by.
-const CHANGE_POINTS: usize = 60;
-
 impl LiveSource for Monitor {
     fn rows(&self) -> Vec<LiveRow> {
         self.picture.as_ref().map(LiveSource::rows).unwrap_or_default()
@@ -445,27 +495,34 @@ impl Known {
         id
     }
 
-    fn sum(&self, totals: &Totals) -> ByEndpoint {
-        let mut sums = ByEndpoint::new();
-        self.add(&mut sums, totals);
-        sums
-    }
-
-    fn add(&self, sums: &mut ByEndpoint, totals: &Totals) {
-        for (series, tally) in totals {
-            let sum: &mut Tally = sums.entry(self.endpoint(series)).or_default();
-            sum.merge(self.model.key(), tally);
+    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
+        let mut by_endpoint = ByEndpoint::new();
+        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
+            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
         }
+        by_endpoint
     }
 
-    /// All that was counted before a slot. All time is read by minutes and coarser: what is left of a minute by itself.
-    fn earlier(&self, questions: &dyn Questions, until: Slot) -> Result<ByEndpoint, Error> {
-        let edge = Resolution::Minute.floor(until);
-        let all = questions.totals(Window { from: Window::ALL.from, until: edge })?;
-        let mut sums = self.sum(&all.what);
-        self.add(&mut sums, &questions.totals(Window { from: edge, until })?.what);
-        Ok(sums)
+    fn firsts(&self, all: Vec<First>) -> Firsts {
+        let mut firsts = Firsts::new();
+        for First { series, what, slot } in all {
+            let what = match what {
+                Trait::Status(status) => Novelty::Status(status),
+                Trait::Caller(caller) => Novelty::Caller(caller),
+            };
+            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
+            *first = slot.min(*first);
+        }
+        firsts
     }
+}
+
+fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
+    let mut sums = ByEnds::new();
+    for Edge { whole, caller, sum } in edges.iter().filter(|edge| of.includes(&edge.whole.service)) {
+        sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
+    }
+    sums
 }
 
 /// The finest steps that are not many more than `points`.
@@ -475,10 +532,14 @@ fn step(window: Window, points: usize) -> Resolution {
     Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day)
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
 fn seconds_of(window: Window) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
-    let seconds = window.seconds() as f64;
-    seconds
+    window.seconds() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a day at most")]
+fn seconds_in(step: Resolution) -> f64 {
+    step.seconds() as f64
 }
 
 /// Seconds that a window has in common with the time between two points.

@@ -2,7 +2,7 @@
 
 mod sum;
 
-pub use sum::{ByEndpoint, Counts, Steps};
+pub use sum::{ByEndpoint, ByEnds, Counts, Depth, Edges, Ends, Firsts, Steps, changes, ends};
 
 use crate::{Api, EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
@@ -224,8 +224,15 @@ pub struct Change {
     pub what: Novelty,
 }
 
+impl Change {
+    /// The order in which changes are told.
+    pub fn newest_first(&self, other: &Self) -> std::cmp::Ordering {
+        other.at.cmp(&self.at).then_with(|| self.endpoint.cmp(&other.endpoint))
+    }
+}
+
 /// What is new at an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Novelty {
     /// The endpoint.
     Endpoint,

@@ -1,6 +1,6 @@
 //! Opening a file: by the one that writes, or by any that read.
 
-use super::{Failure, Sqlite, catalogue::Catalogue, schema, signed, unsigned, write::Writer};
+use super::{Failure, Sqlite, catalogue::Catalogue, roll, schema, signed, unsigned, write::Writer};
 use crate::{Error, Retention, evidence};
 use overhear_exchange::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -187,7 +187,7 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
          PRAGMA journal_size_limit = 16777216;",
     )?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::migrate(&transaction)?;
+    let from = schema::migrate(&transaction)?;
     let key = match key_of(&transaction)? {
         Some(key) => unsigned(key),
         None => {
@@ -196,6 +196,9 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
             key
         }
     };
+    if (1..schema::WITH_ROLLS).contains(&from) {
+        roll::derive(&transaction, key)?;
+    }
     transaction.commit()?;
     Ok(key)
 }
