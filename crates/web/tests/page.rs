@@ -214,6 +214,48 @@ fn lists_have_their_shape() {
 }
 
 #[test]
+fn ten_thousand_endpoints_are_told_a_part_at_a_time() {
+    let server = shop(10_000);
+    let part = |more: &str| get(&server, &format!("/api/endpoints?limit=300{more}"));
+    let first = part("&sort=p95");
+    assert!(first.body.len() < 400_000, "{} bytes", first.body.len());
+    let first = first.json();
+    let rows = |answer: &Value| answer["endpoints"].as_array().unwrap().clone();
+    let in_all = first["in_all"].as_u64().unwrap();
+    assert!(in_all > 5_000 && first["found"] == in_all, "{in_all}");
+    assert_eq!(rows(&first).len(), 300);
+    let p95 = |row: &Value| row["now"]["latency"]["p95"].as_f64().unwrap();
+    assert!(rows(&first).is_sorted_by(|a, b| p95(a) >= p95(b)), "slowest first");
+    assert_eq!(first["slowest"].as_f64().map(|all| all >= p95(&rows(&first)[0])), Some(true));
+
+    // Who scrolls goes on in the same list, though the world has moved.
+    let list = first["list"].as_u64().unwrap();
+    let second = part(&format!("&sort=p95&offset=300&list={list}")).json();
+    assert_eq!(
+        (&second["list"], &second["offset"], &second["until"]),
+        (&first["list"], &300.into(), &first["until"])
+    );
+    let all: Vec<_> = rows(&first).into_iter().chain(rows(&second)).collect();
+    assert!(all.is_sorted_by(|a, b| p95(a) >= p95(b)), "no row twice, none left out");
+    let other = part("&sort=p95&list=99999").json();
+    assert_ne!(other["list"], first["list"], "a list that is gone is counted anew");
+
+    let found = part("&find=ORDERS%20delete&sort=route&order=down").json();
+    assert!(found["found"].as_u64().unwrap() < in_all);
+    let matches = |row: &Value| row["method"] == "DELETE" && row.to_string().contains("orders");
+    assert!(!rows(&found).is_empty() && rows(&found).iter().all(matches));
+    let route = |row: &Value| row["route"].as_str().unwrap().to_owned();
+    assert!(rows(&found).is_sorted_by(|a, b| route(a) >= route(b)));
+
+    let under = part("&service=web&under=/v1").json();
+    let inside =
+        |row: &Value| row["service"] == "web" && (route(row) == "/v1" || route(row).starts_with("/v1/"));
+    assert!(!rows(&under).is_empty() && rows(&under).iter().all(inside));
+    assert_eq!(under["services"].as_array().unwrap().len(), first["services"].as_array().unwrap().len());
+    assert!(under["paths"].as_array().unwrap().iter().any(|one| one["path"] == "/v1"));
+}
+
+#[test]
 fn one_endpoint_has_its_shape() {
     let server = shop(60);
     let answer = get(&server, "/api/endpoint?service=web&method=GET&route=/orders").json();
@@ -277,6 +319,9 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ("/api/endpoints?since=1h&until=2h", "ends before it begins"),
         ("/api/services?beside=nothing", "\"window\" or \"deploy\""),
         ("/api/endpoints?points=100000", "a number from 0 to 500"),
+        ("/api/endpoints?sort=colour", "sort is \"colour\": it is route, service"),
+        ("/api/endpoints?order=sideways", "\"up\" or \"down\""),
+        ("/api/endpoints?offset=-1", "offset is \"-1\""),
         ("/api/endpoint?service=web", "method is missing"),
         ("/api/endpoint?service=web&method=GET&route=/&way=outbound", "server is missing"),
         ("/api/endpoint?service=web&method=GET&route=/&way=up", "\"inbound\" or \"outbound\""),
