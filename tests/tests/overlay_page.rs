@@ -76,6 +76,18 @@ impl Serve {
         (status.parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
     }
 
+    /// The methods of a route that the page lists, of all that was ever heard.
+    fn lists(&self, route: &str) -> Vec<String> {
+        let (origin, _) = self.page.split_once("/?token=").unwrap();
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--max-time", "20", "--header", &self.bearer()]);
+        let url = format!("{origin}/api/endpoints?since=2020-01-01T00:00:00Z&service=shop-orders");
+        let said: Value = serde_json::from_slice(&curl.arg(url).output().unwrap().stdout).unwrap();
+        let rows = said["endpoints"].as_array().unwrap_or_else(|| panic!("{said}"));
+        let of_it = rows.iter().filter(|row| row["route"] == route && row["way"] == "inbound");
+        of_it.map(|row| row["method"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn bearer(&self) -> String {
         format!("Authorization: Bearer {}", self.page.split_once("token=").unwrap().1)
     }
@@ -192,7 +204,10 @@ fn a_file_is_begun_where_there_is_none() {
     let gone = told["operation"].as_array().unwrap();
     assert!(!gone.is_empty() && gone.iter().all(|line| line["kind"] == "gone"), "no longer in it: {told:#}");
     let save = with(json!({"ignore": true, "seen": told["seen"]}));
+    assert!(serve.lists("/orders/{orderId}").contains(&"GET".to_owned()));
     assert_eq!(serve.say("save", &save, &[]).0, 200);
+    let left = serve.lists("/orders/{orderId}");
+    assert!(!left.contains(&"GET".to_owned()), "the page leaves it out too: {left:?}");
     let store = serve.folder.path().join("store.db").display().to_string();
     let file = serve.file().display().to_string();
     let rows =

@@ -10,6 +10,7 @@
 mod api;
 mod asked;
 mod assets;
+mod curated;
 mod diff;
 mod guard;
 mod json;
@@ -123,10 +124,11 @@ pub fn start(
 
 fn router(backend: Shared, people: People, guard: guard::Guard) -> Router {
     let guarded = axum::middleware::from_fn_with_state(Arc::new(guard), guard::check);
-    let backend = || Arc::clone(&backend);
-    let questions =
-        api::routes(backend()).merge(list::routes(backend())).merge(people::routes(backend(), people));
-    questions.merge(metrics::routes(backend())).fallback(assets::serve).layer(guarded)
+    let editor = Arc::new(people::Editor::new(Arc::clone(&backend), people));
+    let told: Shared = Arc::new(curated::Curated { all: backend, editor: Arc::clone(&editor) });
+    let questions = api::routes(Arc::clone(&told)).merge(list::routes(Arc::clone(&told)));
+    let all = questions.merge(people::routes(editor)).merge(metrics::routes(told));
+    all.fallback(assets::serve).layer(guarded)
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) {

@@ -20,17 +20,20 @@ use file::File;
 use overhear_export::openapi::{self, Version, fragment};
 use overhear_model::Hints;
 use overhear_overlay::{Entry, Kind, Line, Overlay, Refused};
-use overhear_query::{Api, EndpointId};
+use overhear_query::{Api, EndpointId, Way};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 /// Most bytes that somebody says at once.
 const MOST_SAID: usize = 64 << 10;
+
+/// What marks an operation as one to be left out.
+const IGNORE: &str = "x-overhear-ignore";
 
 /// The file of what people know, and what may be done with it.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +46,7 @@ pub struct People {
     pub prior: Vec<String>,
 }
 
-pub(crate) fn routes(backend: Shared, people: People) -> Router {
-    let editor = Arc::new(Editor { backend, people, writing: Mutex::new(()) });
+pub(crate) fn routes(editor: Arc<Editor>) -> Router {
     Router::new()
         .route("/api/said", get(said))
         .route("/api/fragment", get(operation))
@@ -54,7 +56,8 @@ pub(crate) fn routes(backend: Shared, people: People) -> Router {
         .with_state(editor)
 }
 
-struct Editor {
+/// Reads and writes the file, and asks what it changes.
+pub(crate) struct Editor {
     backend: Shared,
     people: People,
     /// One at a time.
@@ -136,6 +139,39 @@ async fn told(
 }
 
 impl Editor {
+    pub(crate) fn new(backend: Shared, people: People) -> Self {
+        Self { backend, people, writing: Mutex::new(()) }
+    }
+
+    /// Those of these endpoints that are to be left out. What cannot be read leaves nothing out; the question about it says
+    /// why.
+    pub(crate) fn hidden<'a>(&self, ids: impl Iterator<Item = &'a EndpointId>) -> BTreeSet<EndpointId> {
+        let Ok(file) = self.file() else { return BTreeSet::new() };
+        // Mostly there is nothing to leave out, and nothing to be read.
+        if file.text().is_none_or(|text| !text.contains(IGNORE)) {
+            return BTreeSet::new();
+        }
+        let Ok(Some(overlay)) = file.overlay() else { return BTreeSet::new() };
+        let mut apis = BTreeMap::<(&Arc<str>, &Way), (Value, Vec<&EndpointId>)>::new();
+        for id in ids {
+            let (document, of) =
+                apis.entry((&id.service, &id.way)).or_insert_with(|| (json!({"paths": {}}), Vec::new()));
+            document["paths"][&*id.route][id.method.to_ascii_lowercase()] = json!({"responses": {}});
+            of.push(id);
+        }
+        let mut hidden = BTreeSet::new();
+        for (mut document, ids) in apis.into_values() {
+            let ignored = overlay.apply(&mut document).ignored;
+            let is_out = |id: &&&EndpointId| {
+                ignored
+                    .iter()
+                    .any(|(path, method)| **path == *id.route && method.eq_ignore_ascii_case(&id.method))
+            };
+            hidden.extend(ids.iter().filter(is_out).map(|id| (**id).clone()));
+        }
+        hidden
+    }
+
     /// What is said of an endpoint already, and whether more may be said here.
     fn said(&self, id: &EndpointId) -> Result<Value, Refusal> {
         let (file, may_save) = (self.people.file.display().to_string(), self.people.may_save);
