@@ -81,7 +81,7 @@ impl Serve {
         let (origin, _) = self.page.split_once("/?token=").unwrap();
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--max-time", "20", "--header", &self.bearer()]);
-        let url = format!("{origin}/api/endpoints?since=2020-01-01T00:00:00Z&service=shop-orders");
+        let url = format!("{origin}/api/endpoints?since=2020-01-01T00:00:00Z&service=127.0.0.1:8301");
         let said: Value = serde_json::from_slice(&curl.arg(url).output().unwrap().stdout).unwrap();
         let rows = said["endpoints"].as_array().unwrap_or_else(|| panic!("{said}"));
         let of_it = rows.iter().filter(|row| row["route"] == route && row["way"] == "inbound");
@@ -101,7 +101,7 @@ impl Drop for Serve {
 }
 
 fn endpoint() -> Value {
-    json!({"service": "shop-orders", "method": "GET", "route": "/orders/{orderId}"})
+    json!({"service": "127.0.0.1:8301", "method": "GET", "route": "/orders/{orderId}"})
 }
 
 fn with(more: Value) -> Value {
@@ -121,7 +121,7 @@ fn somebody_says_in_the_browser_what_an_endpoint_is_called() {
     let serve = Serve::start(Some(WRITTEN), &["--edit-overlay"]);
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/page-screenshots");
     fs::create_dir_all(&pictures).unwrap();
-    let path = "/endpoint?service=shop-orders&method=GET&route=%2Forders%2F%7BorderId%7D";
+    let path = "/endpoint?service=127.0.0.1%3A8301&method=GET&route=%2Forders%2F%7BorderId%7D";
     let pictures = pictures.display().to_string();
     let said = [&*serve.page, path, "/orders/{number}", "checkout-team", &*pictures];
     let told: Value = serde_json::from_str(&judge::browse("edit.cjs", said).unwrap()).unwrap();
@@ -212,7 +212,7 @@ fn a_file_is_begun_where_there_is_none() {
     let file = serve.file().display().to_string();
     let rows =
         run(&["endpoints", "--json", "--store", &store, "--overlay", &file]).unwrap().document().unwrap();
-    let of_orders = |row: &&Value| row["service"] == "shop-orders" && row["direction"] == "inbound";
+    let of_orders = |row: &&Value| row["service"] == "127.0.0.1:8301" && row["direction"] == "inbound";
     let routes: Vec<_> = rows
         .as_array()
         .unwrap()
