@@ -389,7 +389,9 @@ impl History for Monitor {
             };
             let count = |of: Of<'_>| {
                 let span = self.span(questions, asked, of)?;
-                let window = (span.window.from, span.window.until);
+                // What is called for the first time while a deploy goes on is of it.
+                let from = if span.since.is_some() { span.before.until } else { span.window.from };
+                let window = (from, span.window.until);
                 let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
                 Ok((changes(firsts, window, &first_seen), span))
             };

@@ -4,6 +4,7 @@ use crate::{
     choice::Choice,
     fault::Fault,
     keeping::{self, Place},
+    knowledge::Knowledge,
     listen::{self, Plan, View},
     output::tell,
     push,
@@ -25,6 +26,8 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;
+    // The folder may be out of reach for who goes on.
+    let knowledge = Knowledge::read(&arguments.page.people.known)?;
     let user = arguments.user.as_deref().map(User::named).transpose()?;
     let (kernel, took) = attach_silently(options)?;
     // Both depend on who we are, which is about to change.
@@ -46,6 +49,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         socket: &socket,
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
+        knowledge,
         place,
         listening_to: listening_to(arguments),
         push,
