@@ -29,11 +29,11 @@ pub use bodies::Bodies;
 pub use callers::{Callers, Calls};
 pub use described::{Described, Surface};
 pub use endpoint::{Endpoint, EndpointId, Way};
-pub use file::{LoadError, SaveError};
+pub use file::{LoadError, SaveError, key};
 pub use histogram::Histogram;
 pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
-pub use series::{Counted, RouteIndex, Series};
+pub use series::{Counted, RouteIndex, Series, Shaped};
 pub use server::server_asked;
 pub use tally::{Count, Ending, Slot, Tally};
 

@@ -144,7 +144,8 @@ impl Model {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
-        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
+        let call = shape::Call::new(http, bodies.request, bodies.response);
+        let said = shape::Call { effort, at: exchange.time, ..call };
         let answered = scratch.read(self.key, &said);
         let error = exchange.error.or(http.status.filter(|s| *s >= 500).map(ErrorType::Status));
         let outcome = Outcome {
@@ -204,7 +205,8 @@ impl Model {
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
-                place.endpoint.shapes.learn_read(key, &said.call, said.scratch);
+                let hour = outcome.slot.map(Slot::hour);
+                place.endpoint.shapes.learn_read(key, &said.call, hour, said.scratch);
                 if let Some(answer) = answer {
                     place.shape.learn(answer);
                 }
@@ -385,6 +387,11 @@ impl Model {
             evicted.branches().for_each(|branch| branch.tree.release(&mut self.bounds));
         }
         false
+    }
+
+    /// Whether a service of this name is counted apart.
+    pub(crate) fn knows_service(&self, name: &str) -> bool {
+        self.services.contains(name)
     }
 
     /// Where all services that are not counted apart are.

@@ -19,6 +19,7 @@ mod push;
 mod read;
 mod replay;
 mod table;
+mod within;
 
 pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
@@ -35,3 +36,4 @@ pub use push::{Push, Target};
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;
 pub use table::Table;
+pub use within::{Within, within};

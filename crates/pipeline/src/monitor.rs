@@ -2,7 +2,7 @@
 
 use crate::{Picture, keep, keep::KeeperHandle};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
+use overhear_model::{Hints, Model, Names, RouteIndex, Series, Tally};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
     monitor::{
@@ -29,6 +29,8 @@ pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
     hints: Hints,
+    /// Names that people say are one.
+    said: Names,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -44,6 +46,8 @@ struct Known {
     read: Instant,
     took: Duration,
     model: Model,
+    /// Names that are one in it.
+    names: Names,
     index: RouteIndex,
     /// Endpoints that were looked up.
     found: Mutex<FxHashMap<Arc<Series>, Arc<EndpointId>>>,
@@ -56,6 +60,7 @@ impl Monitor {
             questions: Mutex::new(questions),
             known: Mutex::default(),
             hints,
+            said: Names::new(),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -68,6 +73,13 @@ impl Monitor {
     #[must_use]
     pub fn listening(mut self, picture: Picture, keeper: KeeperHandle) -> Self {
         (self.picture, self.keeper, self.started) = (Some(picture), keeper, Some(keep::now()));
+        self
+    }
+
+    /// People say that these names are one.
+    #[must_use]
+    pub fn saying(mut self, said: Names) -> Self {
+        self.said = said;
         self
     }
 
@@ -95,13 +107,18 @@ impl Monitor {
         }
         let began = Instant::now();
         let mut model = questions.evidence()?;
+        let names = model.names(&self.said);
+        if !names.is_empty() {
+            model = model.joined(&names);
+        }
         model.set_hints(self.hints.clone());
-        let index = model.route_index();
+        let index = model.route_index().joined(names.clone());
         let read = Known {
             version,
             read: Instant::now(),
             took: began.elapsed(),
             model,
+            names,
             index,
             found: Mutex::default(),
         };
@@ -142,6 +159,7 @@ impl Monitor {
             seconds: seconds.unwrap_or_else(|| seconds_of(totals.window)),
             now: known.sum(&totals.what),
             before,
+            names: known.names.clone(),
             ..Counts::default()
         };
         if points > 0 {
@@ -271,7 +289,10 @@ impl History for Monitor {
             let first = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            Self::covered(questions, &span, counts.changes(&earlier, &first))
+            let mut changes = counts.changes(&earlier, &first);
+            changes.extend(known.news(&counts.now, &earlier, span.window));
+            changes.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.endpoint.cmp(&b.endpoint)));
+            Self::covered(questions, &span, changes)
         })
     }
 
@@ -348,6 +369,18 @@ impl Known {
         let id = Arc::new(self.index.endpoint(series));
         found.insert(Arc::clone(series), Arc::clone(&id));
         id
+    }
+
+    /// What is new in the messages of endpoints that were known before a window and called in it.
+    fn news(&self, now: &ByEndpoint, earlier: &ByEndpoint, window: Window) -> Vec<Change> {
+        let (since, until) = (window.from.start(), window.until.start());
+        let endpoints = self.model.endpoints().into_iter();
+        let known = endpoints.filter(|(id, _)| now.contains_key(id) && earlier.contains_key(id));
+        let news = known.flat_map(|(id, endpoint)| {
+            let news = endpoint.shapes.news(since, until).into_iter();
+            news.map(move |new| Change::of((*id).clone(), new))
+        });
+        news.collect()
     }
 
     fn sum(&self, totals: &Totals) -> ByEndpoint {

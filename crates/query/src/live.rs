@@ -9,7 +9,7 @@ use crate::{
 use activity::Activity;
 use bytes::Bytes;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
-use overhear_model::{Bodies, Counted, Learned, Model, shape::Effort};
+use overhear_model::{Bodies, Counted, Learned, Model, Shaped, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
 use std::{sync::Arc, time::Duration};
@@ -102,6 +102,15 @@ impl Session {
     /// Takes out what was counted by time, where the model records that.
     pub fn take_counted(&mut self) -> Vec<Counted> {
         self.model.take_counted()
+    }
+
+    /// What calls looked like by the hour, since it was last said that this is over; where the model records times.
+    pub fn open_shapes(&mut self, is_over: bool) -> Vec<Shaped> {
+        let shaped = self.model.open_shapes();
+        if is_over {
+            self.model.close_shapes();
+        }
+        shaped
     }
 
     /// What was learned.

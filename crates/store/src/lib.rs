@@ -16,7 +16,7 @@ mod window;
 
 pub use error::Error;
 pub use memory::Memory;
-pub use question::{About, Deployed, Heard, Questions, Recorded, Session, Store, Timeline, Totals};
+pub use question::{About, Deployed, Heard, Looks, Questions, Recorded, Session, Store, Timeline, Totals};
 pub use retention::Retention;
-pub use sqlite::{Opened, Sqlite};
+pub use sqlite::{Opened, Sqlite, random_key};
 pub use window::{Resolution, Window};

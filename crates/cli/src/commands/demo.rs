@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
-        place: Place::temporary(),
+        place: Place::temporary(None),
         push: None,
         listening_to: "the demo's shop".to_owned(),
     };

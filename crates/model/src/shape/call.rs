@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{Headers, Http};
+use overhear_exchange::{Headers, Http, Timestamp};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub response_body: Option<Content<'a>>,
     /// How much of it is learned.
     pub effort: Effort,
+    /// When it was made; the epoch where that is not known.
+    pub at: Timestamp,
 }
 
 impl<'a> Call<'a> {
@@ -55,6 +57,7 @@ impl<'a> Call<'a> {
             response_headers: &http.response_headers,
             response_body: response.or_else(|| unread(http.response_body.size)),
             effort: Effort::Whole,
+            at: Timestamp::default(),
         }
     }
 

@@ -10,6 +10,7 @@ mod aside;
 mod call;
 mod derive;
 mod fields;
+mod firsts;
 mod format;
 mod headers;
 mod hidden;
@@ -19,6 +20,7 @@ mod learn;
 mod maps;
 mod members;
 mod multipart;
+mod news;
 mod node;
 mod objects;
 mod payloads;
@@ -40,6 +42,7 @@ mod words;
 pub(crate) use members::Members;
 
 pub use call::{Call, Content, Effort};
+pub use news::{New, News, Spot};
 pub use scratch::Scratch;
 pub use shapes::Shapes;
 

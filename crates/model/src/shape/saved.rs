@@ -2,6 +2,7 @@
 //! business: keys and values that are no words, are too rare, or are data.
 
 use super::{
+    firsts::{ALWAYS, Firsts, Moment},
     maps,
     node::{Arrays, Node, Texts},
     objects::{Child, Objects, Rest},
@@ -43,6 +44,9 @@ struct SavedReply {
     rank: u64,
     status: u16,
     seen: u64,
+    /// When the first came, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<Row>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +58,8 @@ struct SavedBodies {
     rank: u64,
     media: Box<str>,
     seen: u64,
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "is_zero")]
     partial: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -85,6 +91,9 @@ struct Row {
     arrays: Option<(u64, u64, u64)>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     objects: Option<SavedObjects>,
+    /// When values of each of its types came first.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    firsts: Vec<Moment>,
 }
 
 /// How a node hangs on the one that holds it.
@@ -132,6 +141,11 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_always(first: &Moment) -> bool {
+    *first == ALWAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_zero_place(place: &u32) -> bool {
     *place == 0
 }
@@ -150,7 +164,7 @@ impl<'de> Deserialize<'de> for Shapes {
         let loaded = saved.restore().ok_or_else(|| D::Error::custom("a shape is out of its bounds"))?;
         // What was learned is within its bounds and in order; what was altered is after this.
         let mut shapes = Self::default();
-        shapes.merge(&Self(Some(Box::new(loaded))));
+        shapes.merge(&Self { whole: Some(Box::new(loaded)), ..Self::default() });
         Ok(shapes)
     }
 }
@@ -176,6 +190,7 @@ impl From<&Reply> for SavedReply {
             rank: reply.rank,
             status: reply.status,
             seen: reply.seen,
+            first: reply.first,
             headers: rows(&reply.headers),
             bodies: saved_bodies(&reply.bodies),
         }
@@ -187,6 +202,7 @@ fn saved_bodies(payloads: &Payloads) -> Vec<SavedBodies> {
         rank: kind.rank,
         media: kind.media.clone(),
         seen: kind.seen,
+        first: kind.first,
         partial: kind.partial,
         structured: kind.structured,
         tree: rows(&kind.tree),
@@ -229,6 +245,7 @@ fn write(node: &Node, parent: u32, edge: Edge, rows: &mut Vec<Row>) {
             let limit = (objects.limit < u64::MAX).then_some(objects.limit);
             SavedObjects { seen: objects.seen, cut: objects.cut, limit, tags }
         }),
+        firsts: firsts(node),
     });
     if let Some(items) = node.texts.as_ref().and_then(|texts| texts.lists.items.as_deref()) {
         write(items, place, Edge::Parts, rows);
@@ -250,6 +267,12 @@ fn write_keys(objects: &Objects, place: u32, rows: &mut Vec<Row>) {
     if let Some(rest) = &objects.rest {
         write(&rest.values, place, Edge::Rest(rest.keys.clone()), rows);
     }
+}
+
+/// None where nothing is known.
+fn firsts(node: &Node) -> Vec<Moment> {
+    let saved = node.firsts.saved(node.types());
+    if saved.iter().all(|first| *first == ALWAYS) { Vec::new() } else { saved }
 }
 
 fn lengths(arrays: &Arrays) -> (u64, u64, u64) {
@@ -278,6 +301,7 @@ impl SavedReply {
             rank: self.rank,
             status: self.status,
             seen: self.seen,
+            first: self.first,
             headers: tree(self.headers)?,
             bodies: bodies(self.bodies)?,
         })
@@ -288,6 +312,7 @@ fn bodies(saved: Vec<SavedBodies>) -> Option<Payloads> {
     let kinds = saved.into_iter().map(|saved| {
         Some(Bodies {
             seen: saved.seen,
+            first: saved.first,
             partial: saved.partial,
             structured: saved.structured,
             tree: tree(saved.tree)?,
@@ -328,7 +353,7 @@ fn is_shallow(rows: &[Row]) -> bool {
 impl Row {
     fn restore(self) -> (u32, Edge, Node) {
         let arrays = |(seen, fewest, most)| Arrays { seen, fewest, most, items: None };
-        let node = Node {
+        let mut node = Node {
             nulls: self.nulls,
             booleans: self.booleans,
             numbers: self.numbers,
@@ -352,7 +377,9 @@ impl Row {
                     ..Objects::default()
                 })
             }),
+            firsts: Firsts::default(),
         };
+        node.firsts = Firsts::restored(node.types(), &self.firsts);
         (self.parent, self.edge, node)
     }
 }

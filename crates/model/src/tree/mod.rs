@@ -11,6 +11,7 @@ pub(crate) mod smallest;
 use crate::{
     Endpoint,
     route::segment::{Segment, Segments},
+    series::At,
     shape::Shapes,
 };
 use node::Node;
@@ -61,6 +62,16 @@ pub(crate) struct Tree {
     pub(crate) ids: Smallest<u64, 4096>,
     /// What is beyond the bounds.
     pub(crate) other: Option<Box<Endpoint>>,
+    /// The calls that are meant, where not all that were learned are.
+    pub(crate) only: Option<Only>,
+}
+
+/// Calls that are told of instead of all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Only {
+    pub(crate) calls: Vec<(Option<At>, Endpoint)>,
+    /// They have no shapes of their own: those of all are told.
+    pub(crate) shaped_as_all: bool,
 }
 
 /// Which part of a tree.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{EndpointId, LatencyBucket};
 use overhear_exchange::{Direction, ErrorType, Timestamp};
-use overhear_model::{Count, Ending, Histogram, Slot, Tally};
+use overhear_model::{Count, Ending, Histogram, Names, Slot, Tally};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -34,6 +34,8 @@ pub struct Counts {
     pub steps: Steps,
     /// Length of a step, in seconds.
     pub step: f64,
+    /// Names that are one: callers are told by those of their services.
+    pub names: Names,
 }
 
 impl Counts {
@@ -103,8 +105,9 @@ impl Counts {
 
     /// Who calls whom.
     pub fn map(&self) -> Map {
-        let now = edges(&self.now);
-        let before = self.before.as_ref().map(|(before, seconds)| (edges(before), *seconds));
+        let now = edges(&self.now, &self.names);
+        let before =
+            self.before.as_ref().map(|(before, seconds)| (edges(before, &self.names), *seconds));
         let outside: BTreeSet<&str> = self.now.keys().filter_map(|id| id.way.server()).collect();
         let names: BTreeSet<&Arc<str>> = now.keys().flat_map(|(from, to)| [from, to]).collect();
         let node = |name: &Arc<str>| MapNode {
@@ -224,13 +227,13 @@ fn callers(now: &Tally, seconds: f64, before: Option<(&Tally, f64)>) -> CallerFi
     rows
 }
 
-fn edges(all: &ByEndpoint) -> BTreeMap<Ends, Vec<Cell<'_>>> {
+fn edges<'a>(all: &'a ByEndpoint, names: &Names) -> BTreeMap<Ends, Vec<Cell<'a>>> {
     let mut edges = BTreeMap::<Ends, Vec<Cell<'_>>>::new();
     for (id, tally) in all {
         for (caller, ending, count) in tally.cells() {
             let ends = match id.way.server() {
                 Some(server) => (Arc::clone(&id.service), Arc::from(server)),
-                None => (Arc::clone(caller), Arc::clone(&id.service)),
+                None => (Arc::clone(names.get(caller).unwrap_or(caller)), Arc::clone(&id.service)),
             };
             edges.entry(ends).or_default().push((ending, count));
         }

@@ -28,22 +28,27 @@ pub struct Opened {
 }
 
 impl Sqlite {
-    /// Opens a store for writing, or makes one. `key` is for the models of a new one; without it there is a random one.
+    /// Opens a store for writing, or makes one. `key` is that of its models; without it a new one has a random one.
     /// A store that is damaged is renamed and never overwritten; a file that never was one is left alone.
     ///
     /// # Errors
-    /// [`Error::Busy`] when another process writes to it; when it is of a later version, or the system refuses.
+    /// [`Error::Busy`] when another process writes to it; when it has another key, is of a later version, or the system
+    /// refuses.
     pub fn open(
         path: &Path,
         key: Option<u64>,
         retention: Retention,
         now: Timestamp,
     ) -> Result<Opened, Error> {
+        if path.is_dir() {
+            return Err(Error::Directory(path.to_owned()));
+        }
         let was_ours = lock_of(path).exists();
         let lock = lock(path)?;
         let writer = |lock| Writer {
             _lock: lock,
             session: 0,
+            part: 0,
             started: now,
             retention,
             waiting: Vec::new(),
@@ -74,22 +79,23 @@ impl Sqlite {
     /// # Errors
     /// When there is none, it is damaged or of a later version, or the system refuses.
     pub fn reader(path: &Path) -> Result<Self, Error> {
+        if path.is_dir() {
+            return Err(Error::Directory(path.to_owned()));
+        }
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
-        let open = || -> Result<(Connection, i64, Option<i64>), Failure> {
-            // Not read-only: who reads a journal has to take part in its locks.
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)
-                .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-            connection.busy_timeout(PATIENCE)?;
-            connection.pragma_update(None, "query_only", true)?;
-            let version = schema::version_of(&connection)?;
-            let key = if version == schema::version() { key_of(&connection)? } else { None };
-            Ok((connection, version, key))
-        };
-        let (connection, version, key) = open().map_err(|failure| failure.at(path, "read"))?;
+        let (connection, version) = readable(path).map_err(|failure| failure.at(path, "read"))?;
         check_version(path, version)?;
+        let key = || -> rusqlite::Result<Option<i64>> {
+            if version == 0 {
+                return Ok(None);
+            }
+            schema::stand_in(&connection, version)?;
+            connection.pragma_update(None, "query_only", true)?;
+            key_of(&connection)
+        };
+        let key = key().map_err(|error| Failure::Sql(error).at(path, "read"))?;
         let Some(key) = key else {
             return Err(Error::Damaged {
                 path: path.to_owned(),
@@ -131,11 +137,58 @@ impl Sqlite {
     }
 }
 
+/// A connection to a file as it is, and its version.
+fn readable(path: &Path) -> Result<(Connection, i64), Failure> {
+    let open = |flags: OpenFlags| -> Result<(Connection, i64), Failure> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        let version = schema::version_of(&connection)?;
+        Ok((connection, version))
+    };
+    // Not read-only: who reads a journal has to take part in its locks.
+    let first = open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let Err(failure) = first else { return first };
+    if failure.is_damage() {
+        return Err(failure);
+    }
+    let second = open(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    if second.is_ok() || !is_still(path) {
+        return second.map_err(|_| failure);
+    }
+    unchanging(path).map_err(|_| failure)
+}
+
+/// Whether nobody writes to a file: there is no journal.
+fn is_still(path: &Path) -> bool {
+    let journal = with(path, "-wal");
+    !fs::metadata(journal).is_ok_and(|journal| journal.len() > 0)
+}
+
+/// Where not even locks can be written, as on a disk that is mounted for reading (SQLite, URI filenames, `immutable`).
+fn unchanging(path: &Path) -> Result<(Connection, i64), Failure> {
+    let path = std::path::absolute(path).map_err(|error| Failure::Damage(error.to_string()))?;
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    let version = schema::version_of(&connection)?;
+    Ok((connection, version))
+}
+
+/// A key that nobody knows.
+pub fn random_key() -> u64 {
+    RandomState::new().hash_one("overhear")
+}
+
 /// Beside every store, from its first moment on: a file without one is not ours.
 fn lock_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+    with(path, ".lock")
 }
 
 /// Only the owner may read what it holds.
@@ -165,8 +218,11 @@ fn prepare(path: &Path, key: Option<u64>) -> Result<(Connection, u64), Error> {
     };
     let (mut connection, version) = open().map_err(|failure| failure.at(path, "opened"))?;
     check_version(path, version)?;
-    let key = set_up(&mut connection, key).map_err(|failure| failure.at(path, "written"))?;
-    Ok((connection, key))
+    let found = set_up(&mut connection, key).map_err(|failure| failure.at(path, "written"))?;
+    if key.is_some_and(|key| key != found) {
+        return Err(Error::OtherKey(path.to_owned()));
+    }
+    Ok((connection, found))
 }
 
 fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure> {
@@ -185,7 +241,7 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
     let key = match key_of(&transaction)? {
         Some(key) => unsigned(key),
         None => {
-            let key = key.unwrap_or_else(|| RandomState::new().hash_one("overhear"));
+            let key = key.unwrap_or_else(random_key);
             transaction.execute("INSERT INTO meta (name, value) VALUES ('key', ?)", [signed(key)])?;
             key
         }
@@ -203,14 +259,16 @@ fn check_version(path: &Path, version: i64) -> Result<(), Error> {
     if version > known { Err(Error::Newer { path: path.to_owned(), version, known }) } else { Ok(()) }
 }
 
+/// What is beside a file.
+fn with(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Renames a file that is no store, with its journal.
 fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
     let ending = format!(".damaged-{}", now.as_nanos() / 1_000_000_000);
-    let with = |path: &Path, ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
     let aside = with(path, &ending);
     fs::rename(path, &aside).map_err(|error| Error::io(path, "set aside", &error))?;
     for journal in ["-wal", "-shm"] {

@@ -2,7 +2,7 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Error, Questions, Recorded, Resolution, Retention, Session, Timeline, Totals, Window,
+    About, Deployed, Error, Looks, Questions, Recorded, Resolution, Retention, Session, Timeline, Totals, Window,
     codec, evidence,
 };
 use overhear_exchange::Timestamp;
@@ -42,6 +42,10 @@ impl Questions for Sqlite {
         self.reading(self.read_timeline(window, step, of))
     }
 
+    fn looks(&self, window: Window) -> Result<Recorded<Looks>, Error> {
+        self.reading(self.read_looks(window))
+    }
+
     fn sessions(&self, window: Window) -> Result<Vec<Session>, Error> {
         self.reading(self.read_sessions(window))
     }
@@ -77,14 +81,16 @@ impl Sqlite {
         Ok(evidence::sum(self.key, models))
     }
 
+    /// From where on something is kept.
+    pub(super) fn from(&self, name: &str) -> Result<Slot, Failure> {
+        Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
+    }
+
     pub(super) fn kept(&self) -> Result<Kept, Failure> {
-        let from = |name| -> Result<Slot, Failure> {
-            Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
-        };
         Ok(Kept {
-            ten_seconds: from("ten_seconds_from")?,
-            minutes: from("minutes_from")?,
-            hours: from("hours_from")?,
+            ten_seconds: self.from("ten_seconds_from")?,
+            minutes: self.from("minutes_from")?,
+            hours: self.from("hours_from")?,
         })
     }
 
