@@ -10,6 +10,7 @@ mod complete;
 #[cfg(unix)]
 pub mod control;
 mod deploys;
+mod host_names;
 mod keep;
 mod kernel;
 mod live;
