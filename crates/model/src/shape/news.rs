@@ -78,7 +78,8 @@ impl Within {
             self.fields(spot, tree);
         }
         self.bodies(Spot::Request, bodies);
-        for reply in replies.iter().filter(|reply| reply.first < self.since) {
+        let since = self.since;
+        for reply in replies.iter().filter(|reply| reply.first < since) {
             self.fields(Spot::ResponseHeader(reply.status), &reply.headers);
             self.bodies(Spot::Response(reply.status), &reply.bodies);
         }

@@ -23,7 +23,7 @@ use std::borrow::Cow;
 pub struct Shapes {
     pub(super) whole: Option<Box<Evidence>>,
     /// What was learned since it was last taken in, by the hour in which calls ended, ascending: no part of `whole` yet.
-    recent: Vec<(Slot, Box<Evidence>)>,
+    pub(super) recent: Vec<(Slot, Box<Evidence>)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
