@@ -10,7 +10,7 @@ const KEY: u64 = 5;
 /// Somewhere in 2024, the begin of a day.
 const BEGIN: u32 = 8640 * 19_900;
 const HOUR: u32 = Slot::IN_AN_HOUR;
-const DAYS: u32 = 90;
+const DAYS: u32 = 60;
 
 fn at(slot: u32) -> Timestamp {
     Slot(BEGIN + slot).start()

@@ -117,7 +117,8 @@ impl Sqlite {
     /// What earlier sessions have learned becomes one.
     fn begin_session(&mut self) -> Result<(), Failure> {
         let last: Option<i64> = self.connection.query_row(
-            "SELECT max(number) FROM (SELECT max(number) AS number FROM session UNION ALL SELECT max(session) FROM evidence)",
+            "SELECT max(number) FROM (SELECT max(number) AS number FROM session UNION ALL SELECT max(session) FROM evidence
+             UNION ALL SELECT max(session) FROM look)",
             [],
             |row| row.get(0),
         )?;

@@ -121,7 +121,8 @@ impl Sqlite {
         series: impl Iterator<Item = &'a Series>,
     ) -> Result<Vec<u32>, Failure> {
         let mut catalogue = self.catalogue.borrow_mut();
-        let numbers = series.map(|series| catalogue.number_or_add(connection, series)).collect();
+        let numbers: Result<Vec<u32>, Failure> =
+             series.map(|series| catalogue.number_or_add(connection, series)).collect();
         if numbers.is_err() {
             catalogue.forget();
         }
