@@ -83,7 +83,7 @@ fn covered((from, until): (Timestamp, Timestamp)) -> String {
 
 /// The time a question is about.
 pub(crate) fn asked(period: Period) -> Asked {
-    let at = |moment: Option<crate::time::Moment>| moment.map(|moment| moment.0);
+    let at = |moment: Option<time::Moment>| moment.map(|moment| moment.0);
     Asked { since: at(period.since), until: at(period.until), beside: Beside::WindowBefore }
 }
 
