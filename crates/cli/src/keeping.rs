@@ -115,8 +115,8 @@ impl Place {
                 let hint = match &error {
                     Error::Busy(_) => "; name another place with --store",
                     Error::OtherKey(_) => "; leave --model-key out, or name another place with --store",
-                    Error::Foreign(_)
-                    | Error::Directory(_)
+                    Error::Folder(_)
+                    | Error::Foreign(_)
                     | Error::Missing(_)
                     | Error::Newer { .. }
                     | Error::Damaged { .. }

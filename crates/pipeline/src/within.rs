@@ -39,7 +39,7 @@ pub fn within(
     (since, until): (Timestamp, Timestamp),
 ) -> Result<Within, Error> {
     let asked = Window::between(since.min(until), until);
-    let totals = questions.totals(asked)?;
+    let totals = questions.totals(asked, None)?;
     let looks = questions.looks(asked)?;
     let oldest = questions.about()?.oldest.map_or(asked.from, Slot::of);
     let is_apart = looks.window.from <= totals.window.from.max(oldest);

@@ -9,12 +9,12 @@ pub enum Error {
     /// It was begun with another key.
     #[error("the store {0} was begun with another model key, under which all that was learned is kept")]
     OtherKey(PathBuf),
-    /// A folder is there.
-    #[error("{0} is a folder, and a store is a file: name {0}/overhear.db")]
-    Directory(PathBuf),
     /// There is none.
     #[error("there is no store at {0}: `overhear watch` writes one as it listens")]
     Missing(PathBuf),
+    /// A store is a file.
+    #[error("{} is a folder: name the file of a store in it, such as {}", .0.display(), .0.join("overhear.db").display())]
+    Folder(PathBuf),
     /// Somebody's file, which stays as it is.
     #[error("{0} is no store of overhear, and is left alone: name another place with --store")]
     Foreign(PathBuf),

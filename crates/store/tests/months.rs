@@ -73,10 +73,10 @@ fn months_stay_within_the_size_and_the_oldest_goes_first() {
     let end = DAYS * 24 * HOUR;
     for hours in [1, 24, 24 * 7, 24 * 30] {
         let window = Window { from: Slot(BEGIN + end - hours * HOUR), until: Slot(BEGIN + end) };
-        let answer = store.totals(window).unwrap();
+        let answer = store.totals(window, None).unwrap();
         assert!(answer.window.from <= window.from && answer.window.until >= window.until);
         let kept = Window { from: answer.window.from.max(Slot::of(oldest)), ..answer.window };
-        let expected = reference.totals(kept).unwrap();
+        let expected = reference.totals(kept, None).unwrap();
         assert_eq!(sorted(answer.what), sorted(expected.what), "{hours} hours back");
     }
     let all: u64 = store.evidence().unwrap().requests();
@@ -90,8 +90,10 @@ fn of_version_1(path: &Path) {
 }
 
 fn requests(store: &Sqlite) -> (u64, u64, usize) {
-    let totals = sorted(store.totals(Window::ALL).unwrap().what);
+    let totals = sorted(store.totals(Window::ALL, None).unwrap().what);
     let counted = totals.values().flat_map(overhear_model::Tally::cells).map(|(.., count)| count.requests);
+    let sums: u64 = store.sums(Window::ALL).unwrap().what.iter().map(|(_, sum)| sum.requests).sum();
+    assert_eq!(sums, counted.clone().sum::<u64>(), "lists say the same");
     let deploys = store.deploys(Window::ALL).unwrap();
     (store.evidence().unwrap().requests(), counted.sum(), deploys.len())
 }
@@ -149,7 +151,7 @@ fn a_folder_is_no_store() {
     let path = folder.path().join("folder");
     fs::create_dir(&path).unwrap();
     let opened = Sqlite::open(&path, None, Retention::default(), at(0));
-    assert!(matches!(&opened, Err(Error::Directory(_))), "{opened:?}");
-    assert!(matches!(Sqlite::reader(&path), Err(Error::Directory(_))));
+    assert!(matches!(&opened, Err(Error::Folder(_))), "{opened:?}");
+    assert!(matches!(Sqlite::reader(&path), Err(Error::Folder(_))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }

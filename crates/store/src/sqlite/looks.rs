@@ -20,7 +20,7 @@ impl Sqlite {
         let writer = self.writer.as_ref().ok_or(Failure::Reader)?;
         let (session, part) = (writer.session, writer.part);
         let transaction = self.connection.unchecked_transaction()?;
-        let numbers = self.numbers(&transaction, shaped.iter().map(|shaped| &shaped.series))?;
+        let numbers = self.numbers_or_add(&transaction, shaped.iter().map(|shaped| &shaped.series))?;
         let written = say(&transaction, (session, part), shaped, &numbers)
             .and_then(|()| Ok(transaction.commit()?))
             .inspect_err(|_| self.catalogue.borrow_mut().forget());

@@ -6,7 +6,9 @@ mod looks;
 mod open;
 mod plan;
 mod read;
+mod roll;
 mod schema;
+mod sums;
 mod write;
 
 use crate::{Error, codec::Damage};

@@ -1,6 +1,6 @@
 //! Opening a file: by the one that writes, or by any that read.
 
-use super::{Failure, Sqlite, catalogue::Catalogue, schema, signed, unsigned, write::Writer};
+use super::{Failure, Sqlite, catalogue::Catalogue, roll, schema, signed, unsigned, write::Writer};
 use crate::{Error, Retention, evidence};
 use overhear_exchange::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -40,9 +40,7 @@ impl Sqlite {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Opened, Error> {
-        if path.is_dir() {
-            return Err(Error::Directory(path.to_owned()));
-        }
+        no_folder(path)?;
         let was_ours = lock_of(path).exists();
         let lock = lock(path)?;
         let writer = |lock| Writer {
@@ -79,23 +77,14 @@ impl Sqlite {
     /// # Errors
     /// When there is none, it is damaged or of a later version, or the system refuses.
     pub fn reader(path: &Path) -> Result<Self, Error> {
-        if path.is_dir() {
-            return Err(Error::Directory(path.to_owned()));
-        }
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
+        no_folder(path)?;
         let (connection, version) = readable(path).map_err(|failure| failure.at(path, "read"))?;
         check_version(path, version)?;
-        let key = || -> rusqlite::Result<Option<i64>> {
-            if version == 0 {
-                return Ok(None);
-            }
-            schema::stand_in(&connection, version)?;
-            connection.pragma_update(None, "query_only", true)?;
-            key_of(&connection)
-        };
-        let key = key().map_err(|error| Failure::Sql(error).at(path, "read"))?;
+        let key = if version == 0 { Ok(None) } else { stand_in(&connection, version) };
+        let key = key.map_err(|failure| failure.at(path, "read"))?;
         let Some(key) = key else {
             return Err(Error::Damaged {
                 path: path.to_owned(),
@@ -159,6 +148,19 @@ fn readable(path: &Path) -> Result<(Connection, i64), Failure> {
     unchanging(path).map_err(|_| failure)
 }
 
+/// Makes a file of an earlier version answer like one of today; says its key.
+fn stand_in(connection: &Connection, version: i64) -> Result<Option<i64>, Failure> {
+    let key = key_of(connection)?;
+    if let Some(key) = key {
+        schema::stand_in(connection, version)?;
+        if version < schema::WITH_ROLLS {
+            roll::derive(connection, unsigned(key))?;
+        }
+    }
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(key)
+}
+
 /// Whether nobody writes to a file: there is no journal.
 fn is_still(path: &Path) -> bool {
     let journal = with(path, "-wal");
@@ -185,6 +187,10 @@ fn unchanging(path: &Path) -> Result<(Connection, i64), Failure> {
 /// A key that nobody knows.
 pub fn random_key() -> u64 {
     RandomState::new().hash_one("overhear")
+}
+
+fn no_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() { Err(Error::Folder(path.to_owned())) } else { Ok(()) }
 }
 
 /// Beside every store, from its first moment on: a file without one is not ours.
@@ -238,7 +244,7 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
          PRAGMA journal_size_limit = 16777216;",
     )?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::migrate(&transaction)?;
+    let from = schema::migrate(&transaction)?;
     let key = match key_of(&transaction)? {
         Some(key) => unsigned(key),
         None => {
@@ -247,6 +253,9 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
             key
         }
     };
+    if (1..schema::WITH_ROLLS).contains(&from) {
+        roll::derive(&transaction, key)?;
+    }
     transaction.commit()?;
     Ok(key)
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -23,6 +23,14 @@ const MIGRATIONS: [&str; 3] = [
     CREATE TABLE deploy (at INTEGER NOT NULL, service TEXT NOT NULL, version TEXT NOT NULL, UNIQUE (at, service, version));
 ",
     "
+    -- Sums of all series in a minute (level 1), an hour (2), a day (3): what packs and slices that are folded have, and
+    -- only that.
+    CREATE TABLE roll (level INTEGER NOT NULL, start INTEGER NOT NULL, columns BLOB NOT NULL);
+    CREATE UNIQUE INDEX roll_by_start ON roll (level, start);
+    -- When a series first had a status (s503; s: no response) or a caller (cNAME), in slots that are folded.
+    CREATE TABLE first (series INTEGER NOT NULL, what TEXT NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (series, what)) WITHOUT ROWID;
+",
+    "
     -- What calls of a series looked like that ended in an hour, as a session said it. Who said all of it begins another part.
     CREATE TABLE look (session INTEGER NOT NULL, part INTEGER NOT NULL, start INTEGER NOT NULL, series INTEGER NOT NULL, shapes BLOB NOT NULL);
     CREATE INDEX look_by_part ON look (session, part);
@@ -34,16 +42,24 @@ const MIGRATIONS: [&str; 3] = [
 ",
 ];
 
-/// What stands for the tables of later versions where a file is only read: there is nothing in them.
+/// From here on there are rolls and firsts beside packs.
+pub(super) const WITH_ROLLS: i64 = 3;
+
+/// What stands for the tables of later versions where a file is only read.
 const STAND_INS: [&str; MIGRATIONS.len()] = [
     "",
     "CREATE TEMP TABLE deploy (at INTEGER, service TEXT, version TEXT);",
+    // Series too: sums are of some that have no number yet.
+    "CREATE TEMP TABLE series (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE);
+     INSERT INTO temp.series SELECT id, name FROM main.series;
+     CREATE TEMP TABLE roll (level INTEGER, start INTEGER, columns BLOB, UNIQUE (level, start));
+     CREATE TEMP TABLE first (series INTEGER, what TEXT, slot INTEGER, UNIQUE (series, what));",
     "CREATE TEMP TABLE look (session INTEGER, part INTEGER, start INTEGER, series INTEGER, shapes BLOB);
      CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB);",
 ];
 
 /// The first version that keeps what calls looked like by time.
-pub(super) const WITH_LOOKS: i64 = 3;
+pub(super) const WITH_LOOKS: i64 = 4;
 
 /// Makes a file of this version readable as it is.
 pub(super) fn stand_in(connection: &Connection, version: i64) -> rusqlite::Result<()> {
@@ -60,11 +76,12 @@ pub(super) fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Brings a file up to date, all or nothing.
-pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let from = usize::try_from(version_of(transaction)?).unwrap_or(usize::MAX);
-    for migration in MIGRATIONS.iter().skip(from) {
+/// Brings a file up to date, all or nothing; says which version it was.
+pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let from = version_of(transaction)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", version())
+    transaction.pragma_update(None, "user_version", version())?;
+    Ok(from)
 }

@@ -115,7 +115,7 @@ impl Sqlite {
     }
 
     /// The numbers of series, new ones where need be; all or none.
-    pub(super) fn numbers<'a>(
+    pub(super) fn numbers_or_add<'a>(
         &self,
         connection: &Connection,
         series: impl Iterator<Item = &'a Series>,
@@ -132,7 +132,7 @@ impl Sqlite {
     fn number_waiting(&self) -> Result<Vec<u32>, Failure> {
         let writer = self.writer.as_ref().ok_or(Failure::Reader)?;
         let transaction = self.connection.unchecked_transaction()?;
-        let numbers = self.numbers(&transaction, writer.waiting.iter().map(|counted| &counted.series))?;
+        let numbers = self.numbers_or_add(&transaction, writer.waiting.iter().map(|counted| &counted.series))?;
         let committed = transaction.commit();
         committed.inspect_err(|_| self.catalogue.borrow_mut().forget())?;
         Ok(numbers)
