@@ -91,11 +91,11 @@ fn of_version_1(path: &Path) {
 
 fn requests(store: &Sqlite) -> (u64, u64, usize) {
     let totals = sorted(store.totals(Window::ALL, None).unwrap().what);
-    let counted = totals.values().flat_map(overhear_model::Tally::cells).map(|(.., count)| count.requests);
+    let counted: u64 = totals.values().flat_map(overhear_model::Tally::cells).map(|(.., count)| count.requests).sum();
     let sums: u64 = store.sums(Window::ALL).unwrap().what.iter().map(|(_, sum)| sum.requests).sum();
-    assert_eq!(sums, counted.clone().sum::<u64>(), "lists say the same");
+    assert_eq!(sums, counted, "lists say the same");
     let deploys = store.deploys(Window::ALL).unwrap();
-    (store.evidence().unwrap().requests(), counted.sum(), deploys.len())
+    (store.evidence().unwrap().requests(), counted, deploys.len())
 }
 
 #[test]
