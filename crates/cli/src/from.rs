@@ -64,12 +64,7 @@ impl Answer {
 
 /// Learns from the files. What was whole counts even where a file is damaged.
 /// `effort`: what of the shapes is learned, which takes half of the time.
-pub(crate) fn learn(
-    files: &[PathBuf],
-    choice: &Choice,
-    said: (&Hints, &Names),
-    effort: Effort,
-) -> Answer {
+pub(crate) fn learn(files: &[PathBuf], choice: &Choice, said: (&Hints, &Names), effort: Effort) -> Answer {
     learn_keyed(files, choice, said, effort, key(files).unwrap_or_default())
 }
 
@@ -139,7 +134,8 @@ impl Known {
         if !files.iter().all(|file| file.is_file()) {
             return Self { model: None, names: said.clone() };
         }
-        let model = learn(files, &Choice::default(), (&Hints::default(), &Names::new()), Effort::Nothing).model;
+        let model =
+            learn(files, &Choice::default(), (&Hints::default(), &Names::new()), Effort::Nothing).model;
         let names = model.names(said);
         let mut model = if names.is_empty() { model } else { model.joined(&names) };
         model.set_hints(hints.clone());
@@ -158,13 +154,7 @@ impl Known {
     }
 }
 
-fn learn_all(
-    files: &[PathBuf],
-    choice: &Choice,
-    known: &Known,
-    effort: Effort,
-    keep: Keep<'_>,
-) -> Answer {
+fn learn_all(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort, keep: Keep<'_>) -> Answer {
     let mut model = Model::new(keep.key);
     let keep = keep.take;
     if keep.is_some() {

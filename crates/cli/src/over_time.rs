@@ -65,7 +65,8 @@ pub(crate) fn model(question: &Question, knowledge: &Knowledge) -> Result<Within
         !apart(from, since) && !apart(to, until)
     };
     if shaped != Some(counted) || !is_it(counted) {
-        let shapes = shaped.map_or_else(|| "of all time: they are not kept apart so far back".to_owned(), covered);
+        let shapes =
+            shaped.map_or_else(|| "of all time: they are not kept apart so far back".to_owned(), covered);
         tell(&format!("overhear: counts {}; shapes {shapes}", covered(counted)));
     }
     Ok(known)

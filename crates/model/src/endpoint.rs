@@ -118,12 +118,7 @@ impl Endpoint {
     }
 
     /// What was counted and learned apart. `key` is the model's.
-    pub fn of(
-        key: u64,
-        tally: &Tally,
-        seen: Option<(Timestamp, Timestamp)>,
-        shapes: Shapes,
-    ) -> Self {
+    pub fn of(key: u64, tally: &Tally, seen: Option<(Timestamp, Timestamp)>, shapes: Shapes) -> Self {
         let mut endpoint = Self { seen, shapes, ..Self::default() };
         for (caller, ending, count) in tally.cells() {
             let failed = if ending.error.is_some() { count.requests } else { 0 };

@@ -25,8 +25,9 @@ pub(crate) fn live(
         Direction::Inbound => &server.process,
         Direction::Outbound => &client.process,
     };
-    let service =
-        owner.as_ref().map_or_else(|| of_host(http, &server.address, names), |process| Arc::clone(&process.service));
+    let service = owner
+        .as_ref()
+        .map_or_else(|| of_host(http, &server.address, names), |process| Arc::clone(&process.service));
     match direction {
         Direction::Inbound => name(&mut client, names),
         // The name that is asked for says more than the one that led here.

@@ -1,8 +1,10 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
+mod news;
+
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Endpoint, Hints, Model, Names, RouteIndex, Series, Slot, Sum, Tally};
+use overhear_model::{Hints, Model, Names, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
@@ -14,7 +16,6 @@ use overhear_query::{
 use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
 use rustc_hash::FxHashMap;
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -108,11 +109,7 @@ impl Monitor {
             return Ok(Arc::clone(known));
         }
         let began = Instant::now();
-        let mut model = questions.evidence()?;
-        let names = model.names(&self.said);
-        if !names.is_empty() {
-            model = model.joined(&names);
-        }
+        let (mut model, names) = questions.evidence()?.join(&self.said);
         model.set_hints(lock(&self.hints).clone());
         let index = model.route_index().joined(names.clone());
         let read = Known {
@@ -420,13 +417,10 @@ impl History for Monitor {
             let count = |of: Of<'_>| {
                 let span = self.span(questions, asked, of)?;
                 let window = (span.window.from, span.window.until);
-                let mine = || firsts.iter().filter(|(id, _)| of.includes(&id.service));
-                let mut all = changes(mine(), window, &first_seen);
-                let known_before = |id: &Arc<EndpointId>| {
-                    let firsts = firsts.get(id).filter(|_| of.includes(&id.service));
-                    firsts.is_some_and(|firsts| firsts.values().any(|slot| *slot < span.window.from))
-                };
-                all.extend(news(&endpoints, span.window, known_before));
+                let is_meant = |id: &EndpointId| of.includes(&id.service);
+                let mine = firsts.iter().filter(|(id, _)| is_meant(id));
+                let mut all = changes(mine, window, &first_seen);
+                all.extend(news::within(&endpoints, &firsts, span.window, is_meant));
                 Ok((all, span))
             };
             let (all, spans) = self.parts(questions, known, asked, count)?;
@@ -560,19 +554,6 @@ impl Known {
         }
         firsts
     }
-}
-
-/// What is new in the messages of endpoints that were known before a window.
-fn news<'a>(
-    endpoints: &'a [(Arc<EndpointId>, Cow<'a, Endpoint>)],
-    window: Window,
-    known_before: impl Fn(&Arc<EndpointId>) -> bool + 'a,
-) -> impl Iterator<Item = Change> + 'a {
-    let (since, until) = (window.from.start(), window.until.start());
-    endpoints.iter().filter(move |(id, _)| known_before(id)).flat_map(move |(id, endpoint)| {
-        let news = endpoint.shapes.news(since, until).into_iter();
-        news.map(move |new| Change::of((**id).clone(), new))
-    })
 }
 
 /// The finest steps that are not many more than `points`.

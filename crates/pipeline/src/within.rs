@@ -55,11 +55,7 @@ pub fn within(
     for (series, shapes) in looks.what.into_iter().filter(|_| is_apart) {
         parts.entry((*series).clone()).or_default().shapes = shapes;
     }
-    let mut model = questions.evidence()?;
-    let names = model.names(said);
-    if !names.is_empty() {
-        model = model.joined(&names);
-    }
+    let (mut model, names) = questions.evidence()?.join(said);
     let key = model.key();
     let calls = parts.into_iter().map(|(series, Part { tally, seen, shapes })| {
         (series.called(&names).into_owned(), Endpoint::of(key, &tally, seen, shapes))

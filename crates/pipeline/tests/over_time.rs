@@ -49,7 +49,8 @@ fn keep(store: &mut (dyn Store + Send), calls: &[Exchange]) {
 /// A morning with one field, an afternoon with another.
 fn day() -> Vec<Exchange> {
     let morning = (0..20).map(|n| call(8 * HOUR + n, &format!("/orders/{n}"), r#"{"id":1,"state":"open"}"#));
-    let afternoon = (0..10).map(|n| call(15 * HOUR + n, &format!("/orders/{n}"), r#"{"id":1,"discount":null}"#));
+    let afternoon =
+        (0..10).map(|n| call(15 * HOUR + n, &format!("/orders/{n}"), r#"{"id":1,"discount":null}"#));
     morning.chain(afternoon).chain([call(15 * HOUR, "/health", "{}")]).collect()
 }
 
@@ -123,7 +124,10 @@ fn new_fields_are_changes_with_when_and_where() {
         let monitor = Monitor::new(store, Hints::default());
         let asked = |from, until| Asked { since: Some(at(from)), until: Some(at(until)), ..Asked::default() };
         let told: Vec<_> = monitor.changes(asked(14 * HOUR, 16 * HOUR)).unwrap().what;
-        let told: Vec<_> = told.into_iter().map(|change| (change.at, change.endpoint.route.to_string(), change.what)).collect();
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|change| (change.at, change.endpoint.route.to_string(), change.what))
+            .collect();
         let field = Novelty::Field(Spot::Response(200), "discount".to_owned());
         assert_eq!(
             told,
@@ -149,7 +153,12 @@ fn names_that_are_one_are_one_over_time() {
         keep(&mut *store, &[old, inner, call(HOUR, "/orders/2", "{}")]);
         let said: Names = [("shop-old".into(), "shop".into())].into();
         let known = within(&*store, (&said, &Hints::default()), (at(0), at(2 * HOUR))).unwrap();
-        let rows: Vec<_> = known.model.endpoints().into_iter().map(|(id, endpoint)| (id.service.to_string(), endpoint.requests)).collect();
+        let rows: Vec<_> = known
+            .model
+            .endpoints()
+            .into_iter()
+            .map(|(id, endpoint)| (id.service.to_string(), endpoint.requests))
+            .collect();
         assert_eq!(rows, [("shop".to_owned(), 2), ("stock".to_owned(), 1)]);
 
         let monitor = Monitor::new(store, Hints::default()).saying(said);

@@ -42,10 +42,13 @@ fn read(message: &[u8], each: &mut dyn FnMut(&str, IpAddr)) -> Option<()> {
         let length = input.u16()?;
         let data = input.take(usize::from(length))?;
         let address = match (kind, class) {
-            (A, IN) => data.first_chunk().filter(|_| data.len() == 4).map(|ip: &[u8; 4]| Ipv4Addr::from(*ip).into()),
-            (AAAA, IN) => {
-                data.first_chunk().filter(|_| data.len() == 16).map(|ip: &[u8; 16]| Ipv6Addr::from(*ip).into())
+            (A, IN) => {
+                data.first_chunk().filter(|_| data.len() == 4).map(|ip: &[u8; 4]| Ipv4Addr::from(*ip).into())
             }
+            (AAAA, IN) => data
+                .first_chunk()
+                .filter(|_| data.len() == 16)
+                .map(|ip: &[u8; 16]| Ipv6Addr::from(*ip).into()),
             _ => None,
         };
         if let Some(address) = address {

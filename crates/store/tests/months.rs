@@ -18,7 +18,9 @@ fn at(slot: u32) -> Timestamp {
 
 /// An hour of a shop with some endpoints, each as busy and as slow as the hour is odd.
 fn an_hour(model: &mut Model, hour: u32) {
-    for (which, path) in ["/", "/users/1", "/users/2", "/orders", "/carts/1/items", "/bills"].iter().enumerate() {
+    for (which, path) in
+        ["/", "/users/1", "/users/2", "/orders", "/carts/1/items", "/bills"].iter().enumerate()
+    {
         for call in 0..3 {
             let mut exchange = overhear_testkit::exchange("shop", "GET", path, Some(200));
             let Detail::Http(http) = &mut exchange.detail;
@@ -91,7 +93,8 @@ fn of_version_1(path: &Path) {
 
 fn requests(store: &Sqlite) -> (u64, u64, usize) {
     let totals = sorted(store.totals(Window::ALL, None).unwrap().what);
-    let counted: u64 = totals.values().flat_map(overhear_model::Tally::cells).map(|(.., count)| count.requests).sum();
+    let counted: u64 =
+        totals.values().flat_map(overhear_model::Tally::cells).map(|(.., count)| count.requests).sum();
     let sums: u64 = store.sums(Window::ALL).unwrap().what.iter().map(|(_, sum)| sum.requests).sum();
     assert_eq!(sums, counted, "lists say the same");
     let deploys = store.deploys(Window::ALL).unwrap();
@@ -128,7 +131,11 @@ fn a_store_of_version_1_is_read_as_it_is_and_written_as_one_of_today() {
     store.learn(&model).unwrap();
     assert_eq!(requests(&store), (7, 7, 0));
     let known = store.evidence().unwrap();
-    let routes: Vec<_> = known.endpoints().into_iter().map(|(id, endpoint)| (id.route.to_string(), endpoint.requests)).collect();
+    let routes: Vec<_> = known
+        .endpoints()
+        .into_iter()
+        .map(|(id, endpoint)| (id.route.to_string(), endpoint.requests))
+        .collect();
     assert_eq!(routes, [("/orders/{orderId}".to_owned(), 7)]);
 }
 

@@ -6,8 +6,8 @@ use overhear_model::server_asked;
 use overhear_query::{
     EndpointDetail, EndpointId, Value as Attribute, attributes,
     monitor::{
-        Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point, Spot,
-        ServiceFigures,
+        Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
+        ServiceFigures, Spot,
     },
     outline,
     shape::{Parameter, Payload, Schema},

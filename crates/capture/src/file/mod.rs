@@ -27,8 +27,8 @@ pub use sniff::{Kind, sniff};
 
 use crate::har;
 use container::{Container, Step};
-pub use decode::{Seen, UdpDatagram};
 use decode::Decoder;
+pub use decode::{Seen, UdpDatagram};
 use flate2::bufread::MultiGzDecoder;
 use overhear_exchange::wire::Segment;
 use std::io::{self, BufReader, Read};

@@ -111,7 +111,12 @@ impl Within {
                 // What was an integer first and a number later is told, the other way about it is nothing new.
                 let told = bit != INTEGER || node.firsts.of(NUMBER).is_none_or(|number| number >= self.since);
                 if told {
-                    self.tell(first, spot, if name.is_empty() { "body" } else { name }, News::Type(type_name(bit)));
+                    self.tell(
+                        first,
+                        spot,
+                        if name.is_empty() { "body" } else { name },
+                        News::Type(type_name(bit)),
+                    );
                 }
                 continue;
             }
@@ -145,7 +150,8 @@ impl Within {
 
     fn members(&mut self, spot: Spot, name: &str, objects: &Objects, depth: usize) {
         for child in &objects.children {
-            let Some(text) = child.name.as_deref().filter(|text| words::is_public_name(text.as_bytes())) else {
+            let Some(text) = child.name.as_deref().filter(|text| words::is_public_name(text.as_bytes()))
+            else {
                 continue;
             };
             match child.node.firsts.first() {
@@ -165,7 +171,11 @@ impl Within {
     /// Whether anything here or below came first within the time; so that what is old is not copied.
     fn has_news(&self, node: &Node) -> bool {
         let here = bits(node.types()).filter_map(|bit| node.firsts.of(bit)).any(|first| first >= self.since);
-        here || node.arrays.as_ref().and_then(|arrays| arrays.items.as_deref()).is_some_and(|n| self.has_news(n))
+        here || node
+            .arrays
+            .as_ref()
+            .and_then(|arrays| arrays.items.as_deref())
+            .is_some_and(|n| self.has_news(n))
             || node.objects.as_ref().is_some_and(|objects| {
                 objects.children.iter().any(|child| self.has_news(&child.node))
                     || objects.rest.as_ref().is_some_and(|rest| self.has_news(&rest.values))

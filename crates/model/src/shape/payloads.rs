@@ -111,7 +111,15 @@ impl Payloads {
 
 impl Bodies {
     pub(super) fn new(rank: u64, media: &str) -> Self {
-        Self { rank, media: media.into(), seen: 0, partial: 0, structured: 0, first: Moment::MAX, tree: Tree::default() }
+        Self {
+            rank,
+            media: media.into(),
+            seen: 0,
+            partial: 0,
+            structured: 0,
+            first: Moment::MAX,
+            tree: Tree::default(),
+        }
     }
 
     fn merge(&mut self, other: &Self, limit: usize) {

@@ -60,8 +60,9 @@ impl Sqlite {
     }
 
     fn each_said(&self, window: Window, sums: &mut HashMap<u32, Shapes>) -> Result<(), Failure> {
-        let mut select =
-            self.connection.prepare_cached("SELECT series, shapes FROM look WHERE start >= ? AND start < ?")?;
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT series, shapes FROM look WHERE start >= ? AND start < ?")?;
         let mut rows = select.query((window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
             add(sums, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
@@ -70,9 +71,9 @@ impl Sqlite {
     }
 
     fn each_look(&self, level: Level, part: Window, sums: &mut HashMap<u32, Shapes>) -> Result<(), Failure> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT series, shapes FROM looks WHERE level = ? AND start >= ? AND start < ?")?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT series, shapes FROM looks WHERE level = ? AND start >= ? AND start < ?",
+        )?;
         let mut rows = select.query((level.number(), part.from.0, part.until.0))?;
         while let Some(row) = rows.next()? {
             add(sums, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
@@ -103,7 +104,9 @@ impl Sqlite {
             let (start, series): (u32, u32) = (row.get(1)?, row.get(2)?);
             let shapes = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
             for level in [Level::Hour, Level::Day] {
-                sums.entry((level.number(), start - start % level.span(), series)).or_default().merge(&shapes);
+                sums.entry((level.number(), start - start % level.span(), series))
+                    .or_default()
+                    .merge(&shapes);
             }
             done.push(row.get(0)?);
         }

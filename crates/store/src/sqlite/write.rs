@@ -122,7 +122,7 @@ impl Sqlite {
     ) -> Result<Vec<u32>, Failure> {
         let mut catalogue = self.catalogue.borrow_mut();
         let numbers: Result<Vec<u32>, Failure> =
-             series.map(|series| catalogue.number_or_add(connection, series)).collect();
+            series.map(|series| catalogue.number_or_add(connection, series)).collect();
         if numbers.is_err() {
             catalogue.forget();
         }
@@ -132,7 +132,8 @@ impl Sqlite {
     fn number_waiting(&self) -> Result<Vec<u32>, Failure> {
         let writer = self.writer.as_ref().ok_or(Failure::Reader)?;
         let transaction = self.connection.unchecked_transaction()?;
-        let numbers = self.numbers_or_add(&transaction, writer.waiting.iter().map(|counted| &counted.series))?;
+        let numbers =
+            self.numbers_or_add(&transaction, writer.waiting.iter().map(|counted| &counted.series))?;
         let committed = transaction.commit();
         committed.inspect_err(|_| self.catalogue.borrow_mut().forget())?;
         Ok(numbers)

@@ -36,7 +36,10 @@ fn both(calls: &[Sent]) -> Vec<(u64, Spot, String, News)> {
 #[test]
 fn a_new_field_is_told_with_where_and_when() {
     let old = answered(50, r#"{"id":1,"items":[{"sku":"a"}],"by":{"name":"x"}}"#);
-    let later = answered(130, r#"{"id":1,"items":[{"sku":"a","price":1.5}],"by":{"name":"x"},"discount":{"rate":1}}"#);
+    let later = answered(
+        130,
+        r#"{"id":1,"items":[{"sku":"a","price":1.5}],"by":{"name":"x"},"discount":{"rate":1}}"#,
+    );
     let latest = answered(150, r#"{"id":1,"discount":{"rate":2},"items":[{"sku":"a","price":2}]}"#);
     let spot = Spot::Response(200);
     let expected = [
@@ -67,7 +70,14 @@ fn parameters_and_bodies_are_told() {
         at(50, Sent::asked("page=1")),
         at(110, Sent::asked("page=1&sort=asc")),
         at(120, Sent { request: Some(("application/json".into(), b"{}".to_vec())), ..Sent::asked("page=2") }),
-        at(130, Sent { status: 404, response: Some(("application/json".into(), b"{\"x\":1}".to_vec())), ..Sent::asked("page=2") }),
+        at(
+            130,
+            Sent {
+                status: 404,
+                response: Some(("application/json".into(), b"{\"x\":1}".to_vec())),
+                ..Sent::asked("page=2")
+            },
+        ),
     ];
     let expected = [
         (110, Spot::Query, "sort".to_owned(), News::Field),
@@ -79,7 +89,8 @@ fn parameters_and_bodies_are_told() {
 #[test]
 fn keys_that_are_data_are_no_fields() {
     let body = |from: u64| {
-        let members: Vec<_> = (from..from + 40).map(|n| format!("\"2026-{:02}-{:02}\":{n}", n % 12 + 1, n % 28 + 1)).collect();
+        let members: Vec<_> =
+            (from..from + 40).map(|n| format!("\"2026-{:02}-{:02}\":{n}", n % 12 + 1, n % 28 + 1)).collect();
         format!("{{{}}}", members.join(","))
     };
     let calls: Vec<_> = (0..20).map(|n| answered(if n < 10 { 50 } else { 150 }, &body(n * 7))).collect();

@@ -64,8 +64,8 @@ fn call() -> impl Strategy<Value = (Value, Sent)> {
         "Basic eDp5",
         "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x",
     ]));
-    (value(), query, secret, prop::sample::select(vec![200u16, 200, 200, 201, 404]), 0usize..30, 0u64..9).prop_map(
-        |(value, query, secret, status, cut, second)| {
+    (value(), query, secret, prop::sample::select(vec![200u16, 200, 200, 201, 404]), 0usize..30, 0u64..9)
+        .prop_map(|(value, query, secret, status, cut, second)| {
             let mut body = value.to_string().into_bytes();
             let complete = cut != 0;
             if !complete {
@@ -84,8 +84,7 @@ fn call() -> impl Strategy<Value = (Value, Sent)> {
                 ..Sent::default()
             };
             (value, sent)
-        },
-    )
+        })
 }
 
 fn sent(calls: &[(Value, Sent)]) -> Vec<Sent> {
