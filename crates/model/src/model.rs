@@ -266,6 +266,16 @@ impl Model {
         all
     }
 
+    /// Those of [`Self::endpoints`] whose messages may hold something new since then, and their neighbours.
+    pub fn endpoints_with_news(&self, since: Timestamp) -> Vec<(Arc<EndpointId>, Cow<'_, Endpoint>)> {
+        let found = self.branches().filter(|(_, branch)| branch.tree.may_have_news(since));
+        let found = found.flat_map(|(service, branch)| {
+            let found = endpoints(self.key, &[&branch.tree], &self.view(&[&branch.tree]));
+            found.into_iter().map(|found| (Arc::new(found.id(&service.name, &branch.way)), found.endpoint))
+        });
+        found.collect()
+    }
+
     /// One endpoint.
     pub fn endpoint(&self, id: &EndpointId) -> Option<Cow<'_, Endpoint>> {
         self.find(id).map(|(found, _)| found.endpoint)

@@ -410,7 +410,6 @@ impl History for Monitor {
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
             let firsts = known.firsts(questions.firsts()?);
-            let endpoints = known.model.endpoints();
             let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
@@ -420,7 +419,7 @@ impl History for Monitor {
                 let is_meant = |id: &EndpointId| of.includes(&id.service);
                 let mine = firsts.iter().filter(|(id, _)| is_meant(id));
                 let mut all = changes(mine, window, &first_seen);
-                all.extend(news::within(&endpoints, &firsts, span.window, is_meant));
+                all.extend(news::within(&known.model, &firsts, span.window, is_meant));
                 Ok((all, span))
             };
             let (all, spans) = self.parts(questions, known, asked, count)?;

@@ -63,6 +63,19 @@ impl Shapes {
         let within = Within { since: moment(since), until: moment(until), out: Vec::new() };
         self.settled().map(|evidence| within.all(&evidence)).unwrap_or_default()
     }
+
+    /// Whether there may be any; fast.
+    pub(crate) fn may_have_news(&self, since: Timestamp) -> bool {
+        let since = moment(since);
+        let parts = self.whole.iter().chain(self.recent.iter().map(|(_, evidence)| evidence));
+        let of = |payloads: &Payloads| payloads.kinds.iter().any(|kind| kind.first >= since);
+        let mut parts = parts.map(|evidence| {
+            of(&evidence.bodies)
+                || evidence.replies.iter().any(|reply| of(&reply.bodies))
+                || evidence.trees().any(|tree| has_news(&tree.root, since))
+        });
+        parts.any(|has_news| has_news)
+    }
 }
 
 struct Within {
@@ -88,7 +101,7 @@ impl Within {
 
     /// Named values are one object that is always there.
     fn fields(&mut self, spot: Spot, tree: &Tree) {
-        if let Some(objects) = tree.root.objects.as_deref().filter(|_| self.has_news(&tree.root)) {
+        if let Some(objects) = tree.root.objects.as_deref().filter(|_| has_news(&tree.root, self.since)) {
             self.members(spot, "", objects, 0);
         }
     }
@@ -97,7 +110,7 @@ impl Within {
         for kind in &payloads.kinds {
             if kind.first >= self.since {
                 self.tell(kind.first, spot, &kind.media, News::Media);
-            } else if self.has_news(&kind.tree.root) {
+            } else if has_news(&kind.tree.root, self.since) {
                 self.value(spot, "", &kind.tree.root, 0);
             }
         }
@@ -156,7 +169,7 @@ impl Within {
             };
             match child.node.firsts.first() {
                 Some(first) if first >= self.since => self.tell(first, spot, &join(name, text), News::Field),
-                Some(_) if self.has_news(&child.node) => {
+                Some(_) if has_news(&child.node, self.since) => {
                     self.value(spot, &join(name, text), &child.node, depth + 1);
                 }
                 Some(_) | None => {}
@@ -168,26 +181,25 @@ impl Within {
         node.firsts.first().is_some_and(|first| first < self.since)
     }
 
-    /// Whether anything here or below came first within the time; so that what is old is not copied.
-    fn has_news(&self, node: &Node) -> bool {
-        let here = bits(node.types()).filter_map(|bit| node.firsts.of(bit)).any(|first| first >= self.since);
-        here || node
-            .arrays
-            .as_ref()
-            .and_then(|arrays| arrays.items.as_deref())
-            .is_some_and(|n| self.has_news(n))
-            || node.objects.as_ref().is_some_and(|objects| {
-                objects.children.iter().any(|child| self.has_news(&child.node))
-                    || objects.rest.as_ref().is_some_and(|rest| self.has_news(&rest.values))
-            })
-    }
-
     fn tell(&mut self, first: Moment, spot: Spot, name: &str, what: News) {
         if first < self.until {
             let at = Timestamp::from_nanos(u64::from(first) * 1_000_000_000);
             self.out.push(New { at, spot, name: name.to_owned(), what });
         }
     }
+}
+
+/// Whether anything here or below came first from then on; so that what is old is not copied.
+fn has_news(node: &Node, since: Moment) -> bool {
+    let is_new = |bit| node.firsts.of(bit).is_some_and(|first| first >= since);
+    let items = node.arrays.as_ref().and_then(|arrays| arrays.items.as_deref());
+    let within = |objects: &Objects| {
+        let rest = objects.rest.as_ref().map(|rest| &rest.values);
+        objects.children.iter().map(|child| &child.node).chain(rest).any(|node| has_news(node, since))
+    };
+    bits(node.types()).any(is_new)
+        || items.is_some_and(|items| has_news(items, since))
+        || node.objects.as_deref().is_some_and(within)
 }
 
 fn join(name: &str, more: &str) -> String {

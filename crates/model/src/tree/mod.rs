@@ -15,7 +15,7 @@ use crate::{
     shape::Shapes,
 };
 use node::Node;
-use overhear_exchange::Http;
+use overhear_exchange::{Http, Timestamp};
 use place::Place;
 use smallest::Smallest;
 
@@ -173,6 +173,15 @@ impl Tree {
         for part in Part::ALL {
             bounds.of(part).room += self.part(part).size();
         }
+    }
+
+    /// Whether any message may hold something new since then.
+    pub(crate) fn may_have_news(&self, since: Timestamp) -> bool {
+        fn below(node: &Node, since: Timestamp) -> bool {
+            node.places.iter().any(|place| place.endpoint.shapes.may_have_news(since))
+                || node.below().any(|node| below(node, since))
+        }
+        Part::ALL.into_iter().any(|part| below(self.part(part), since))
     }
 
     pub(crate) fn requests(&self) -> u64 {
