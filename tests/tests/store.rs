@@ -106,7 +106,8 @@ fn a_store_outlives_every_kill() {
     for round in 0..rounds {
         let watch = Watch::start(&["--json", "--port", &port, "--store", &store]).unwrap();
         let caller = Caller::start(server.port);
-        thread::sleep(Duration::from_millis(300 + random(3700)));
+        // The first one late enough to show something.
+        thread::sleep(Duration::from_millis(if round == 0 { 4000 } else { 300 + random(3700) }));
         let killed = Instant::now();
         signal(watch.pid(), "KILL").unwrap();
         least += killed.checked_sub(AT_MOST_LOST).map_or(0, |moment| caller.answered_before(moment));
@@ -122,7 +123,7 @@ fn a_store_outlives_every_kill() {
             assert_eq!(least, 0, "round {round}");
         }
     }
-    assert!(least > 0 || rounds < 3, "every kill came too early to show anything");
+    assert!(least > 0, "every kill came too early to show anything");
 }
 
 #[test]
