@@ -1,20 +1,20 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
+mod known;
 mod news;
 
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
+use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, Names, RouteIndex, Series, Slot, Sum, Tally};
+use overhear_model::{Hints, Names, Series, Slot, Sum, Tally};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
-        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
-        changes, ends,
+        Asked, Beside, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures, EndpointHistory,
+        Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
-use rustc_hash::FxHashMap;
+use overhear_store::{Error, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
@@ -41,19 +41,6 @@ pub struct Monitor {
     started: Option<Timestamp>,
     /// All the time there is, where it is over.
     whole: Option<(Timestamp, Timestamp)>,
-}
-
-/// What was learned, as it was read last.
-struct Known {
-    version: u64,
-    read: Instant,
-    took: Duration,
-    model: Model,
-    /// Names that are one in it.
-    names: Names,
-    index: RouteIndex,
-    /// Endpoints that were looked up.
-    found: Mutex<FxHashMap<Arc<Series>, Arc<EndpointId>>>,
 }
 
 impl Monitor {
@@ -143,7 +130,15 @@ impl Monitor {
         of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
         let mut span = self.span(questions, asked, of)?;
-        let sums = questions.sums(span.window)?;
+        let line = match points {
+            0 => None,
+            _ => Some(questions.sum_line(span.window, step(span.window, points))?),
+        };
+        let sums = match &line {
+            // The steps are all of the window: they need not be read twice.
+            Some(line) if questions.covers(span.window)? == line.window => totals(line),
+            _ => questions.sums(span.window)?,
+        };
         let before = match self.listened_before(&span) {
             Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
             None => None,
@@ -154,8 +149,7 @@ impl Monitor {
             before,
             ..Counts::default()
         };
-        if points > 0 {
-            let line = questions.sum_line(span.window, step(span.window, points))?;
+        if let Some(line) = line {
             span.step = line.resolution;
             counts.step = seconds_in(line.resolution);
             let mine = |series: &Series| of.includes(known.called(&series.service));
@@ -185,14 +179,9 @@ impl Monitor {
     ) -> Result<(Depth, Span), Error> {
         let mut span = self.span(questions, asked, Of::Service(&id.service))?;
         let key = questions.key();
-        let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
-        let of: Vec<Series> = questions
-            .sums(both)?
-            .what
-            .into_iter()
-            .filter(|(series, _)| *known.endpoint(series) == *id)
-            .map(|(series, _)| (*series).clone())
-            .collect();
+        let mut of = questions.series()?;
+        of.retain(|series| *known.called(&series.service) == id.service && *known.endpoint(series) == *id);
+        let of: Vec<Series> = of.iter().map(|series| (**series).clone()).collect();
         let total = |window| -> Result<_, Error> {
             let totals = questions.totals(window, Some(&of))?;
             let mut sum = Tally::default();
@@ -506,53 +495,14 @@ impl LiveSource for Monitor {
     }
 }
 
-impl Known {
-    fn endpoint(&self, series: &Arc<Series>) -> Arc<EndpointId> {
-        let mut found = lock(&self.found);
-        if let Some(id) = found.get(series) {
-            return Arc::clone(id);
-        }
-        let id = Arc::new(self.index.endpoint(series));
-        found.insert(Arc::clone(series), Arc::clone(&id));
-        id
-    }
-
-    /// What a name is called where several are one.
-    fn called<'a>(&'a self, name: &'a Arc<str>) -> &'a Arc<str> {
-        self.names.get(name).unwrap_or(name)
-    }
-
-    fn by_ends(&self, edges: &[Edge], of: Of<'_>) -> ByEnds {
-        let mut sums = ByEnds::new();
-        for Edge { whole, caller, sum } in edges {
-            let whole = whole.called(&self.names);
-            if of.includes(&whole.service) {
-                sums.entry(ends(&whole.service, &whole.way, self.called(caller))).or_default().merge(sum);
-            }
-        }
-        sums
-    }
-
-    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
-        let mut by_endpoint = ByEndpoint::new();
-        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(self.called(&series.service))) {
-            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
-        }
-        by_endpoint
-    }
-
-    fn firsts(&self, all: Vec<First>) -> Firsts {
-        let mut firsts = Firsts::new();
-        for First { series, what, slot } in all {
-            let what = match what {
-                Trait::Status(status) => Novelty::Status(status),
-                Trait::Caller(caller) => Novelty::Caller(caller),
-            };
-            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
-            *first = slot.min(*first);
-        }
-        firsts
-    }
+/// All steps of each series.
+fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
+    let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
+        let mut total = Sum::default();
+        steps.iter().for_each(|(_, sum)| total.merge(sum));
+        (Arc::clone(series), total)
+    };
+    Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
 
 /// The finest steps that are not many more than `points`.
