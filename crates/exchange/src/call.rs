@@ -1,21 +1,30 @@
+use crate::Rpc;
 use std::fmt;
 
-/// What is called where one path serves many operations, and the body says which.
+/// What is called, in the words of a protocol on top of HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
     /// What the body speaks.
     pub system: CallSystem,
     /// Operation or method: a name, or what stands for one where it has none.
     pub name: Box<str>,
+    /// How it went, where the protocol has its own words for that.
+    pub rpc: Option<Box<Rpc>>,
 }
 
-/// Protocols on top of HTTP that name what they call in the body.
+/// Protocols on top of HTTP that name what they call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallSystem {
     /// GraphQL, an operation of this type.
     GraphQl(GraphQlType),
     /// JSON-RPC 1.0 and 2.0.
     JsonRpc,
+    /// gRPC: `package.Service/Method`.
+    Grpc,
+    /// gRPC-Web, which carries its trailers in the body.
+    GrpcWeb,
+    /// Connect, with single messages or with streams of them.
+    Connect,
 }
 
 /// Types of GraphQL operations (GraphQL October 2021, §2.3).
@@ -28,11 +37,13 @@ pub enum GraphQlType {
 }
 
 impl CallSystem {
-    /// The protocol of an endpoint: `graphql`, `jsonrpc`.
+    /// The protocol of an endpoint: `graphql`, `jsonrpc`, `grpc`, `connectrpc`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GraphQl(_) => "graphql",
             Self::JsonRpc => "jsonrpc",
+            Self::Grpc | Self::GrpcWeb => "grpc",
+            Self::Connect => "connectrpc",
         }
     }
 }

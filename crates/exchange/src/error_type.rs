@@ -1,3 +1,4 @@
+use crate::{Http2Code, RpcStatus};
 use std::fmt;
 
 /// `error.type` of OpenTelemetry: why an exchange failed. A low-cardinality identifier.
@@ -19,6 +20,10 @@ pub enum ErrorType {
     ServerClosed,
     /// The server's answer is not HTTP.
     InvalidResponse,
+    /// The HTTP/2 stream was reset, or the connection was given up, with this code.
+    Http2(Http2Code),
+    /// The call ended with this status.
+    Rpc(RpcStatus),
 }
 
 impl fmt::Display for ErrorType {
@@ -32,6 +37,8 @@ impl fmt::Display for ErrorType {
             Self::ClientClosed => f.write_str("client_closed"),
             Self::ServerClosed => f.write_str("server_closed"),
             Self::InvalidResponse => f.write_str("invalid_response"),
+            Self::Http2(code) => f.write_str(code.as_str()),
+            Self::Rpc(status) => f.write_str(status.as_str()),
         }
     }
 }

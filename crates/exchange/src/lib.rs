@@ -8,12 +8,14 @@ mod authority;
 mod body;
 mod build;
 mod call;
+mod codes;
 mod error_type;
 mod headers;
 mod http;
 pub mod observation;
 mod peer;
 mod redacted;
+mod rpc;
 mod statistics;
 mod time;
 pub mod wire;
@@ -22,11 +24,13 @@ pub use authority::Authority;
 pub use body::{Body, ContentCoding};
 pub use build::{Build, Family};
 pub use call::{Call, CallSystem, GraphQlType};
+pub use codes::{Http2Code, RpcStatus};
 pub use error_type::ErrorType;
 pub use headers::Headers;
 pub use http::{Http, HttpAnomaly, HttpVersion, Method, Scheme};
 pub use peer::{Address, Direction, Peer, Process, Side};
 pub use redacted::Redacted;
+pub use rpc::{Messages, Rpc};
 pub use statistics::{Loss, LossReason, Statistics};
 pub use time::Timestamp;
 
@@ -61,6 +65,6 @@ pub struct Exchange {
 /// What is particular to the protocol that was spoken.
 #[derive(Clone, Debug)]
 pub enum Detail {
-    /// HTTP/1.x (RFC 9112).
+    /// HTTP/1.x (RFC 9112) and HTTP/2 (RFC 9113).
     Http(Box<Http>),
 }

@@ -46,7 +46,9 @@ impl Ending {
             | ErrorType::HostUnreachable
             | ErrorType::ClientClosed
             | ErrorType::ServerClosed
-            | ErrorType::InvalidResponse => error,
+            | ErrorType::InvalidResponse
+            | ErrorType::Http2(_)
+            | ErrorType::Rpc(_) => error,
         });
         Self { status: self.status.map(class), error, ..self }
     }

@@ -18,7 +18,9 @@ pub mod content;
 mod detect;
 mod held;
 mod http1;
+mod http2;
 mod observer;
+mod rpc;
 
 pub use connection::{Connection, Hint, Limits, Verdict};
 pub use observer::Skipped;

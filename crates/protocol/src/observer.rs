@@ -1,4 +1,4 @@
-use crate::held::Held;
+use crate::{held::Held, http1::Upgraded};
 use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
 
 /// One protocol's view of one connection, both directions.
@@ -52,12 +52,13 @@ pub(crate) struct Handover {
 }
 
 /// What a connection turns into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Upgrade {
     /// Anything may follow (CONNECT, RFC 9110 §9.3.6): it is detected anew.
     Tunnel,
     /// The protocol that was agreed on (RFC 9110 §7.8).
     Protocol(&'static str),
+    /// HTTP/2, which goes on to answer the request that asked for it (RFC 7540 §3.2).
+    Http2(Box<Upgraded>),
 }
 
 /// What was seen but did not become an exchange.

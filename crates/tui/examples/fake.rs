@@ -201,6 +201,7 @@ fn http(id: &EndpointId, at: u64, failed: bool) -> Http {
             complete: true,
             ..Body::default()
         },
+        trailers: Headers::default(),
         call: None,
         anomalies: Default::default(),
     }

@@ -166,6 +166,7 @@ fn http(id: &EndpointId, n: u64, failed: bool) -> Http {
             complete: n != 1,
             codings: if n == 2 { [ContentCoding::Brotli].into_iter().collect() } else { Default::default() },
         },
+        trailers: Headers::default(),
         call: None,
         anomalies: Default::default(),
     }

@@ -29,5 +29,5 @@ pub(super) fn of(text: &str) -> Option<Call> {
         return None;
     }
     let name = if is_batch { BATCH.into() } else { name(&request.method)? };
-    Some(Call { system: CallSystem::JsonRpc, name })
+    Some(Call { system: CallSystem::JsonRpc, name, rpc: None })
 }

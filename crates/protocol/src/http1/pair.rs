@@ -8,7 +8,7 @@ use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
 };
-use crate::{Limits, Skipped, call, observer::Start};
+use crate::{Limits, Skipped, call, observer::Start, rpc};
 use overhear_exchange::{
     Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
 };
@@ -89,6 +89,14 @@ pub(super) enum Answer {
     Unsolicited,
     /// Its end is not certain.
     Ambiguous,
+}
+
+/// A request whose answer is the last that HTTP/1 says on a connection.
+pub(crate) struct Upgraded {
+    /// As far as it is known without its response.
+    pub(crate) observation: Observation,
+    /// When its last byte came.
+    pub(crate) last: Timestamp,
 }
 
 /// Why no more comes.
@@ -321,6 +329,14 @@ impl Pair {
         }
     }
 
+    /// The request that was answered last, for who goes on to answer it.
+    pub(super) fn take_upgraded(&mut self) -> Option<Upgraded> {
+        let mut request = self.pending.pop_front()?;
+        request.reply = Reply::Awaited;
+        let last = request.last;
+        Some(Upgraded { observation: self.observe(*request, None), last })
+    }
+
     /// No more comes from the server: everything waiting is reported.
     pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
@@ -470,10 +486,11 @@ impl Pair {
             response_headers,
             request_body: body.into_body(progress == Progress::Whole, head.codings),
             response_body,
+            trailers: Headers::default(),
             call: None,
             anomalies,
         };
-        http.call = call::of(&http).map(Box::new);
+        http.call = rpc::of(&http, None, None).or_else(|| call::of(&http)).map(Box::new);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }

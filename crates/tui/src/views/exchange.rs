@@ -164,6 +164,8 @@ fn anomaly(anomaly: HttpAnomaly) -> &'static str {
         HttpAnomaly::ObsoleteFolding => "a header was folded over lines",
         HttpAnomaly::BareLineFeed => "lines ended in a bare line feed",
         HttpAnomaly::Unsolicited => "a response to no request that was seen",
+        HttpAnomaly::Pushed => "pushed by the server, nobody asked",
+        HttpAnomaly::UnknownFields => "some header fields are from before we listened",
     }
 }
 

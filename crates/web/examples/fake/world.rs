@@ -226,6 +226,7 @@ impl World {
                 complete: true,
                 ..Body::default()
             },
+            trailers: Headers::default(),
             call: None,
             anomalies: Default::default(),
         };
