@@ -2,7 +2,7 @@ use crate::RpcStatus;
 use std::time::Duration;
 
 /// How a remote procedure call went: what gRPC, gRPC-Web and Connect say beyond HTTP.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rpc {
     /// How it ended, where that was said.
     pub status: Option<RpcStatus>,
@@ -15,7 +15,7 @@ pub struct Rpc {
 }
 
 /// Messages that went one way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Messages {
     /// How many of which the beginning was seen.
     pub count: u64,

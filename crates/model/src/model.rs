@@ -13,7 +13,7 @@ use crate::{
     tree::{BothBounds, Bounds, Part, Path, Tree, shape::Answer},
     verb::Verb,
 };
-use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http, Timestamp};
+use overhear_exchange::{Address, CallSystem, Detail, Direction, ErrorType, Exchange, Http, Timestamp};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
 /// How much is kept apart; the rest is counted by the class of its texts, or under [`OTHER`].
@@ -397,10 +397,13 @@ impl Model {
     fn target<'a>(&self, http: &'a Http) -> (Part, Segments<'a>) {
         let form = match (http.method.as_str(), &*http.path) {
             ("CONNECT", _) => "{authority}",
+            (_, path) if path.starts_with("{?") => "{unknown}",
             (_, "*") => "*",
-            (_, path) if path.is_empty() || path.starts_with('/') => {
-                return (Part::of(http), segments(self.key, path));
-            }
+            (_, path) if path.is_empty() || path.starts_with('/') => match procedure(http) {
+                // Methods are named by whoever wrote the service: what looks like a value is none.
+                Some(name) => name,
+                None => return (Part::of(http), segments(self.key, path)),
+            },
             _ => "{target}",
         };
         (Part::Odd, [Segment::word(self.key, form)].into_iter().collect())
@@ -492,6 +495,12 @@ fn caller(exchange: &Exchange) -> Option<&str> {
         Address::Name(host, _) => Some(shorten(host)),
         Address::Unknown => Some("unknown"),
     }
+}
+
+/// The remote procedure that is called, `package.Service/Method`.
+fn procedure(http: &Http) -> Option<&str> {
+    let call = http.call.as_deref()?;
+    matches!(call.system, CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect).then_some(&*call.name)
 }
 
 fn hides_error(http: &Http, body: &[u8], read: &shape::Scratch) -> bool {

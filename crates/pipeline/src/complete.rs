@@ -1,7 +1,7 @@
 //! An observation becomes an exchange: who spoke, to whose account it goes, whether it failed.
 
 use overhear_exchange::{
-    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, observation::Observation,
+    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, RpcStatus, observation::Observation,
     wire::ConnectionId,
 };
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn exchange(
 ) -> Exchange {
     let Observation { time, duration, time_to_first_byte, error, detail, .. } = observation;
     let Detail::Http(http) = &detail;
-    let error = error.or_else(|| status_error(http.status, direction));
+    let error = error.or_else(|| call_error(http, direction)).or_else(|| status_error(http.status, direction));
     Exchange {
         connection,
         time,
@@ -55,6 +55,25 @@ fn exchange(
         error,
         detail,
     }
+}
+
+/// What a remote procedure call says is an error for the one that asked. For the one that answered it is where the service
+/// is to blame (OpenTelemetry, gRPC, status).
+fn call_error(http: &Http, direction: Direction) -> Option<ErrorType> {
+    let status = http.call.as_ref()?.rpc.as_ref()?.status?;
+    let failed = match direction {
+        Direction::Outbound => status != RpcStatus::Ok,
+        Direction::Inbound => matches!(
+            status,
+            RpcStatus::Unknown
+                | RpcStatus::DeadlineExceeded
+                | RpcStatus::Unimplemented
+                | RpcStatus::Internal
+                | RpcStatus::Unavailable
+                | RpcStatus::DataLoss
+        ),
+    };
+    failed.then_some(ErrorType::Rpc(status))
 }
 
 /// 5xx is an error for both ends, 4xx for the one that asked (OpenTelemetry, HTTP spans, status).

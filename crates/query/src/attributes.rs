@@ -4,7 +4,7 @@ use crate::redact;
 use jiff::fmt::temporal::DateTimePrinter;
 use overhear_exchange::{
     Address, Authority, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer,
-    Timestamp,
+    Rpc, Timestamp,
 };
 use std::borrow::Cow;
 
@@ -88,10 +88,22 @@ attributes! {
     GraphQlOperationName = "graphql.operation.name",
     /// `query`, `mutation`, `subscription`.
     GraphQlOperationType = "graphql.operation.type",
-    /// `jsonrpc`.
+    /// `grpc`, `connectrpc`, `jsonrpc`.
     RpcSystem = "rpc.system.name",
-    /// Method that is called.
+    /// The service that is called, `package.Service`.
+    RpcService = "rpc.service",
+    /// Method that is called; of a service `package.Service/Method`.
     RpcMethod = "rpc.method",
+    /// How the call ended, by name: `OK`, `NOT_FOUND`.
+    RpcStatusCode = "rpc.response.status_code",
+    /// The same as gRPC's number.
+    RpcGrpcStatusCode = "rpc.grpc.status_code",
+    /// Messages of the client in one call.
+    RpcRequests = "rpc.requests_per_rpc",
+    /// Messages of the server in one call.
+    RpcResponses = "rpc.responses_per_rpc",
+    /// How long the client would wait, seconds.
+    RpcDeadline = "rpc.deadline",
 }
 
 impl Attribute {
@@ -136,7 +148,18 @@ impl Attribute {
             Self::GraphQlOperationName => graphql(http).and_then(|(_, name)| text(name)),
             Self::GraphQlOperationType => graphql(http).and_then(|(kind, _)| text(kind.as_str())),
             Self::RpcSystem => rpc(http).and_then(|call| text(call.system.as_str())),
+            Self::RpcService => rpc(http).and_then(|call| text(call.name.split_once('/')?.0)),
             Self::RpcMethod => rpc(http).and_then(|call| text(&call.name)),
+            Self::RpcStatusCode => outcome(http).and_then(|rpc| text(rpc.status?.as_str())),
+            Self::RpcGrpcStatusCode => rpc(http)
+                .filter(|call| call.system.as_str() == "grpc")
+                .and_then(|call| call.rpc.as_ref()?.status)
+                .map(|status| Value::Integer(status.number().into())),
+            Self::RpcRequests => outcome(http).and_then(|rpc| size(rpc.sent.count)),
+            Self::RpcResponses => outcome(http).and_then(|rpc| size(rpc.received.count)),
+            Self::RpcDeadline => {
+                outcome(http).and_then(|rpc| Some(Value::Double(rpc.deadline?.as_secs_f64())))
+            }
         }
     }
 }
@@ -154,12 +177,16 @@ fn graphql(http: &Http) -> Option<(GraphQlType, &str)> {
     let call = http.call.as_deref()?;
     match call.system {
         CallSystem::GraphQl(kind) => Some((kind, &call.name)),
-        CallSystem::JsonRpc => None,
+        CallSystem::JsonRpc | CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect => None,
     }
 }
 
 fn rpc(http: &Http) -> Option<&Call> {
-    http.call.as_deref().filter(|call| call.system == CallSystem::JsonRpc)
+    http.call.as_deref().filter(|call| !matches!(call.system, CallSystem::GraphQl(_)))
+}
+
+fn outcome(http: &Http) -> Option<&Rpc> {
+    http.call.as_deref()?.rpc.as_deref()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "reads as the other arms do")]

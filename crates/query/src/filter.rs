@@ -218,14 +218,17 @@ impl VariableResolver for Variables<'_, '_> {
 
 fn sample_value(attribute: Attribute) -> Value<'static> {
     match attribute {
-        Attribute::Duration | Attribute::TimeToFirstByte => Value::Double(1.0),
+        Attribute::Duration | Attribute::TimeToFirstByte | Attribute::RpcDeadline => Value::Double(1.0),
         Attribute::StatusCode
         | Attribute::ServerPort
         | Attribute::ClientPort
         | Attribute::RequestBodySize
         | Attribute::ResponseBodySize
         | Attribute::ProcessPid
-        | Attribute::ClientProcessPid => Value::Integer(1),
+        | Attribute::ClientProcessPid
+        | Attribute::RpcGrpcStatusCode
+        | Attribute::RpcRequests
+        | Attribute::RpcResponses => Value::Integer(1),
         Attribute::Time
         | Attribute::ProtocolName
         | Attribute::ProtocolVersion
@@ -242,7 +245,9 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::GraphQlOperationName
         | Attribute::GraphQlOperationType
         | Attribute::RpcSystem
-        | Attribute::RpcMethod => Value::String("sample".into()),
+        | Attribute::RpcService
+        | Attribute::RpcMethod
+        | Attribute::RpcStatusCode => Value::String("sample".into()),
     }
 }
 

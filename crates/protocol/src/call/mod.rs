@@ -5,7 +5,7 @@
 mod graphql;
 mod jsonrpc;
 
-use crate::content;
+use crate::{content, rpc};
 use overhear_exchange::{Call, Http, Method};
 use serde_json::value::RawValue;
 
@@ -14,8 +14,13 @@ const LIMIT: usize = 256 * 1024;
 /// Longest name of an operation, in bytes; a longer one is none.
 const LONGEST_NAME: usize = 96;
 
-/// What a request calls, where it does so in its body (or, for GraphQL, in its query).
+/// What a request calls, where it does so in its body (or, for GraphQL, in its query), or is a remote procedure call.
 pub fn of(http: &Http) -> Option<Call> {
+    rpc::of(http, None, None).or_else(|| in_content(http))
+}
+
+/// What the content says.
+pub(crate) fn in_content(http: &Http) -> Option<Call> {
     if http.method == Method::Get {
         return graphql::in_query(http.query.as_deref()?);
     }

@@ -8,7 +8,7 @@ use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
 };
-use crate::{Limits, Skipped, call, observer::Start, rpc};
+use crate::{Limits, Skipped, call, observer::Start};
 use overhear_exchange::{
     Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
 };
@@ -490,7 +490,7 @@ impl Pair {
             call: None,
             anomalies,
         };
-        http.call = rpc::of(&http, None, None).or_else(|| call::of(&http)).map(Box::new);
+        http.call = call::of(&http).map(Box::new);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }

@@ -108,12 +108,11 @@ impl RequestHead {
         let pseudo = Pseudo::of(fields);
         let missing = pseudo.missing();
         let rest = Rest::new(fields);
-        let or_unknown = |told: Option<Text<'_>>| shown(told.or(missing));
-        let method = or_unknown(pseudo.method);
+        let method = shown(pseudo.method.or(missing));
         let (path, query) = match pseudo.path {
             // CONNECT has none (RFC 9113 §8.5).
             None if method == "CONNECT" => (Box::default(), None),
-            told => split(&or_unknown(told)),
+            told => split(&shown(told.or(missing))),
         };
         let host = || rest.headers.get("host").filter(|host| !host.is_empty()).map(text);
         let authority = pseudo.authority.and_then(known).filter(|host| !host.is_empty()).map(text);

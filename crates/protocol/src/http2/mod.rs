@@ -101,7 +101,9 @@ impl Observer for Http2 {
                 self.streams.content_gap(role, stream, time, length);
                 self.read(from, time, &[], out);
             }
-            Skip::Frame => self.read(from, time, &[], out),
+            Skip::Frame => {
+                self.read(from, time, &[], out);
+            }
             Skip::Lost => self.lose(from, time, out),
         }
     }

@@ -471,7 +471,8 @@ impl Streams {
             http.trailers = trailers;
             received = carried;
         }
-        http.call = rpc::of(&http, carried.as_deref(), received.as_deref()).or_else(|| call::of(&http)).map(Box::new);
+        let call = rpc::of(&http, carried.as_deref(), received.as_deref());
+        http.call = call.or_else(|| call::in_content(&http)).map(Box::new);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }
