@@ -62,7 +62,8 @@ fn cutting_changes_nothing() {
 
 #[test]
 fn no_gap_makes_up_an_exchange() {
-    for (_, talk) in talks::all() {
+    for (name, talk) in talks::all() {
+        eprintln!("{name}");
         properties::gap_sound(&transcript(&talk), 60, observe);
     }
     properties::gap_sound(&transcript(&talks::many(40)), 600, observe);
