@@ -20,7 +20,7 @@ mod held;
 mod http1;
 mod http2;
 mod observer;
-mod rpc;
+pub mod rpc;
 
 pub use connection::{Connection, Hint, Limits, Verdict};
 pub use observer::Skipped;

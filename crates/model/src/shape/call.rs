@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{Headers, Http};
+use overhear_exchange::{Headers, Http, Rpc};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub struct Call<'a> {
     pub response_headers: &'a Headers,
     /// Body of the response, where there was one.
     pub response_body: Option<Content<'a>>,
+    /// How it went, where it is a remote procedure call whose bodies are enveloped protocol buffers.
+    pub rpc: Option<&'a Rpc>,
     /// How much of it is learned.
     pub effort: Effort,
 }
@@ -54,6 +56,7 @@ impl<'a> Call<'a> {
             status: http.status,
             response_headers: &http.response_headers,
             response_body: response.or_else(|| unread(http.response_body.size)),
+            rpc: procedure(http),
             effort: Effort::Whole,
         }
     }
@@ -70,4 +73,12 @@ impl<'a> Call<'a> {
             }
         }
     }
+}
+
+/// Remote procedure calls say in their media type what messages are written in; without a word it is protocol buffers.
+fn procedure(http: &Http) -> Option<&Rpc> {
+    let rpc = http.call.as_deref()?.rpc.as_deref()?;
+    let media = http.request_headers.get("content-type").or_else(|| http.response_headers.get("content-type"));
+    let json = media.is_some_and(|media| memchr::memmem::find(media, b"json").is_some());
+    (!json).then_some(rpc)
 }

@@ -22,6 +22,7 @@ mod multipart;
 mod node;
 mod objects;
 mod payloads;
+pub mod proto;
 mod read;
 mod recursion;
 mod saved;

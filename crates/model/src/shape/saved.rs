@@ -6,6 +6,7 @@ use super::{
     node::{Arrays, Node, Texts},
     objects::{Child, Objects, Rest},
     payloads::{Bodies, Payloads},
+    proto::Calls,
     scalar::{Numbers, Strings},
     security::Doors,
     shapes::{Evidence, Reply, Shapes},
@@ -36,6 +37,8 @@ struct SavedShapes {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replies: Vec<SavedReply>,
     doors: Doors,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    procedure: Option<Box<Calls>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,6 +169,7 @@ impl From<&Evidence> for SavedShapes {
             bodies: saved_bodies(&evidence.bodies),
             replies: evidence.replies.iter().map(SavedReply::from).collect(),
             doors: evidence.doors.clone(),
+            procedure: evidence.procedure.clone(),
         }
     }
 }
@@ -268,6 +272,10 @@ impl SavedShapes {
             bodies: bodies(self.bodies)?,
             replies: replies?,
             doors: self.doors,
+            procedure: match self.procedure {
+                Some(calls) if !calls.is_bounded() => return None,
+                procedure => procedure,
+            },
         })
     }
 }

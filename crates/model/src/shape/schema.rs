@@ -18,7 +18,11 @@ pub struct Operation {
     pub responses: Vec<Response>,
     /// What it asks for to let somebody in.
     pub security: Security,
+    /// What its messages are made of, where it is a remote procedure.
+    pub procedure: Option<Procedure>,
 }
+
+pub use super::proto::schema::{Procedure, ProtoField, ProtoKind, ProtoMessage, Sent};
 
 /// One status and what came with it.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,7 @@ use super::{
     derive, headers,
     json::Ending,
     payloads::Payloads,
+    proto::Calls,
     scalar::hash,
     schema::{Operation, Parameter, Place, Response, Scheme, Security},
     scratch::Scratch,
@@ -29,6 +30,7 @@ pub(super) struct Evidence {
     /// By keyed hash of the status.
     pub(super) replies: Vec<Reply>,
     pub(super) doors: Doors,
+    pub(super) procedure: Option<Box<Calls>>,
 }
 
 /// Responses of one status.
@@ -113,6 +115,9 @@ impl Evidence {
             request.read(call.request_headers.get("content-type"), Some(body), pairs);
             self.bodies.learn(key, (request, body), (effort, limit), segments);
         }
+        if let Some(rpc) = call.rpc {
+            self.procedure.get_or_insert_default().learn(rpc, call.request_body, call.response_body);
+        }
         self.doors.learn(key, &presented, call.status);
         if let Some(reply) = call.status.and_then(|status| self.reply(key, status)) {
             reply.learn(key, call, effort, limit, scratch);
@@ -194,6 +199,9 @@ impl Evidence {
         self.headers.merge(&other.headers, MOST_FIELDS);
         self.cookies.merge(&other.cookies, MOST_FIELDS);
         self.doors.merge(&other.doors);
+        if let Some(more) = &other.procedure {
+            self.procedure.get_or_insert_default().merge(more);
+        }
         let limit = self.limit();
         self.bodies.merge(&other.bodies, limit);
         for more in &other.replies {
@@ -239,6 +247,7 @@ impl Evidence {
             request: self.bodies.payloads(),
             responses,
             security,
+            procedure: self.procedure.as_ref().map(|calls| calls.procedure()),
         }
     }
 }

@@ -6,7 +6,7 @@ const ENDING: usize = 4096;
 const HEAD: usize = 5;
 
 /// Flags of envelopes.
-pub(super) const COMPRESSED: u8 = 0x01;
+const COMPRESSED: u8 = 0x01;
 const ENDS: u8 = 0x80 | 0x02;
 
 /// Counts messages as their bytes go by.

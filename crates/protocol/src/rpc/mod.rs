@@ -6,8 +6,10 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use crate::{content, http1};
+use bytes::Bytes;
 use envelope::Envelopes;
-use overhear_exchange::{Body, Call, CallSystem, Headers, Http, Messages, Method, Rpc};
+use overhear_exchange::{Body, Call, CallSystem, Headers, Http, Messages, Method, Redacted, Rpc};
 use std::time::Duration;
 
 /// Longest name of a service with its method, in bytes.
@@ -94,6 +96,57 @@ pub(crate) fn of(http: &Http, sent: Option<&Carried>, received: Option<&Carried>
         deadline: deadline(&http.request_headers),
     };
     Some(Call { system, name, rpc: Some(Box::new(rpc)) })
+}
+
+/// The messages of a body, in envelopes and without compression, where the body itself is not just that: at most
+/// `limit` bytes of them. Nothing is told of calls whose messages are not written in protocol buffers.
+pub fn plain(headers: &Headers, body: &Body, limit: usize) -> Option<Vec<u8>> {
+    let media = headers.get("content-type")?;
+    let captured = body.captured.expose();
+    let mut out = Vec::new();
+    match Flavor::of(media)? {
+        Flavor::Single if media.starts_with(b"application/proto") => {
+            let decoded = content::decode(body, limit);
+            add(&mut out, decoded.bytes.expose(), limit);
+        }
+        Flavor::Single => return None,
+        Flavor::GrpcWebText => envelope::messages(&unarmored(captured).0).for_each(|(_, message)| add(&mut out, message, limit)),
+        Flavor::Grpc | Flavor::GrpcWeb | Flavor::ConnectStream => {
+            if !envelope::messages(captured).any(|(compressed, _)| compressed) {
+                return None;
+            }
+            let encoding = headers.get("grpc-encoding").or_else(|| headers.get("connect-content-encoding"))?;
+            for (compressed, message) in envelope::messages(captured) {
+                let room = limit.saturating_sub(out.len());
+                if compressed {
+                    let whole = Body { captured: Redacted::new(Bytes::copy_from_slice(message)), ..coded(encoding) };
+                    let decoded = content::decode(&whole, room);
+                    if decoded.damaged || decoded.truncated {
+                        break;
+                    }
+                    add(&mut out, decoded.bytes.expose(), limit);
+                } else {
+                    add(&mut out, message, limit);
+                }
+            }
+        }
+    }
+    Some(out)
+}
+
+/// A body that is encoded so.
+fn coded(encoding: &[u8]) -> Body {
+    Body { complete: true, codings: http1::content_codings(encoding).collect(), ..Body::default() }
+}
+
+fn add(out: &mut Vec<u8>, message: &[u8], limit: usize) {
+    if let Ok(length) = u32::try_from(message.len())
+        && out.len() + message.len() + 5 <= limit
+    {
+        out.push(0);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(message);
+    }
 }
 
 /// What the call speaks. Where the request's fields are not known, the answer tells.

@@ -1,4 +1,4 @@
-use super::{Carried, of};
+use super::{Carried, of, plain};
 use overhear_exchange::{
     Body, Call, CallSystem, Headers, Http, HttpVersion, Method, Redacted, RpcStatus, Scheme,
 };
@@ -129,4 +129,25 @@ fn what_was_counted_as_it_went_by_counts() {
     assert_eq!((rpc.sent.count, rpc.received.count, rpc.sent.partial), (1000, 1000, false));
     carried.lose_some();
     assert!(of(&long, Some(&carried), None).unwrap().rpc.unwrap().sent.partial);
+}
+
+#[test]
+fn messages_are_told_without_compression() {
+    use std::io::Write;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(b"hello").unwrap();
+    let gzip = gzip.finish().unwrap();
+    let mut coded = vec![1, 0, 0, 0, u8::try_from(gzip.len()).unwrap()];
+    coded.extend(&gzip);
+    coded.extend(b"\0\0\0\0\x01a");
+    let told = |fields: Pairs<'_>, bytes: &[u8]| plain(&headers(fields), &body(bytes), 1000);
+    let encoding = [GRPC, ("grpc-encoding", "gzip")];
+    assert_eq!(told(&encoding, &coded).as_deref(), Some(&b"\0\0\0\0\x05hello\0\0\0\0\x01a"[..]));
+    assert_eq!(told(&[GRPC], b"\0\0\0\0\x01a"), None, "as it is");
+    assert_eq!(told(&[GRPC, ("grpc-encoding", "snappy")], &coded).as_deref(), Some(&b""[..]));
+    let text = [("content-type", "application/grpc-web-text")];
+    assert_eq!(told(&text, b"AAAAAAFh").as_deref(), Some(&b"\0\0\0\0\x01a"[..]));
+    let single = [("content-type", "application/proto")];
+    assert_eq!(told(&single, b"\x08\x01").as_deref(), Some(&b"\0\0\0\0\x02\x08\x01"[..]));
+    assert_eq!(told(&[("content-type", "application/json")], b"{}"), None);
 }
