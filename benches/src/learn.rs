@@ -60,6 +60,7 @@ fn rates(bodies: &[String], calls: usize, effort: impl Fn(usize) -> Effort) -> R
                 status: Some(200),
                 response_headers: &response_headers,
                 response_body: Some(Content { bytes: body.as_bytes(), complete: true }),
+                rpc: None,
                 effort: effort(at),
             };
             shapes.learn(KEY, &call, &mut scratch);

@@ -4,6 +4,7 @@ use crate::{
     endpoint::Outcome,
     route::{
         build::View,
+        procedure,
         segment::{Segment, Segments, segments},
     },
     server,
@@ -13,7 +14,7 @@ use crate::{
     tree::{BothBounds, Bounds, Part, Path, Tree, shape::Answer},
     verb::Verb,
 };
-use overhear_exchange::{Address, CallSystem, Detail, Direction, ErrorType, Exchange, Http, Timestamp};
+use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Http, Timestamp};
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write, sync::Arc};
 
 /// How much is kept apart; the rest is counted by the class of its texts, or under [`OTHER`].
@@ -495,12 +496,6 @@ fn caller(exchange: &Exchange) -> Option<&str> {
         Address::Name(host, _) => Some(shorten(host)),
         Address::Unknown => Some("unknown"),
     }
-}
-
-/// The remote procedure that is called, `package.Service/Method`.
-fn procedure(http: &Http) -> Option<&str> {
-    let call = http.call.as_deref()?;
-    matches!(call.system, CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect).then_some(&*call.name)
 }
 
 fn hides_error(http: &Http, body: &[u8], read: &shape::Scratch) -> bool {

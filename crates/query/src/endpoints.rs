@@ -84,6 +84,11 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
     if !exact.is_empty() {
         return exact;
     }
+    // Remote procedures, as the path that they have on the wire.
+    let procedure = wanted.path.strip_prefix('/').map(fitting).unwrap_or_default();
+    if !procedure.is_empty() {
+        return procedure;
+    }
     let called = model.endpoints_of(wanted.path).into_iter().filter(|id| wanted.may_be(id));
     called.map(|id| (*id).clone()).collect()
 }

@@ -204,7 +204,9 @@ fn examples(
     let (route, called) =
         id.route.split_once('#').map_or((&*id.route, None), |(path, name)| (path, Some(name)));
     let calls = |exchange: &Value| {
-        exchange["graphql.operation.name"].as_str().or(exchange["rpc.method"].as_str()) == called
+        // A remote procedure's name is its route.
+        let name = exchange["graphql.operation.name"].as_str().or(exchange["rpc.method"].as_str());
+        name.filter(|name| *name != &*id.route) == called
     };
     let of_this = |exchange: &Value| {
         exchange["service.name"] == *id.service

@@ -67,6 +67,7 @@ impl Sent {
             status: Some(self.status),
             response_headers: &response_headers,
             response_body: response.as_deref().map(|bytes| Content { bytes, complete: self.complete }),
+            rpc: None,
             effort: self.effort,
         };
         shapes.learn(KEY, &call, scratch);
