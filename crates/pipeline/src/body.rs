@@ -24,7 +24,9 @@ impl DecodedBodies {
     pub fn of(exchange: &Exchange) -> Self {
         let Detail::Http(http) = &exchange.detail;
         let is_rpc = http.call.as_ref().is_some_and(|call| call.rpc.is_some());
-        let decode = |headers, body| if is_rpc { messages(headers, body).or_else(|| decode(body)) } else { decode(body) };
+        let decode = |headers, body| {
+            if is_rpc { messages(headers, body).or_else(|| decode(body)) } else { decode(body) }
+        };
         Self {
             request: decode(&http.request_headers, &http.request_body),
             response: decode(&http.response_headers, &http.response_body),

@@ -1,8 +1,8 @@
 //! An observation becomes an exchange: who spoke, to whose account it goes, whether it failed.
 
 use overhear_exchange::{
-    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, RpcStatus, observation::Observation,
-    wire::ConnectionId,
+    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, RpcStatus,
+    observation::Observation, wire::ConnectionId,
 };
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ fn exchange(
 ) -> Exchange {
     let Observation { time, duration, time_to_first_byte, error, detail, .. } = observation;
     let Detail::Http(http) = &detail;
-    let error = error.or_else(|| call_error(http, direction)).or_else(|| status_error(http.status, direction));
+    let error =
+        error.or_else(|| call_error(http, direction)).or_else(|| status_error(http.status, direction));
     Exchange {
         connection,
         time,

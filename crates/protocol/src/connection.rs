@@ -201,7 +201,9 @@ impl Connection {
         let observer: Box<dyn Observer> = match spoken {
             Spoken::Http1(_) => Box::new(Http1::new(limits, start, tls, client)),
             Spoken::Preface if start == Start::Joined => Box::new(Http2::from_preface(limits, tls, client)),
-            Spoken::Preface | Spoken::Http2(Some(_)) => Box::new(Http2::new(limits, start, tls, client, true)),
+            Spoken::Preface | Spoken::Http2(Some(_)) => {
+                Box::new(Http2::new(limits, start, tls, client, true))
+            }
             Spoken::Http2(None) => Box::new(Http2::new(limits, start, tls, client, false)),
         };
         self.state = State::Speaking(observer);

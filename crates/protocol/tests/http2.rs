@@ -92,9 +92,11 @@ fn joined_late_all_that_begins_later_is_heard() {
                 (http.path.to_string(), http.query.clone(), observation.duration.is_some())
             })
             .collect();
-        let asked = whole.steps.iter().skip(missed).filter(|step| {
-            matches!(&step.event, overhear_testkit::Event::Data { from: Side::A, .. })
-        });
+        let asked = whole
+            .steps
+            .iter()
+            .skip(missed)
+            .filter(|step| matches!(&step.event, overhear_testkit::Event::Data { from: Side::A, .. }));
         assert_eq!(paths.len(), asked.count(), "joined after {missed}: {paths:?}");
         for (path, query, whole) in &paths {
             // Each path is new, so that it is told where it is used.
@@ -145,10 +147,14 @@ fn after_a_gap_no_entry_is_trusted() {
     }
     // The second request is missed whole, and with it that it put "/b" before "/a".
     let first = PREFACE.len() + http2::settings().len();
-    let sizes: Vec<_> = transcript.steps.iter().filter_map(|step| match &step.event {
-        overhear_testkit::Event::Data { from: Side::A, bytes } => Some(bytes.len()),
-        _ => None,
-    }).collect();
+    let sizes: Vec<_> = transcript
+        .steps
+        .iter()
+        .filter_map(|step| match &step.event {
+            overhear_testkit::Event::Data { from: Side::A, bytes } => Some(bytes.len()),
+            _ => None,
+        })
+        .collect();
     let start = first + sizes[1];
     for known in [true, false] {
         let heard: Vec<_> = observe(&with_gap(&transcript, Side::A, start..start + sizes[2], known))

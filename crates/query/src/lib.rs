@@ -17,7 +17,8 @@ mod service;
 mod source;
 
 pub use api::{
-    Api, ApiOperation, ApiProcedure, Owner, PathParameter, Procedures, apis, placeholders, procedures, unnamed,
+    Api, ApiOperation, ApiProcedure, Owner, PathParameter, Procedures, apis, placeholders, procedures,
+    unnamed,
 };
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};

@@ -134,7 +134,8 @@ fn agrees(all: &str, some: &str) -> bool {
     let (Some((target, fields)), Some((told, some))) = (all.split_once('\n'), some.split_once('\n')) else {
         return false;
     };
-    let same_target = target.split(' ').zip(told.split(' ')).all(|(word, told)| word == told || unknown(told));
+    let same_target =
+        target.split(' ').zip(told.split(' ')).all(|(word, told)| word == told || unknown(told));
     let fields: Vec<_> = fields.lines().collect();
     same_target && some.lines().all(|line| line.contains("{?") || fields.contains(&line))
 }

@@ -131,7 +131,8 @@ fn gap_in_data() -> Vec<u8> {
 
 fn reordered() -> Vec<u8> {
     let (mut talk, mut client, mut server) = ends();
-    talk.send(A, &client.request(1, "GET", "/first", true)).send(A, &client.request(3, "GET", "/second", true));
+    talk.send(A, &client.request(1, "GET", "/first", true))
+        .send(A, &client.request(3, "GET", "/second", true));
     talk.swap_last();
     talk.send(B, &server.response(3, "200", "2")).send(B, &server.response(1, "200", "one")).swap_last();
     record(talk.close())

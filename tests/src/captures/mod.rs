@@ -29,7 +29,8 @@ pub struct Fixture {
 impl Fixture {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let tables = [http::FIXTURES, http2::FIXTURES, network::FIXTURES, containers::FIXTURES, damage::FIXTURES];
+        let tables =
+            [http::FIXTURES, http2::FIXTURES, network::FIXTURES, containers::FIXTURES, damage::FIXTURES];
         tables.into_iter().flatten().copied()
     }
 

@@ -9,6 +9,7 @@ use crate::{
     output, over_time, summary,
 };
 use overhear_exchange::Statistics;
+use overhear_export::proto::Descriptors;
 use overhear_model::{Model, shape::Effort};
 use overhear_query::{EndpointRow, endpoints, monitor::History};
 use overhear_store::Questions;
@@ -77,7 +78,8 @@ pub(crate) fn learn(question: &Question, effort: Effort) -> Result<Answer, Fault
         let selection = choice.selection()?;
         let model = heard(question)?;
         let names = model.names(&said);
-        Answer { model, selection, names, statistics: Statistics::default(), fault: None, knowledge }
+        let (statistics, descriptors) = (Statistics::default(), Descriptors::default());
+        Answer { model, selection, names, statistics, descriptors, fault: None, knowledge }
     } else {
         Answer { knowledge, ..from::learn(&question.from, &choice, (&hints, &said), effort) }
     };

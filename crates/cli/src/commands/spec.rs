@@ -1,3 +1,5 @@
+mod proto;
+
 use crate::{
     arguments::{OpenApi, Spec, Syntax},
     commands::endpoints,
@@ -19,11 +21,12 @@ use std::{
 };
 
 /// Where the documents of somebody else's APIs are, in a folder of all.
-const OUTBOUND: &str = "outbound";
+pub(crate) const OUTBOUND: &str = "outbound";
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
+    let mut answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let written = match &arguments.all {
+        _ if arguments.format == Syntax::Proto => proto::write(&mut answer, arguments),
         Some(folder) => write_all(&answer, arguments, folder),
         None => write_one(&answer, arguments),
     };
@@ -130,6 +133,6 @@ fn listed(apis: &[Api]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn nothing() -> Fault {
+pub(crate) fn nothing() -> Fault {
     Fault::new("nothing was heard that a document could be made of")
 }

@@ -66,6 +66,19 @@ struct Method {
     server_streaming: Option<bool>,
 }
 
+/// What a server says of itself (`grpc.reflection.v1.ServerReflectionResponse`).
+#[derive(Clone, PartialEq, Message)]
+struct Reflected {
+    #[prost(message, optional, tag = "4")]
+    files: Option<Files>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Files {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
+}
+
 /// What descriptors say of names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Descriptors {
@@ -108,9 +121,7 @@ pub(super) struct KnownMethod {
 
 /// It is no descriptor set.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "is no descriptor set ({0}): protoc writes one with --descriptor_set_out=FILE --include_imports"
-)]
+#[error("is no descriptor set ({0}): protoc writes one with --descriptor_set_out=FILE --include_imports")]
 pub struct NotDescriptors(#[from] prost::DecodeError);
 
 impl Descriptors {
@@ -130,6 +141,20 @@ impl Descriptors {
     pub fn add_file(&mut self, bytes: &[u8]) -> Result<(), NotDescriptors> {
         self.add(File::decode(bytes)?);
         Ok(())
+    }
+
+    /// Reads an answer of server reflection; one that is none says nothing.
+    pub fn add_reflected(&mut self, message: &[u8]) {
+        let files = Reflected::decode(message).ok().and_then(|reflected| reflected.files);
+        for file in files.map(|files| files.file).unwrap_or_default() {
+            // Anybody can call a service by that name.
+            let _ = self.add_file(&file);
+        }
+    }
+
+    /// How many messages and methods are known.
+    pub fn len(&self) -> usize {
+        self.messages.len() + self.methods.len()
     }
 
     /// Nothing is known of any name.
@@ -175,7 +200,11 @@ impl Descriptors {
         message.nested.into_iter().for_each(|nested| self.add_message(&full, nested));
         let fields = message.fields.into_iter().filter_map(|field| {
             let number = u32::try_from(field.number?).ok()?;
-            let known = KnownField { name: field.name?, repeated: field.label == Some(3), kind: kind(field.kind?, field.type_name)? };
+            let known = KnownField {
+                name: field.name?,
+                repeated: field.label == Some(3),
+                kind: kind(field.kind?, field.type_name)?,
+            };
             Some((number, known))
         });
         let known = Known { name, fields: fields.collect() };

@@ -30,12 +30,17 @@ pub fn sketches(procedures: &[ApiProcedure], descriptors: &Descriptors) -> BTree
     for procedure in procedures {
         let Some((service, method)) = procedure.name.split_once('/') else { continue };
         let (package, service) = service.rsplit_once('.').unwrap_or(("", service));
-        if !COMMON.contains(&package) && is_name(service) && is_name(method) && package.split('.').all(is_part) {
+        if !COMMON.contains(&package)
+            && is_name(service)
+            && is_name(method)
+            && package.split('.').all(is_part)
+        {
             packages.entry(package).or_default().entry(service).or_default().push((method, procedure));
         }
     }
     let sketch = |(package, services): (&str, BTreeMap<_, _>)| {
-        let text = Sketch { descriptors, text: String::new(), messages: BTreeSet::new() }.file(package, &services);
+        let text =
+            Sketch { descriptors, text: String::new(), messages: BTreeSet::new() }.file(package, &services);
         (package.to_owned(), text)
     };
     packages.into_iter().map(sketch).collect()
@@ -75,7 +80,9 @@ impl<'a> Sketch<'a> {
             self.line(0, &format!("service {service} {{"));
             for (method, procedure) in methods {
                 let known = self.descriptors.method(&procedure.name);
-                let of = |index: usize| known.map(|method| if index == 0 { &method.input } else { &method.output });
+                let of = |index: usize| {
+                    known.map(|method| if index == 0 { &method.input } else { &method.output })
+                };
                 let streams = |index: usize, sent: &Sent| {
                     let told = known.is_some_and(|method| method.streams.get(index) == Some(&true));
                     if told || sent.streams { "stream " } else { "" }
@@ -88,7 +95,8 @@ impl<'a> Sketch<'a> {
                     if let Some(name) = full.and_then(|full| written.get(full)) {
                         return String::clone(name);
                     }
-                    let plain = known.map_or_else(|| format!("{service}{method}{ending}"), |known| known.name.clone());
+                    let plain = known
+                        .map_or_else(|| format!("{service}{method}{ending}"), |known| known.name.clone());
                     let name = free(&mut self.messages, plain);
                     if let Some(full) = full {
                         written.insert(full.clone(), name.clone());
@@ -155,7 +163,8 @@ impl<'a> Sketch<'a> {
         if RESERVED.contains(&number) {
             return self.line(depth, &format!("// {number} was seen, which no field may be numbered."));
         }
-        let repeated = if field.repeated || known.is_some_and(|known| known.repeated) { "repeated " } else { "" };
+        let repeated =
+            if field.repeated || known.is_some_and(|known| known.repeated) { "repeated " } else { "" };
         let name = known.map_or_else(|| free(names, format!("field_{number}")), |known| known.name.clone());
         let mut note = format!("in {present} of {of}");
         let kind = match (&field.kind, known.map(|known| &known.kind)) {

@@ -30,7 +30,11 @@ fn procedures() -> Vec<ApiProcedure> {
     vec![
         procedure("grpc.health.v1.Health/Check", sent(vec![], false), sent(vec![], false)),
         procedure("other.Thing/Do", sent(vec![], false), sent(vec![], false)),
-        procedure("shop.v1.Orders/Get", sent(vec![field(1, ProtoKind::Int32, false)], false), sent(order.clone(), false)),
+        procedure(
+            "shop.v1.Orders/Get",
+            sent(vec![field(1, ProtoKind::Int32, false)], false),
+            sent(order.clone(), false),
+        ),
         procedure("shop.v1.Orders/Watch", sent(vec![], false), sent(order, true)),
     ]
 }
@@ -53,8 +57,7 @@ fn set() -> Vec<u8> {
         }
         tagged(2, &bytes)
     };
-    let line =
-        [tagged(1, b"Line"), field("title", 1, 1, 9, ""), field("price", 2, 1, 1, "")].concat();
+    let line = [tagged(1, b"Line"), field("title", 1, 1, 9, ""), field("price", 2, 1, 1, "")].concat();
     let order = [
         tagged(1, b"Order"),
         field("id", 1, 1, 3, ""),
@@ -69,8 +72,15 @@ fn set() -> Vec<u8> {
         tagged(2, &names.concat())
     };
     let service =
-        [tagged(1, b"Orders"), method("Get", ".shop.v1.GetOrder"), method("Watch", ".shop.v1.GetOrder")].concat();
-    let file = [tagged(1, b"shop.proto"), tagged(2, b"shop.v1"), tagged(4, &get), tagged(4, &order.concat()), tagged(6, &service)];
+        [tagged(1, b"Orders"), method("Get", ".shop.v1.GetOrder"), method("Watch", ".shop.v1.GetOrder")]
+            .concat();
+    let file = [
+        tagged(1, b"shop.proto"),
+        tagged(2, b"shop.v1"),
+        tagged(4, &get),
+        tagged(4, &order.concat()),
+        tagged(6, &service),
+    ];
     tagged(1, &file.concat())
 }
 

@@ -78,7 +78,8 @@ impl<'a> Call<'a> {
 /// Remote procedure calls say in their media type what messages are written in; without a word it is protocol buffers.
 fn procedure(http: &Http) -> Option<&Rpc> {
     let rpc = http.call.as_deref()?.rpc.as_deref()?;
-    let media = http.request_headers.get("content-type").or_else(|| http.response_headers.get("content-type"));
+    let media =
+        http.request_headers.get("content-type").or_else(|| http.response_headers.get("content-type"));
     let json = media.is_some_and(|media| memchr::memmem::find(media, b"json").is_some());
     (!json).then_some(rpc)
 }

@@ -56,7 +56,9 @@ fn who_sends(bytes: &[u8]) -> Detected {
     let mut fields = Fields::default();
     loop {
         match lane.next(Timestamp::default(), &mut rest, LONGEST_BLOCK) {
-            Frame::Whole { head, payload, .. } if head.kind == Kind::Headers && head.has(Head::END_HEADERS) => {
+            Frame::Whole { head, payload, .. }
+                if head.kind == Kind::Headers && head.has(Head::END_HEADERS) =>
+            {
                 let block = head.fragment(payload).unwrap_or_default();
                 if Decoder::unknown().decode(block, LONGEST_BLOCK, &mut fields).is_err() {
                     return Detected::No;

@@ -76,7 +76,9 @@ impl Head {
             Kind::Push => on_stream && self.length >= 4,
             Kind::Priority => on_stream && self.length == 5,
             Kind::Reset => on_stream && self.length == 4,
-            Kind::Settings => !on_stream && self.length.is_multiple_of(6) && (!self.has(1) || self.length == 0),
+            Kind::Settings => {
+                !on_stream && self.length.is_multiple_of(6) && (!self.has(1) || self.length == 0)
+            }
             Kind::Ping => !on_stream && self.length == 8,
             Kind::GoAway => !on_stream && self.length >= 8,
             Kind::WindowUpdate => self.length == 4,
@@ -122,13 +124,25 @@ pub(super) enum Frame<'a> {
     NeedMore,
     Preface,
     /// Content of a stream.
-    Content { stream: u32, content: &'a [u8] },
+    Content {
+        stream: u32,
+        content: &'a [u8],
+    },
     /// A DATA frame is over, and with it the stream's content where it says so.
-    ContentEnd { stream: u32, end_stream: bool },
+    ContentEnd {
+        stream: u32,
+        end_stream: bool,
+    },
     /// Any other frame, with its payload. Its first byte came at `started`.
-    Whole { head: Head, payload: &'a [u8], started: Timestamp },
+    Whole {
+        head: Head,
+        payload: &'a [u8],
+        started: Timestamp,
+    },
     /// A frame that is too long to be kept, or of which something was not seen.
-    Passed { head: Head },
+    Passed {
+        head: Head,
+    },
     /// These bytes are no frame.
     Broken,
 }
@@ -156,7 +170,9 @@ pub(super) struct Lane {
 
 #[derive(Debug)]
 enum State {
-    Preface { seen: usize },
+    Preface {
+        seen: usize,
+    },
     /// At the head of a frame, some of which may be in `held`.
     Head,
     /// Collecting a payload in `held`.
@@ -165,9 +181,16 @@ enum State {
     Given,
     /// The length of the padding comes first.
     Padding(Head),
-    Content { head: Head, content: u32, padding: u32 },
+    Content {
+        head: Head,
+        content: u32,
+        padding: u32,
+    },
     /// The rest of a frame that is not kept.
-    Passing { head: Head, left: u32 },
+    Passing {
+        head: Head,
+        left: u32,
+    },
     Lost(Box<Search>),
 }
 
@@ -293,7 +316,8 @@ impl Lane {
             }
             State::Payload(head) => {
                 let came = u32::try_from(self.held.len().saturating_sub(HEAD)).unwrap_or(u32::MAX);
-                let Some(left) = head.length.checked_sub(came).and_then(|left| left.checked_sub(length)) else {
+                let Some(left) = head.length.checked_sub(came).and_then(|left| left.checked_sub(length))
+                else {
                     return Skip::Lost;
                 };
                 let head = *head;
@@ -404,7 +428,7 @@ fn take<'a>(left: &mut u32, input: &mut &'a [u8]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Head, HEAD, Kind, Lane, Skip};
+    use super::{Frame, HEAD, Head, Kind, Lane, Skip};
     use overhear_exchange::Timestamp;
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
@@ -458,9 +482,18 @@ mod tests {
 
     #[test]
     fn what_nobody_may_send_is_broken() {
-        for (kind, stream, length) in
-            [(0, 0, 1), (1, 0, 1), (2, 1, 4), (3, 1, 5), (3, 0, 4), (4, 1, 6), (4, 0, 5), (6, 0, 7), (7, 0, 4), (8, 1, 5)]
-        {
+        for (kind, stream, length) in [
+            (0, 0, 1),
+            (1, 0, 1),
+            (2, 1, 4),
+            (3, 1, 5),
+            (3, 0, 4),
+            (4, 1, 6),
+            (4, 0, 5),
+            (6, 0, 7),
+            (7, 0, 4),
+            (8, 1, 5),
+        ] {
             let head = Head::parse([0, 0, length, kind, 0, 0, 0, 0, stream]);
             assert_eq!(head, None, "{kind} on {stream} of {length}");
         }

@@ -309,7 +309,8 @@ impl Http2 {
         out: &mut Vec<Observation>,
     ) {
         let client_is_known = !self.direction(self.client).lane.is_lost();
-        let begins = kind == Block::Response || kind == Block::Unclear && self.streams.awaits_response(stream);
+        let begins =
+            kind == Block::Response || kind == Block::Unclear && self.streams.awaits_response(stream);
         // A second head is of the final response, after an interim one whose status was not known.
         if begins || kind == Block::Unclear && !end_stream {
             let early = client_is_known && self.streams.may_come_early(stream);
@@ -417,7 +418,11 @@ impl Http2 {
 /// What frames of a header block came to.
 enum Assembled<'a> {
     More,
-    Whole { purpose: Purpose, started: Timestamp, block: Lies<'a> },
+    Whole {
+        purpose: Purpose,
+        started: Timestamp,
+        block: Lies<'a>,
+    },
     /// It was longer than may be kept.
     Cut(Purpose),
 }

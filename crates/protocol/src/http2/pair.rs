@@ -331,7 +331,8 @@ impl Streams {
         if from == Role::Client {
             return;
         }
-        let refused: Vec<u32> = self.open.range(last.saturating_add(1)..).map(|(stream, _)| *stream).collect();
+        let refused: Vec<u32> =
+            self.open.range(last.saturating_add(1)..).map(|(stream, _)| *stream).collect();
         let error = if code == Http2Code::NoError { Http2Code::RefusedStream } else { code };
         for stream in refused.into_iter().filter(|stream| stream % 2 == 1) {
             self.report(stream, Some(ErrorType::Http2(error)), out);
@@ -358,7 +359,13 @@ impl Streams {
     }
 
     /// A block of fields on this stream was missed.
-    pub(super) fn lose_block(&mut self, from: Role, stream: u32, time: Timestamp, out: &mut Vec<Observation>) {
+    pub(super) fn lose_block(
+        &mut self,
+        from: Role,
+        stream: u32,
+        time: Timestamp,
+        out: &mut Vec<Observation>,
+    ) {
         let Some(open) = self.open.get_mut(&stream) else { return };
         match from {
             Role::Client => open.lose_request(time),
@@ -535,7 +542,8 @@ impl Stream {
     }
 
     fn held(&self) -> usize {
-        self.request.as_ref().map_or(0, |request| request.body.held()) + self.response().map_or(0, |r| r.body.held())
+        self.request.as_ref().map_or(0, |request| request.body.held())
+            + self.response().map_or(0, |r| r.body.held())
     }
 
     fn response(&self) -> Option<&Response> {
@@ -557,7 +565,10 @@ impl Stream {
             head + request.body.retained()
         });
         let response = self.response().map_or(0, |r| {
-            size_of::<Response>() + r.body.retained() + headers_size(&r.head.rest.headers) + headers_size(&r.trailers)
+            size_of::<Response>()
+                + r.body.retained()
+                + headers_size(&r.head.rest.headers)
+                + headers_size(&r.trailers)
         });
         size_of::<Self>() + request + response
     }

@@ -26,7 +26,10 @@ pub(super) enum Chain {
     /// There is a frame.
     Convincing,
     /// It may be one. The frames so far, and what the last one lacks.
-    Possible { frames: usize, lacking: usize },
+    Possible {
+        frames: usize,
+        lacking: usize,
+    },
     No,
 }
 
@@ -72,7 +75,11 @@ fn chain_after(mut frames: usize, bytes: &[u8]) -> Chain {
             return Chain::Convincing;
         }
         let Some(bytes) = rest.first_chunk::<HEAD>() else {
-            return if may_begin(rest) { Chain::Possible { frames, lacking: HEAD - rest.len() } } else { Chain::No };
+            return if may_begin(rest) {
+                Chain::Possible { frames, lacking: HEAD - rest.len() }
+            } else {
+                Chain::No
+            };
         };
         let Some(head) = believable(*bytes) else { return Chain::No };
         frames += 1;

@@ -85,7 +85,9 @@ pub(crate) fn of(http: &Http, sent: Option<&Carried>, received: Option<&Carried>
     let received = counted(received, &http.response_body);
     let (system, status) = match flavor {
         Flavor::Grpc => (CallSystem::Grpc, status::of_grpc(http)),
-        Flavor::GrpcWeb | Flavor::GrpcWebText => (CallSystem::GrpcWeb, status::of_web(http, received.ending.as_deref())),
+        Flavor::GrpcWeb | Flavor::GrpcWebText => {
+            (CallSystem::GrpcWeb, status::of_web(http, received.ending.as_deref()))
+        }
         Flavor::ConnectStream => (CallSystem::Connect, status::of_stream(http, received.ending.as_deref())),
         Flavor::Single => (CallSystem::Connect, status::of_single(http)),
     };
@@ -110,16 +112,20 @@ pub fn plain(headers: &Headers, body: &Body, limit: usize) -> Option<Vec<u8>> {
             add(&mut out, decoded.bytes.expose(), limit);
         }
         Flavor::Single => return None,
-        Flavor::GrpcWebText => envelope::messages(&unarmored(captured).0).for_each(|(_, message)| add(&mut out, message, limit)),
+        Flavor::GrpcWebText => {
+            envelope::messages(&unarmored(captured).0).for_each(|(_, message)| add(&mut out, message, limit))
+        }
         Flavor::Grpc | Flavor::GrpcWeb | Flavor::ConnectStream => {
             if !envelope::messages(captured).any(|(compressed, _)| compressed) {
                 return None;
             }
-            let encoding = headers.get("grpc-encoding").or_else(|| headers.get("connect-content-encoding"))?;
+            let encoding =
+                headers.get("grpc-encoding").or_else(|| headers.get("connect-content-encoding"))?;
             for (compressed, message) in envelope::messages(captured) {
                 let room = limit.saturating_sub(out.len());
                 if compressed {
-                    let whole = Body { captured: Redacted::new(Bytes::copy_from_slice(message)), ..coded(encoding) };
+                    let whole =
+                        Body { captured: Redacted::new(Bytes::copy_from_slice(message)), ..coded(encoding) };
                     let decoded = content::decode(&whole, room);
                     if decoded.damaged || decoded.truncated {
                         break;
@@ -147,6 +153,11 @@ fn add(out: &mut Vec<u8>, message: &[u8], limit: usize) {
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(message);
     }
+}
+
+/// The messages of a body of envelopes that are there whole and not compressed.
+pub fn messages_of(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    envelope::messages(body).filter_map(|(compressed, message)| (!compressed).then_some(message))
 }
 
 /// What the call speaks. Where the request's fields are not known, the answer tells.
@@ -195,7 +206,8 @@ fn read(body: &Body, flavor: Flavor) -> Envelopes {
 fn messages(envelopes: &Envelopes, body: &Body) -> Messages {
     let counted = envelopes.count;
     // What goes beyond the captured part of a body was counted as it went by, or is not known.
-    let unseen = envelopes.lost || !body.complete && (body.captured.expose().len() as u64) < body.size && counted == 0;
+    let unseen =
+        envelopes.lost || !body.complete && (body.captured.expose().len() as u64) < body.size && counted == 0;
     Messages { count: counted, partial: unseen }
 }
 

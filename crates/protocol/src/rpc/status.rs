@@ -76,6 +76,7 @@ fn in_lines(trailers: &[u8]) -> Option<RpcStatus> {
     trailers.split(|byte| *byte == b'\n').find_map(|line| {
         let at = line.iter().position(|byte| *byte == b':')?;
         let (name, value) = line.split_at_checked(at)?;
-        name.eq_ignore_ascii_case(b"grpc-status").then(|| number(value.get(1..).unwrap_or_default().trim_ascii()))
+        name.eq_ignore_ascii_case(b"grpc-status")
+            .then(|| number(value.get(1..).unwrap_or_default().trim_ascii()))
     })
 }

@@ -73,7 +73,10 @@ fn what_is_no_name_is_no_call() {
 fn the_web_says_it_in_the_body() {
     let mut web = http("/s.S/M", &[("content-type", "application/grpc-web+proto")], &[], &[]);
     web.response_body = body(b"\0\0\0\0\x01a\x80\0\0\0\x10grpc-status: 7\r\n");
-    assert_eq!(told(&web), Some((CallSystem::GrpcWeb, "s.S/M".into(), Some(RpcStatus::PermissionDenied), 1, 1)));
+    assert_eq!(
+        told(&web),
+        Some((CallSystem::GrpcWeb, "s.S/M".into(), Some(RpcStatus::PermissionDenied), 1, 1))
+    );
     let mut text = http("/s.S/M", &[("content-type", "application/grpc-web-text")], &[], &[]);
     text.request_body = body(b"AAAAAAFh");
     // Two pieces, padded apart.

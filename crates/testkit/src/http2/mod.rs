@@ -96,7 +96,8 @@ impl Encoder {
             match self.find(name, value) {
                 Some(index) => integer(&mut block, 0x80, 7, index),
                 None => {
-                    let index = STATIC.iter().find(|(_, known, _)| known == name).map_or(0, |(index, ..)| *index);
+                    let index =
+                        STATIC.iter().find(|(_, known, _)| known == name).map_or(0, |(index, ..)| *index);
                     integer(&mut block, 0x40, 6, index);
                     if index == 0 {
                         string(&mut block, name);

@@ -1,8 +1,8 @@
 //! Conversations over HTTP/2, each by the name of what is nasty about it.
 
 use super::{
-    ACK, END_HEADERS, END_STREAM, Encoder, Kind, PADDED, PREFACE, PRIORITY, data, frame, go_away, message, reset,
-    settings, settings_ack, window_update,
+    ACK, END_HEADERS, END_STREAM, Encoder, Kind, PADDED, PREFACE, PRIORITY, data, frame, go_away, message,
+    reset, settings, settings_ack, window_update,
 };
 use crate::Transcript;
 use overhear_exchange::Side::{self, A, B};
@@ -88,7 +88,10 @@ pub fn transcript(talk: &Talk) -> Transcript {
 /// Two exchanges, the second by what the first put into the tables.
 pub fn simple() -> Talk {
     let mut ends = Ends::open();
-    ends.get(1, "/hello?name=ann").answer(1, "200", "hello").get(3, "/hello?name=ann").answer(3, "404", "gone");
+    ends.get(1, "/hello?name=ann")
+        .answer(1, "200", "hello")
+        .get(3, "/hello?name=ann")
+        .answer(3, "404", "gone");
     ends.talk
 }
 
@@ -116,8 +119,13 @@ pub fn interleaved() -> Talk {
 pub fn continuation() -> Talk {
     let mut ends = Ends::open();
     let long = "x".repeat(300);
-    let fields =
-        [(":method", "GET"), (":scheme", "http"), (":path", "/long"), (":authority", "shop.example"), ("x-long", &long)];
+    let fields = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "/long"),
+        (":authority", "shop.example"),
+        ("x-long", &long),
+    ];
     let block = ends.client.block(&fields);
     let (first, rest) = block.split_at(20);
     let (second, third) = rest.split_at(100);
@@ -136,7 +144,8 @@ pub fn continuation() -> Talk {
 pub fn padded() -> Talk {
     let mut ends = Ends::open();
     let pad = |inner: &[u8], padding: u8| [&[padding], inner, &vec![0; padding.into()]].concat();
-    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/padded"), (":authority", "shop.example")];
+    let fields =
+        [(":method", "POST"), (":scheme", "http"), (":path", "/padded"), (":authority", "shop.example")];
     let block = ends.client.block(&fields);
     ends.say(A, frame(Kind::Headers, END_HEADERS | PADDED, 1, &pad(&block, 9)));
     ends.say(A, frame(Kind::Data, PADDED, 1, &pad(b"abc", 200)));
@@ -152,7 +161,8 @@ pub fn padded() -> Talk {
 pub fn priority() -> Talk {
     let mut ends = Ends::open();
     ends.say(A, frame(Kind::Priority, 0, 3, &[0, 0, 0, 0, 200]));
-    let fields = [(":method", "GET"), (":scheme", "http"), (":path", "/first"), (":authority", "shop.example")];
+    let fields =
+        [(":method", "GET"), (":scheme", "http"), (":path", "/first"), (":authority", "shop.example")];
     let block = [&[0x80, 0, 0, 3, 15][..], &ends.client.block(&fields)].concat();
     ends.say(A, frame(Kind::Headers, END_HEADERS | END_STREAM | PRIORITY, 1, &block));
     ends.answer(1, "200", "first");
@@ -165,8 +175,13 @@ pub fn table_size_update() -> Talk {
     ends.get(1, "/kept").answer(1, "200", "1");
     for (stream, sizes) in [(3, &[100][..]), (7, &[0, 2000]), (11, &[4096])] {
         let mut block: Vec<u8> = sizes.iter().flat_map(|size| ends.client.resize(*size)).collect();
-        let fields =
-            [(":method", "GET"), (":scheme", "http"), (":path", "/kept"), (":authority", "shop.example"), ("x-n", "1")];
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/kept"),
+            (":authority", "shop.example"),
+            ("x-n", "1"),
+        ];
         block.extend(ends.client.block(&fields));
         ends.say(A, frame(Kind::Headers, END_HEADERS | END_STREAM, stream, &block));
         ends.answer(stream, "200", "again").get(stream + 2, "/kept").answer(stream + 2, "200", "and again");
@@ -253,7 +268,8 @@ pub fn push() -> Talk {
     ends.get(1, "/page");
     let mut answer = Vec::new();
     for (promised, path) in [(2_u32, "/style.css"), (4, "/unwanted.js")] {
-        let fields = [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "shop.example")];
+        let fields =
+            [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "shop.example")];
         let block = [&promised.to_be_bytes()[..], &ends.server.block(&fields)].concat();
         answer.extend(frame(Kind::Push, END_HEADERS, 1, &block));
     }
@@ -277,7 +293,8 @@ pub fn interim() -> Talk {
 pub fn body_with_frames_inside() -> Talk {
     let mut ends = Ends::open();
     let mut inner = Encoder::default();
-    let inside = [inner.request(9, "GET", "/never-asked", true), inner.request(11, "GET", "/nor-this", true)].concat();
+    let inside =
+        [inner.request(9, "GET", "/never-asked", true), inner.request(11, "GET", "/nor-this", true)].concat();
     let request = ends.client.request(1, "POST", "/archive", false);
     let content = [&b"recorded: "[..], &inside, &inside].concat();
     let mut sent = data(1, true, &content);
@@ -322,7 +339,8 @@ pub fn large_frames() -> Talk {
     ends.say(A, [request, data(1, false, &[b'a'; 16_384])].concat());
     ends.say(B, [window_update(0), window_update(1)].concat());
     ends.say(A, [data(1, false, &[b'b'; 16_384]), data(1, true, &[b'c'; 10])].concat());
-    let head = ends.server.headers(1, false, &[(":status", "200"), ("content-type", "application/octet-stream")]);
+    let head =
+        ends.server.headers(1, false, &[(":status", "200"), ("content-type", "application/octet-stream")]);
     ends.say(B, head);
     for n in 0..6 {
         ends.say(B, data(1, n == 5, &[b'd'; 16_384]));
@@ -342,11 +360,13 @@ pub fn settings_first() -> Talk {
 /// From HTTP/1.1 to HTTP/2, which answers the request that asked for it (RFC 7540 §3.2).
 pub fn upgrade() -> Talk {
     let mut ends = Ends::default();
-    let request = b"GET /upgraded?n=1 HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+    let request =
+        b"GET /upgraded?n=1 HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade, HTTP2-Settings\r\n\
         Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     ends.say(A, request.to_vec());
     let switching = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
-    ends.say(B, [&switching[..], &settings()].concat()).say(A, [PREFACE, &settings(), &settings_ack()].concat());
+    ends.say(B, [&switching[..], &settings()].concat())
+        .say(A, [PREFACE, &settings(), &settings_ack()].concat());
     ends.answer(1, "200", "by the new one").get(3, "/second").answer(3, "200", "second");
     ends.talk
 }
@@ -357,13 +377,16 @@ pub fn connect() -> Talk {
     let head = ends.client.headers(1, false, &[(":method", "CONNECT"), (":authority", "bank.example:443")]);
     ends.say(A, head);
     let head = ends.server.headers(1, false, &[(":status", "200")]);
-    ends.say(B, head).say(A, data(1, false, b"\x16\x03\x01 hello")).say(B, data(1, false, b"\x16\x03\x03 world"));
+    ends.say(B, head)
+        .say(A, data(1, false, b"\x16\x03\x01 hello"))
+        .say(B, data(1, false, b"\x16\x03\x03 world"));
     ends.get(3, "/beside").answer(3, "200", "beside");
     ends.say(A, data(1, true, b"")).say(B, data(1, true, b""));
     ends.talk
 }
 
-const GRPC: [(&str, &str); 3] = [("te", "trailers"), ("content-type", "application/grpc"), ("grpc-timeout", "5S")];
+const GRPC: [(&str, &str); 3] =
+    [("te", "trailers"), ("content-type", "application/grpc"), ("grpc-timeout", "5S")];
 
 fn call(ends: &mut Ends, stream: u32, path: &str) -> Vec<u8> {
     let head = [(":method", "POST"), (":scheme", "http"), (":authority", "shop.example"), (":path", path)];
@@ -376,7 +399,8 @@ pub fn grpc_unary() -> Talk {
     let mut asked = call(&mut ends, 1, "/shop.v1.Orders/Get");
     asked.extend(data(1, true, &message(b"\x08\x07")));
     ends.say(A, asked);
-    let mut answer = ends.server.headers(1, false, &[(":status", "200"), ("content-type", "application/grpc")]);
+    let mut answer =
+        ends.server.headers(1, false, &[(":status", "200"), ("content-type", "application/grpc")]);
     answer.extend(data(1, false, &message(b"\x0a\x04lamp\x10\x02")));
     answer.extend(ends.server.headers(1, true, &[("grpc-status", "0"), ("grpc-message", "")]));
     ends.say(B, answer);

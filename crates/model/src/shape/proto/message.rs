@@ -140,7 +140,9 @@ impl Field {
                 self.fixed64.get_or_insert_default().learn(bits == 0 || is_usual(f64::from_bits(bits)));
             }
             Value::Fixed32(bits) => {
-                self.fixed32.get_or_insert_default().learn(bits == 0 || is_usual(f32::from_bits(bits).into()));
+                self.fixed32
+                    .get_or_insert_default()
+                    .learn(bits == 0 || is_usual(f32::from_bits(bits).into()));
             }
             Value::Bytes(bytes) => self.bytes.get_or_insert_default().learn(bytes, depth, room),
         }

@@ -104,7 +104,9 @@ impl Field {
         match (&self.bytes, &self.varints, &self.fixed64, &self.fixed32) {
             (Some(bytes), ..) if self.bytes_lead(most) => bytes.kind(),
             (_, Some(varints), ..) if varints.seen == most => (varints.kind(), false),
-            (_, _, Some(fixed), _) if fixed.seen == most => (fixed.kind(ProtoKind::Double, ProtoKind::Fixed64), false),
+            (_, _, Some(fixed), _) if fixed.seen == most => {
+                (fixed.kind(ProtoKind::Double, ProtoKind::Fixed64), false)
+            }
             (_, _, _, Some(fixed)) => (fixed.kind(ProtoKind::Float, ProtoKind::Fixed32), false),
             _ => (ProtoKind::Bytes, false),
         }

@@ -54,7 +54,10 @@ fn messages_lie_in_messages() {
 #[test]
 fn numbers_that_lie_together_are_packed() {
     // As a message the first could be read, the others not.
-    assert_eq!(learn(&[b"\x22\x02\x08\x01", b"\x22\x03\x01\x02\x03", b"\x22\x01\x05"]), "4:repeated int64 packed");
+    assert_eq!(
+        learn(&[b"\x22\x02\x08\x01", b"\x22\x03\x01\x02\x03", b"\x22\x01\x05"]),
+        "4:repeated int64 packed"
+    );
     assert_eq!(learn(&[b"\x20\x01\x20\x02"]), "4:repeated int32");
 }
 
@@ -84,7 +87,11 @@ fn what_is_no_message_is_counted_and_changes_nothing() {
         deadline: None,
     };
     let content = |bytes| Some(Content { bytes, complete: true });
-    calls.learn(&rpc, content(b"\0\0\0\0\x02\x08\x07"), content(b"\x01\0\0\0\x01x\0\0\0\0\x01\x07\0\0\0\0\x02\x08\x01\x80\0\0\0\0"));
+    calls.learn(
+        &rpc,
+        content(b"\0\0\0\0\x02\x08\x07"),
+        content(b"\x01\0\0\0\x01x\0\0\0\0\x01\x07\0\0\0\0\x02\x08\x01\x80\0\0\0\0"),
+    );
     let told = calls.procedure();
     assert_eq!((told.request.seen, told.request.unread, told.request.streams), (1, 0, false));
     assert_eq!((told.response.seen, told.response.unread, told.response.streams), (1, 2, true));

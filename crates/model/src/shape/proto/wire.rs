@@ -106,16 +106,25 @@ mod tests {
     fn reads_every_type() {
         let message = b"\x08\x96\x01\x11\x01\0\0\0\0\0\0\0\x1a\x03abc\x25\x02\0\0\0";
         let fields: Vec<_> = Fields(message).map(Result::unwrap).collect();
-        let expected =
-            [(1, Value::Varint(150)), (2, Value::Fixed64(1)), (3, Value::Bytes(b"abc")), (4, Value::Fixed32(2))];
+        let expected = [
+            (1, Value::Varint(150)),
+            (2, Value::Fixed64(1)),
+            (3, Value::Bytes(b"abc")),
+            (4, Value::Fixed32(2)),
+        ];
         assert_eq!(fields, expected);
     }
 
     #[test]
     fn refuses_what_is_none() {
-        for bytes in
-            [&b"\x00\x01"[..], b"\x08", b"\x1a\x05abc", b"\x0b", b"\x0f\x01", b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"]
-        {
+        for bytes in [
+            &b"\x00\x01"[..],
+            b"\x08",
+            b"\x1a\x05abc",
+            b"\x0b",
+            b"\x0f\x01",
+            b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+        ] {
             assert_eq!(Fields(bytes).last(), Some(Err(NotAMessage)), "{}", bytes.escape_ascii());
             assert!(!is_message(bytes));
         }

@@ -39,7 +39,10 @@ struct Code {
 static CODE: Code = Code::new();
 
 impl Code {
-    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which stops where it is out of bounds")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler, which stops where it is out of bounds"
+    )]
     #[expect(clippy::cast_possible_truncation, reason = "symbols below 256, lengths up to 30")]
     const fn new() -> Self {
         let mut code = Self {
@@ -133,9 +136,13 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_the_appendix() {
-        for (symbol, code, length) in
-            [(u16::from(b'0'), 0x0, 5), (u16::from(b'a'), 0x3, 5), (0, 0x1ff8, 13), (249, 0xfff_fffe, 28), (256, 0x3fff_ffff, 30)]
-        {
+        for (symbol, code, length) in [
+            (u16::from(b'0'), 0x0, 5),
+            (u16::from(b'a'), 0x3, 5),
+            (0, 0x1ff8, 13),
+            (249, 0xfff_fffe, 28),
+            (256, 0x3fff_ffff, 30),
+        ] {
             let row = CODE.rows[length];
             assert_eq!(usize::from(LENGTHS[usize::from(symbol)]), length);
             assert_eq!(CODE.symbols[row.at + (code - row.first) as usize], symbol);

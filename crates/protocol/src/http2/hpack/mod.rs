@@ -80,7 +80,13 @@ impl Decoder {
     }
 
     /// A literal field (§6.2), whose name may be an index of so many bits.
-    fn literal(&mut self, input: &mut &[u8], prefix: u32, insert: bool, fields: &mut Fields) -> Result<(), Broken> {
+    fn literal(
+        &mut self,
+        input: &mut &[u8],
+        prefix: u32,
+        insert: bool,
+        fields: &mut Fields,
+    ) -> Result<(), Broken> {
         let name = match integer(input, prefix)? {
             0 => fields.string(input)?,
             index => match self.0.get(index) {

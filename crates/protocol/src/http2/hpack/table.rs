@@ -82,7 +82,9 @@ impl Table {
         match self.entries.get(at) {
             Some(entry) => entry.field(),
             None if self.whole => Found::None,
-            None => Found::Unknown(Unknown(i64::try_from(index).unwrap_or(i64::MAX).saturating_sub(self.inserted))),
+            None => Found::Unknown(Unknown(
+                i64::try_from(index).unwrap_or(i64::MAX).saturating_sub(self.inserted),
+            )),
         }
     }
 

@@ -23,7 +23,10 @@ fn decode(decoder: &mut Decoder, block: &[u8]) -> Option<Vec<Field>> {
 }
 
 fn fields(text: &str) -> Vec<Field> {
-    text.lines().map(|line| line.trim().split_once('\t').unwrap()).map(|(n, v)| (n.into(), v.into())).collect()
+    text.lines()
+        .map(|line| line.trim().split_once('\t').unwrap())
+        .map(|(n, v)| (n.into(), v.into()))
+        .collect()
 }
 
 /// RFC 7541, appendix C: blocks that share a table, and the fields of each.
@@ -194,7 +197,8 @@ fn joined_late_it_never_invents_a_field() {
                     for (is_name, text, real) in [(true, name, real_name), (false, value, real_value)] {
                         if text.starts_with("{?") {
                             // A number stands for one entry, whatever was inserted meanwhile.
-                            let entry = unknown.entry((text.clone(), is_name)).or_insert_with(|| real.clone());
+                            let entry =
+                                unknown.entry((text.clone(), is_name)).or_insert_with(|| real.clone());
                             assert_eq!(entry, real, "{} from {missed}: {text}", story.name);
                         } else {
                             assert_eq!(text, real, "{} from {missed}", story.name);
@@ -222,7 +226,10 @@ fn an_unknown_keeps_its_number_while_others_are_inserted() {
     // With the name of the entry that is unknown, and from then on under its own index.
     let named = ("{?62}".to_owned(), "c".to_owned());
     assert_eq!(decode(&mut decoder, b"\x7f\x00\x01c").unwrap(), std::slice::from_ref(&named));
-    assert_eq!(decode(&mut decoder, b"\xbe\xbf\xc0").unwrap(), [named, ("a".into(), "b".into()), unknown(62)]);
+    assert_eq!(
+        decode(&mut decoder, b"\xbe\xbf\xc0").unwrap(),
+        [named, ("a".into(), "b".into()), unknown(62)]
+    );
 }
 
 /// When the sender has evicted what was heard last, nothing older can be there.
@@ -242,13 +249,13 @@ fn an_eviction_shows_that_nothing_older_is_left() {
 #[test]
 fn refuses_what_is_no_block() {
     for block in [
-        &b"\x80"[..],                             // index 0
-        b"\xbe",                                  // beyond the table
-        b"\x40\x05ab",                            // a string that is cut
-        b"\x40",                                  // no name
-        b"\xff\xff\xff\xff\xff\xff\xff",          // an integer without end
-        b"\x40\x81\x18\x00",                      // padded with zeros
-        b"\x7f\x80\x80\x80\x80\x80\x01",          // an index of more bytes than one can have
+        &b"\x80"[..],                    // index 0
+        b"\xbe",                         // beyond the table
+        b"\x40\x05ab",                   // a string that is cut
+        b"\x40",                         // no name
+        b"\xff\xff\xff\xff\xff\xff\xff", // an integer without end
+        b"\x40\x81\x18\x00",             // padded with zeros
+        b"\x7f\x80\x80\x80\x80\x80\x01", // an index of more bytes than one can have
     ] {
         assert_eq!(decode(&mut Decoder::new(), block), None, "{}", block.escape_ascii());
     }
