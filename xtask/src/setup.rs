@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("python3", "python3"),
@@ -17,6 +17,8 @@ const PACKAGES: [(&str, &str); 14] = [
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
+    ("nghttpd", "nghttp2-server"),
+    ("h2load", "nghttp2-client"),
     ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
@@ -36,6 +38,18 @@ const PYTHON_TOOLS: [&str; 4] = [
 ];
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
+
+/// Servers and clients of HTTP/2 and gRPC, and the compiler of `.proto` files.
+const PYTHON_GRPC: [&str; 5] = [
+    "grpcio==1.85.1",
+    "grpcio-tools==1.85.1",
+    "grpcio-reflection==1.85.1",
+    "hypercorn==0.18.0",
+    "httpx[http2]==0.28.1",
+];
+/// Connect, which speaks gRPC and gRPC-Web as well.
+const NODE_CONNECT: [&str; 3] =
+    ["@connectrpc/connect@2.2.0", "@connectrpc/connect-node@2.2.0", "@bufbuild/protobuf@2.17.0"];
 
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
@@ -83,6 +97,8 @@ pub(crate) fn run() -> Result<()> {
     python("python", &PYTHON_TOOLS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
+    python("grpc", &PYTHON_GRPC)?;
+    node("connect", &NODE_CONNECT)?;
     cargo_deny()?;
     note_kernel();
     Ok(())

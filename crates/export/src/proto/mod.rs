@@ -9,10 +9,10 @@ mod tests;
 
 pub use descriptor::{Descriptors, NotDescriptors};
 
-use descriptor::{Known, KnownKind};
+use descriptor::{Known, KnownKind, KnownMethod};
 use overhear_query::{
     ApiProcedure,
-    shape::{ProtoField, ProtoKind, ProtoMessage, Sent},
+    shape::{Procedure, ProtoField, ProtoKind, ProtoMessage, Sent},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +40,7 @@ pub fn sketches(procedures: &[ApiProcedure], descriptors: &Descriptors) -> BTree
     }
     let sketch = |(package, services): (&str, BTreeMap<_, _>)| {
         let text =
-            Sketch { descriptors, text: String::new(), messages: BTreeSet::new() }.file(package, &services);
+            Sketch::new(descriptors).file(package, &services);
         (package.to_owned(), text)
     };
     packages.into_iter().map(sketch).collect()
@@ -50,7 +50,9 @@ struct Sketch<'a> {
     descriptors: &'a Descriptors,
     text: String,
     /// Names at the top that are taken.
-    messages: BTreeSet<String>,
+    taken: BTreeSet<String>,
+    /// What is to be written after the services.
+    wanted: Vec<Wanted<'a>>,
 }
 
 type Services<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a ApiProcedure)>>;
@@ -58,11 +60,17 @@ type Services<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a ApiProcedure)>>;
 /// A message to be written, with what is known of its names.
 struct Wanted<'a> {
     name: String,
+    /// Its name in the descriptors.
+    full: Option<&'a str>,
     sent: &'a Sent,
     known: Option<&'a Known>,
 }
 
 impl<'a> Sketch<'a> {
+    fn new(descriptors: &'a Descriptors) -> Self {
+        Self { descriptors, text: String::new(), taken: BTreeSet::new(), wanted: Vec::new() }
+    }
+
     fn file(mut self, package: &str, services: &Services<'a>) -> String {
         self.line(0, "syntax = \"proto3\";\n");
         self.line(0, "// A sketch by Overhear, of what was heard. It reads that; it is not the contract.");
@@ -73,50 +81,13 @@ impl<'a> Sketch<'a> {
         if !package.is_empty() {
             self.line(0, &format!("package {package};\n"));
         }
-        self.messages.extend(services.keys().map(|service| (*service).to_owned()));
-        let mut wanted = Vec::new();
-        let mut written = BTreeMap::new();
+        self.taken.extend(services.keys().map(|service| (*service).to_owned()));
         for (service, methods) in services {
             self.line(0, &format!("service {service} {{"));
-            for (method, procedure) in methods {
-                let known = self.descriptors.method(&procedure.name);
-                let of = |index: usize| {
-                    known.map(|method| if index == 0 { &method.input } else { &method.output })
-                };
-                let streams = |index: usize, sent: &Sent| {
-                    let told = known.is_some_and(|method| method.streams.get(index) == Some(&true));
-                    if told || sent.streams { "stream " } else { "" }
-                };
-                let told = &procedure.procedure;
-                let mut name = |sent: &'a Sent, index: usize, ending: &str| {
-                    let full = of(index);
-                    let known = full.and_then(|full| self.descriptors.message(full));
-                    // What descriptors give one name is one message; of it that is told which was seen most.
-                    if let Some(name) = full.and_then(|full| written.get(full)) {
-                        return String::clone(name);
-                    }
-                    let plain = known
-                        .map_or_else(|| format!("{service}{method}{ending}"), |known| known.name.clone());
-                    let name = free(&mut self.messages, plain);
-                    if let Some(full) = full {
-                        written.insert(full.clone(), name.clone());
-                    }
-                    wanted.push(Wanted { name: name.clone(), sent, known });
-                    name
-                };
-                let request = name(&told.request, 0, "Request");
-                let response = name(&told.response, 1, "Response");
-                let line = format!(
-                    "rpc {method}({}{request}) returns ({}{response});  // {} calls",
-                    streams(0, &told.request),
-                    streams(1, &told.response),
-                    told.calls
-                );
-                self.line(1, &line);
-            }
+            methods.iter().for_each(|(method, procedure)| self.method(service, method, procedure));
             self.line(0, "}\n");
         }
-        for Wanted { name, sent, known } in wanted {
+        for Wanted { name, sent, known, .. } in std::mem::take(&mut self.wanted) {
             if sent.unread > 0 {
                 self.line(0, &format!("// {} more messages could not be read.", sent.unread));
             }
@@ -126,6 +97,34 @@ impl<'a> Sketch<'a> {
         self.text.truncate(self.text.trim_end().len());
         self.text.push('\n');
         self.text
+    }
+
+    fn method(&mut self, service: &str, method: &str, procedure: &'a ApiProcedure) {
+        let known = self.descriptors.method(&procedure.name);
+        let Procedure { calls, request, response } = &procedure.procedure;
+        let [asks, answers] = known.map(|known| known.streams).unwrap_or_default();
+        let stream = |told: bool, sent: &Sent| if told || sent.streams { "stream " } else { "" };
+        let (asks, answers) = (stream(asks, request), stream(answers, response));
+        let full = |of: fn(&KnownMethod) -> &String| known.map(|known| of(known).as_str());
+        let plain = format!("{service}{method}");
+        let request = self.name(full(|known| &known.input), format!("{plain}Request"), request);
+        let response = self.name(full(|known| &known.output), format!("{plain}Response"), response);
+        self.line(1, &format!("rpc {method}({asks}{request}) returns ({answers}{response});  // {calls} calls"));
+    }
+
+    /// What a message is called here. What descriptors give one name is one message: what was seen most of it is told.
+    fn name(&mut self, full: Option<&'a str>, plain: String, sent: &'a Sent) -> String {
+        let same = |wanted: &&mut Wanted<'_>| full.is_some() && wanted.full == full;
+        if let Some(wanted) = self.wanted.iter_mut().find(same) {
+            if sent.seen > wanted.sent.seen {
+                wanted.sent = sent;
+            }
+            return wanted.name.clone();
+        }
+        let known = full.and_then(|full| self.descriptors.message(full));
+        let name = free(&mut self.taken, known.map_or(plain, |known| known.name.clone()));
+        self.wanted.push(Wanted { name: name.clone(), full, sent, known });
+        name
     }
 
     fn message(&mut self, depth: usize, name: &str, message: &ProtoMessage, known: Option<&Known>) {
