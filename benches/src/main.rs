@@ -68,9 +68,10 @@ fn run(words: &[String]) -> Result<()> {
             "--quick" => effort = QUICK,
             "read" | "http2" | "learn" | "overhead" | "start" | "store" => parts.push(word.as_str()),
             other => {
-                return Err(
-                    format!("{other}: not one of --quick, read, http2, learn, overhead, start, store").into()
-                );
+                return Err(format!(
+                    "{other}: not one of --quick, read, http2, learn, overhead, start, store"
+                )
+                .into());
             }
         }
     }

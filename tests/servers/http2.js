@@ -10,6 +10,7 @@ const routes = {
 
 const server = http2.createServer();
 server.on("stream", (stream, headers) => {
+  stream.on("error", () => {});
   const path = headers[":path"].split("?")[0];
   const method = headers[":method"];
   if (path === "/reset") return stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);

@@ -33,17 +33,23 @@ pub fn sketches(procedures: &[ApiProcedure], descriptors: &Descriptors) -> BTree
         if !COMMON.contains(&package)
             && is_name(service)
             && is_name(method)
-            && package.split('.').all(is_part)
+            && (package.is_empty() || package.split('.').all(is_name))
         {
             packages.entry(package).or_default().entry(service).or_default().push((method, procedure));
         }
     }
     let sketch = |(package, services): (&str, BTreeMap<_, _>)| {
-        let text =
-            Sketch::new(descriptors).file(package, &services);
+        let text = Sketch::new(descriptors).file(package, &services);
         (package.to_owned(), text)
     };
     packages.into_iter().map(sketch).collect()
+}
+
+/// The same of one procedure, without what a file begins with.
+pub fn sketch(name: &str, procedure: &Procedure) -> Option<String> {
+    let procedure = ApiProcedure { name: name.into(), procedure: procedure.clone() };
+    let file = sketches(std::slice::from_ref(&procedure), &Descriptors::default()).into_values().next()?;
+    file.split_once("\nservice ").map(|(_, rest)| format!("service {rest}"))
 }
 
 struct Sketch<'a> {
@@ -109,7 +115,10 @@ impl<'a> Sketch<'a> {
         let plain = format!("{service}{method}");
         let request = self.name(full(|known| &known.input), format!("{plain}Request"), request);
         let response = self.name(full(|known| &known.output), format!("{plain}Response"), response);
-        self.line(1, &format!("rpc {method}({asks}{request}) returns ({answers}{response});  // {calls} calls"));
+        self.line(
+            1,
+            &format!("rpc {method}({asks}{request}) returns ({answers}{response});  // {calls} calls"),
+        );
     }
 
     /// What a message is called here. What descriptors give one name is one message: what was seen most of it is told.
@@ -222,9 +231,4 @@ fn free(taken: &mut BTreeSet<String>, name: String) -> String {
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Of a package; without one there is nothing to name.
-fn is_part(text: &str) -> bool {
-    text.is_empty() || is_name(text)
 }

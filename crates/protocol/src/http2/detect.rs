@@ -41,8 +41,14 @@ pub(crate) fn detect(bytes: &[u8]) -> Detected {
     }
 }
 
-/// Looks at bytes from the middle of a connection.
+/// Looks at bytes from the middle of a connection. Other protocols begin with a length too: frames that are longer than
+/// they may be without asking (RFC 9113 §4.2) are not waited for.
 pub(crate) fn detect_joined(bytes: &[u8]) -> Detected {
+    const USUAL: u32 = 1 << 14;
+    let is_usual = matches!(bytes, [a, b, c, ..] if u32::from_be_bytes([0, *a, *b, *c]) <= USUAL);
+    if bytes.len() >= 3 && !is_usual {
+        return Detected::No;
+    }
     match chain(bytes) {
         Chain::Convincing => who_sends(bytes),
         Chain::Possible { frames: 1.., .. } => Detected::NeedMore,
@@ -113,6 +119,9 @@ mod tests {
             (&PING[..12], Detected::NeedMore),
             (b"\0\0\x08", Detected::No),
             (b"HTTP/1.1 200 OK\r\n", Detected::No),
+            // MySQL's answer, a method of AMQP.
+            (b"\x07\0\0\x01\0\0\0\x02\0\0\0", Detected::No),
+            (b"\x01\0\x01\0\0\0\x1a\0\x0a\0\x0b", Detected::No),
         ] {
             assert_eq!(detect_joined(bytes), expected, "{}", bytes.escape_ascii());
         }

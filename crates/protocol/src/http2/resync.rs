@@ -98,7 +98,7 @@ fn believable(bytes: [u8; HEAD]) -> Option<Head> {
     let small = match head.kind {
         Kind::Settings => head.length <= 6 * 32,
         Kind::GoAway => head.length <= 1024,
-        Kind::Headers | Kind::Push | Kind::Continuation => head.length <= 1 << 16,
+        Kind::Headers | Kind::Push | Kind::Continuation => head.length <= 1 << 14,
         _ => head.length <= LONGEST,
     };
     (small && head.is_regular(first_of_stream)).then_some(head)

@@ -462,3 +462,33 @@ pub fn many(exchanges: u32) -> Talk {
     }
     ends.talk
 }
+
+/// As a load generator speaks: so many requests in one write, and the same for their answers. The path is the same again
+/// and again, or a new one each time.
+pub fn load(streams: u32, batch: u32, same: bool) -> Talk {
+    let (mut client, mut server) = (Encoder::default(), Encoder::default());
+    let mut talk = vec![(A, [PREFACE, &settings()].concat()), (B, settings())];
+    let content = br#"{"id":12345,"name":"Lamp","price":9.5,"tags":["a","b"]}"#;
+    let head = [(":status", "200"), ("content-type", "application/json"), ("content-length", "55"), ("server", "x")];
+    for first in (0..streams).step_by(batch.max(1) as usize) {
+        let (mut asked, mut answered) = (Vec::new(), Vec::new());
+        for number in first..streams.min(first + batch) {
+            let stream = 2 * number + 1;
+            let path = if same { "/api/items?page=1".to_owned() } else { format!("/api/items/{number}") };
+            let fields = [
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "shop.example:8080"),
+                (":path", &path),
+                ("user-agent", "load/1.52.0"),
+                ("accept", "application/json"),
+                ("x-request-source", "bench"),
+            ];
+            asked.extend(client.headers(stream, true, &fields));
+            answered.extend(server.headers(stream, false, &head));
+            answered.extend(data(stream, true, content));
+        }
+        talk.extend([(A, asked), (B, answered)]);
+    }
+    talk
+}

@@ -15,7 +15,8 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use overhear_exchange::{
-    Body, Call, ContentCoding, Detail, Direction, Exchange, Headers, Http, HttpAnomaly, Peer, RpcStatus, Timestamp,
+    Body, Call, ContentCoding, Detail, Direction, Exchange, Headers, Http, HttpAnomaly, Peer, RpcStatus,
+    Timestamp,
 };
 use ratatui::{
     buffer::Buffer,
@@ -167,7 +168,12 @@ fn service(exchange: &Exchange) -> String {
 fn called(call: &Call) -> Option<String> {
     let rpc = call.rpc.as_ref()?;
     let status = rpc.status.map_or("no status", RpcStatus::as_str);
-    Some(format!("{}: {status}, {} messages sent, {} received", text::clean(&call.name), rpc.sent.count, rpc.received.count))
+    Some(format!(
+        "{}: {status}, {} messages sent, {} received",
+        text::clean(&call.name),
+        rpc.sent.count,
+        rpc.received.count
+    ))
 }
 
 fn anomaly(anomaly: HttpAnomaly) -> &'static str {

@@ -11,6 +11,9 @@ pub(crate) use table::{Text, Unknown};
 use std::ops::Range;
 use table::{Found, Table};
 
+/// Bytes of room for fields that stay between blocks.
+const ROOM: usize = 16 * 1024;
+
 /// The block is not HPACK, or not of this connection as far as it was heard: no more is known of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Broken;
@@ -115,8 +118,13 @@ impl Fields {
     }
 
     fn clear(&mut self) {
+        // A long block is rare: its room is not kept.
+        if self.text.capacity() > ROOM {
+            self.text = Vec::new();
+        }
         self.text.clear();
         self.places.clear();
+        self.places.shrink_to(ROOM / size_of::<(Place, Place)>());
         self.cut = false;
     }
 
