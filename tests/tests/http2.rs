@@ -43,10 +43,23 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let begun = Instant::now();
         let _ = signal(self.0.id(), "TERM");
-        std::thread::sleep(Duration::from_millis(50));
+        while matches!(self.0.try_wait(), Ok(None)) && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Waits until nothing more is written to a file.
+fn settled(file: &Path) {
+    let size = || fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let (mut last, begun) = (0, Instant::now());
+    while (size() != last || last == 0) && begun.elapsed() < Duration::from_secs(20) {
+        last = size();
+        std::thread::sleep(Duration::from_secs(1));
     }
 }
 
@@ -235,7 +248,9 @@ fn joined_while_h2load_runs() {
     let watch = watch(port).unwrap();
     std::thread::sleep(Duration::from_secs(2));
     curl(&["--http2-prior-knowledge", &url("items?since=1")]).unwrap();
-    load.0.wait().unwrap();
+    while load.0.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let heard = watch.stop().unwrap();
     let mut whole = 0;
     for exchange in &heard.exchanges {
@@ -334,7 +349,7 @@ fn a_sketch_of_grpc_messages_compiles_and_reads_them() {
         std::thread::sleep(Duration::from_millis(20));
     }
     succeed(python("clients/grpc_client.py").unwrap().args([&port.to_string(), "--reflect"])).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    settled(&capture);
     drop(tcpdump);
     let sketch = folder.path().join("sketch.proto");
     let spec = |more: &[&str]| {

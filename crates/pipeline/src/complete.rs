@@ -100,3 +100,34 @@ fn of_host(http: &Http, server: &Address) -> Arc<str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{call_error, status_error};
+    use overhear_exchange::{Call, CallSystem, Detail, Direction, ErrorType, Rpc, RpcStatus};
+    use overhear_testkit::exchange;
+
+    #[test]
+    fn a_call_is_an_error_for_who_is_to_blame() {
+        for (status, inbound, outbound) in [
+            (RpcStatus::Ok, false, false),
+            (RpcStatus::NotFound, false, true),
+            (RpcStatus::Cancelled, false, true),
+            (RpcStatus::Internal, true, true),
+            (RpcStatus::Unavailable, true, true),
+        ] {
+            let mut call = exchange("shop", "POST", "/s.S/M", Some(200));
+            let Detail::Http(http) = &mut call.detail;
+            let rpc = Rpc { status: Some(status), ..Rpc::default() };
+            http.call = Some(Box::new(Call {
+                system: CallSystem::Grpc,
+                name: "s.S/M".into(),
+                rpc: Some(Box::new(rpc)),
+            }));
+            let error = Some(ErrorType::Rpc(status));
+            assert_eq!(call_error(http, Direction::Inbound), error.filter(|_| inbound), "{status}");
+            assert_eq!(call_error(http, Direction::Outbound), error.filter(|_| outbound), "{status}");
+        }
+        assert_eq!(status_error(Some(404), Direction::Inbound), None);
+    }
+}

@@ -469,7 +469,8 @@ pub fn load(streams: u32, batch: u32, same: bool) -> Talk {
     let (mut client, mut server) = (Encoder::default(), Encoder::default());
     let mut talk = vec![(A, [PREFACE, &settings()].concat()), (B, settings())];
     let content = br#"{"id":12345,"name":"Lamp","price":9.5,"tags":["a","b"]}"#;
-    let head = [(":status", "200"), ("content-type", "application/json"), ("content-length", "55"), ("server", "x")];
+    let head =
+        [(":status", "200"), ("content-type", "application/json"), ("content-length", "55"), ("server", "x")];
     for first in (0..streams).step_by(batch.max(1) as usize) {
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         for number in first..streams.min(first + batch) {
