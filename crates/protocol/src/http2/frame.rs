@@ -336,10 +336,8 @@ impl Lane {
     }
 
     pub(super) fn retained(&self) -> usize {
-        let search = match &self.state {
-            State::Lost(search) => size_of::<Search>() + search.retained(),
-            _ => 0,
-        };
+        let search =
+            if let State::Lost(search) = &self.state { size_of::<Search>() + search.retained() } else { 0 };
         self.held.capacity() + search
     }
 

@@ -240,7 +240,13 @@ impl Http2 {
                             Err(NotABlock) => Place::Lost,
                         }
                     }
-                    _ => Place::Known,
+                    // Nothing of these is wanted, nor given whole.
+                    Kind::Data
+                    | Kind::Priority
+                    | Kind::Settings
+                    | Kind::Ping
+                    | Kind::WindowUpdate
+                    | Kind::Other => Place::Known,
                 },
                 Frame::Broken => Place::Lost,
             };
@@ -362,8 +368,14 @@ impl Http2 {
                 self.streams.doubt(time);
                 Place::Known
             }
-            _ if direction.open.is_some() => Place::Lost,
-            _ => Place::Known,
+            // Nothing may come between the frames of a header block (RFC 9113 §4.3).
+            Kind::Data | Kind::Priority | Kind::Settings | Kind::Ping | Kind::WindowUpdate | Kind::Other => {
+                if direction.open.is_some() {
+                    Place::Lost
+                } else {
+                    Place::Known
+                }
+            }
         }
     }
 

@@ -99,7 +99,9 @@ fn believable(bytes: [u8; HEAD]) -> Option<Head> {
         Kind::Settings => head.length <= 6 * 32,
         Kind::GoAway => head.length <= 1024,
         Kind::Headers | Kind::Push | Kind::Continuation => head.length <= 1 << 14,
-        _ => head.length <= LONGEST,
+        Kind::Data | Kind::Priority | Kind::Reset | Kind::Ping | Kind::WindowUpdate | Kind::Other => {
+            head.length <= LONGEST
+        }
     };
     (small && head.is_regular(first_of_stream)).then_some(head)
 }
