@@ -135,10 +135,9 @@ fn told(heard: &Heard) -> Vec<String> {
         .exchanges
         .iter()
         .map(|e| {
-            let text = |key: &str| match &e[key] {
-                Value::Null => "-".to_owned(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
+            let text = |key: &str| match e.get(key) {
+                None => "-".to_owned(),
+                Some(value) => value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned),
             };
             [
                 "http.request.method",

@@ -313,13 +313,12 @@ impl Detecting {
 }
 
 fn look(first: &[u8], scanned: &mut usize, hint: Hint) -> Look {
-    match http2::detect(first) {
-        http2::Detected::No if !hint.opener_known => match http2::detect_joined(first) {
-            http2::Detected::No => {}
-            detected => return look_http2(detected),
-        },
-        http2::Detected::No => {}
-        detected => return look_http2(detected),
+    let mut detected = http2::detect(first);
+    if detected == http2::Detected::No && !hint.opener_known {
+        detected = http2::detect_joined(first);
+    }
+    if detected != http2::Detected::No {
+        return look_http2(detected);
     }
     match http1::detect(first, scanned) {
         Detected::Request => Look::Speaks(Spoken::Http1(Role::Client)),

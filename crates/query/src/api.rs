@@ -162,7 +162,7 @@ pub struct Procedures {
 pub fn procedures(model: &Model, selection: &Selection) -> Vec<Procedures> {
     let surfaces = model.surfaces(&|id| selection.includes(id)).into_iter();
     let of = |surface: Surface<'_>| {
-        let mut all = std::collections::BTreeMap::<Arc<str>, Procedure>::new();
+        let mut all = BTreeMap::<Arc<str>, Procedure>::new();
         for described in surface.endpoints.iter().filter(|described| is_procedure(described.protocol)) {
             // A name may be called by gRPC and by Connect: what is known of the messages most is told.
             let Some(procedure) = described.endpoint.shapes.operation().procedure else { continue };

@@ -448,7 +448,10 @@ mod tests {
                     told.push("broken".into());
                     return told;
                 }
-                other => format!("{other:?}"),
+                other @ (Frame::Preface
+                | Frame::Content { .. }
+                | Frame::ContentEnd { .. }
+                | Frame::Passed { .. }) => format!("{other:?}"),
             });
         }
     }

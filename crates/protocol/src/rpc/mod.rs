@@ -172,7 +172,9 @@ fn flavor(http: &Http) -> Option<Flavor> {
             (by_query || asked.is_some() && by_field).then_some(Flavor::Single)
         }
         // An answer in envelopes to a request of another type is an error of something in between.
-        flavor => (http.method == Method::Post).then_some(flavor),
+        flavor @ (Flavor::Grpc | Flavor::GrpcWeb | Flavor::GrpcWebText | Flavor::ConnectStream) => {
+            (http.method == Method::Post).then_some(flavor)
+        }
     }
 }
 

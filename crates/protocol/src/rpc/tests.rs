@@ -36,7 +36,7 @@ fn http(path: &str, asked: Pairs<'_>, answered: Pairs<'_>, trailers: Pairs<'_>) 
 
 fn told(http: &Http) -> Option<(CallSystem, String, Option<RpcStatus>, u64, u64)> {
     let Call { system, name, rpc } = of(http, None, None)?;
-    let rpc = rpc.unwrap();
+    let rpc = rpc?;
     Some((system, name.into(), rpc.status, rpc.sent.count, rpc.received.count))
 }
 

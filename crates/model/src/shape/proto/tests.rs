@@ -9,9 +9,10 @@ use overhear_exchange::{Messages as Counted, Rpc, RpcStatus};
 /// Fields as a sketch would have them, messages in braces.
 fn told(message: &ProtoMessage) -> String {
     let fields = message.fields.iter().map(|field| {
-        let kind = match &field.kind {
-            ProtoKind::Message(message) => format!("{{{}}}", told(message)),
-            other => format!("{other:?}").to_lowercase(),
+        let kind = if let ProtoKind::Message(message) = &field.kind {
+            format!("{{{}}}", told(message))
+        } else {
+            format!("{:?}", field.kind).to_lowercase()
         };
         let repeated = if field.repeated { "repeated " } else { "" };
         format!("{}:{repeated}{kind}{}", field.number, if field.packed { " packed" } else { "" })
