@@ -32,6 +32,7 @@ impl Histogram {
                 self.count = other.count;
             }
             (false, [(index, count)]) => self.add(*index, *count),
+            (false, _) if self.has_all(other) => self.add_all(other),
             (false, _) => self.interleave(other),
         }
         self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
@@ -76,6 +77,16 @@ impl Histogram {
         self.sum_nanos
     }
 
+    /// The same as [`Self::from_parts`]; what is in order stays where it is.
+    pub fn from_buckets(buckets: Vec<(i16, u64)>, sum: Duration) -> Option<Self> {
+        let fits = |(index, count): &(i16, u64)| *count > 0 && (LOWEST..=HIGHEST).contains(index);
+        if !(buckets.iter().all(fits) && buckets.is_sorted_by(|a, b| a.0 < b.0)) {
+            return Self::from_parts(buckets, sum);
+        }
+        let count = buckets.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        Some(Self { buckets, count, sum_nanos: u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX) })
+    }
+
     /// From what [`Self::indexed`] and [`Self::sum`] gave. `None` when an index is out of range.
     pub fn from_parts(buckets: impl IntoIterator<Item = (i16, u64)>, sum: Duration) -> Option<Self> {
         let sum_nanos = u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX);
@@ -95,6 +106,23 @@ impl Histogram {
             }
         }
         Some(histogram)
+    }
+
+    /// Whether every bucket of another is there: mostly so, once some calls were counted.
+    fn has_all(&self, other: &Self) -> bool {
+        let mut mine = self.buckets.iter();
+        other.buckets.iter().all(|(index, _)| mine.any(|(known, _)| known == index))
+    }
+
+    /// Adds the buckets of another, all of which are there.
+    fn add_all(&mut self, other: &Self) {
+        let mut mine = self.buckets.iter_mut();
+        for (index, count) in &other.buckets {
+            if let Some((_, present)) = mine.find(|(known, _)| known == index) {
+                *present = present.saturating_add(*count);
+            }
+        }
+        self.count = self.count.saturating_add(other.count);
     }
 
     /// Adds many buckets in one pass over both.
@@ -255,6 +283,10 @@ mod tests {
             let mut merged = of(right);
             merged.merge(&of(left));
             prop_assert_eq!(&merged, &of(&nanos));
+            let buckets: Vec<_> = merged.indexed().collect();
+            prop_assert_eq!(Histogram::from_buckets(buckets.clone(), merged.sum()).as_ref(), Some(&merged));
+            let odd: Vec<_> = buckets.into_iter().rev().chain([(0, 0)]).collect();
+            prop_assert_eq!(Histogram::from_buckets(odd, merged.sum()).as_ref(), Some(&merged));
             prop_assert_eq!(Histogram::from_parts(merged.indexed(), merged.sum()), Some(merged));
         }
     }

@@ -11,7 +11,9 @@ use overhear_query::{
         changes, ends,
     },
 };
-use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
+use overhear_store::{
+    Edge, Error, First, Questions, Recorded, Resolution, Session, SumLine, Sums, Trait, Window,
+};
 use rustc_hash::FxHashMap;
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -128,7 +130,15 @@ impl Monitor {
         of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
         let mut span = self.span(questions, asked, of)?;
-        let sums = questions.sums(span.window)?;
+        let line = match points {
+            0 => None,
+            _ => Some(questions.sum_line(span.window, step(span.window, points))?),
+        };
+        let sums = match &line {
+            // The steps are all of the window: they need not be read twice.
+            Some(line) if questions.covers(span.window)? == line.window => totals(line),
+            _ => questions.sums(span.window)?,
+        };
         let before = match self.listened_before(&span) {
             Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
             None => None,
@@ -139,8 +149,7 @@ impl Monitor {
             before,
             ..Counts::default()
         };
-        if points > 0 {
-            let line = questions.sum_line(span.window, step(span.window, points))?;
+        if let Some(line) = line {
             span.step = line.resolution;
             counts.step = seconds_in(line.resolution);
             for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
@@ -169,14 +178,9 @@ impl Monitor {
     ) -> Result<(Depth, Span), Error> {
         let mut span = self.span(questions, asked, Of::Service(&id.service))?;
         let key = questions.key();
-        let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
-        let of: Vec<Series> = questions
-            .sums(both)?
-            .what
-            .into_iter()
-            .filter(|(series, _)| *known.endpoint(series) == *id)
-            .map(|(series, _)| (*series).clone())
-            .collect();
+        let mut of = questions.series()?;
+        of.retain(|series| series.service == id.service && *known.endpoint(series) == *id);
+        let of: Vec<Series> = of.iter().map(|series| (**series).clone()).collect();
         let total = |window| -> Result<_, Error> {
             let totals = questions.totals(window, Some(&of))?;
             let mut sum = Tally::default();
@@ -513,6 +517,16 @@ impl Known {
         }
         firsts
     }
+}
+
+/// All steps of each series.
+fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
+    let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
+        let mut total = Sum::default();
+        steps.iter().for_each(|(_, sum)| total.merge(sum));
+        (Arc::clone(series), total)
+    };
+    Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
 
 fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {

@@ -40,10 +40,18 @@ impl Questions for Memory {
         Ok(self.version)
     }
 
+    fn series(&self) -> Result<Vec<Arc<Series>>, Error> {
+        Ok(self.counted.keys().cloned().collect())
+    }
+
     fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
         let totals = self.totals(window, None)?;
         let what = totals.what.iter().map(|(series, tally)| (Arc::clone(series), Sum::from(tally)));
         Ok(Recorded { what: what.collect(), window: totals.window, resolution: totals.resolution })
+    }
+
+    fn covers(&self, window: Window) -> Result<Window, Error> {
+        Ok(window)
     }
 
     fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {

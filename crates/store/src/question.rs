@@ -75,12 +75,24 @@ pub trait Questions {
     /// When it cannot be read.
     fn evidence_version(&self) -> Result<u64, Error>;
 
+    /// Every series there is, in no particular order.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn series(&self) -> Result<Vec<Arc<Series>>, Error>;
+
     /// What was counted of all series over a window, in no particular order; series without calls left out. Where the ends
     /// are older than is kept so fine, the window is made wider: see [`Recorded::window`].
     ///
     /// # Errors
     /// When it cannot be read.
     fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error>;
+
+    /// The window that [`Self::sums`] answers for when it is asked for this one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn covers(&self, window: Window) -> Result<Window, Error>;
 
     /// The same step by step. Where so fine steps are no longer kept they are longer: see [`Recorded::resolution`].
     ///

@@ -8,7 +8,10 @@ use crate::{
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
 use rusqlite::{CachedStatement, OptionalExtension, ToSql};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Takes one pack: of which series, from which slot on.
 type Put<'a> = dyn FnMut(u32, Slot, &[u8]) -> Result<(), Failure> + 'a;
@@ -29,8 +32,18 @@ impl Questions for Sqlite {
         self.reading(self.meta("evidence_version").map(|version| unsigned(version.unwrap_or(0))))
     }
 
+    fn series(&self) -> Result<Vec<Arc<Series>>, Error> {
+        let mut catalogue = self.catalogue.borrow_mut();
+        self.reading(catalogue.refresh(&self.connection))?;
+        Ok(catalogue.all().cloned().collect())
+    }
+
     fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
         self.reading(self.read_sums(window))
+    }
+
+    fn covers(&self, window: Window) -> Result<Window, Error> {
+        Ok(self.reading(self.kept())?.plan_rolls(window).1)
     }
 
     fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
