@@ -150,9 +150,9 @@ fn after_a_gap_no_entry_is_trusted() {
     let sizes: Vec<_> = transcript
         .steps
         .iter()
-        .filter_map(|step| match &step.event {
-            overhear_testkit::Event::Data { from: Side::A, bytes } => Some(bytes.len()),
-            _ => None,
+        .filter_map(|step| {
+            let overhear_testkit::Event::Data { from: Side::A, bytes } = &step.event else { return None };
+            Some(bytes.len())
         })
         .collect();
     let start = first + sizes[1];
