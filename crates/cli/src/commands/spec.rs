@@ -12,7 +12,7 @@ use crate::{
 };
 use overhear_export::openapi::{self, Version};
 use overhear_model::shape::Effort;
-use overhear_query::{Api, Direction, apis};
+use overhear_query::{Api, Direction, apis, procedures};
 use serde_json::Value;
 use std::{
     fs,
@@ -116,6 +116,11 @@ pub(crate) fn one(answer: &Answer, outbound: bool) -> Result<Api, Fault> {
     }
     if !asked.is_empty() {
         lists.push(format!("{} asked: {}", plural(asked.len() as u64, "server"), listed(&asked)));
+    }
+    if lists.is_empty() && !procedures(&answer.model, &answer.selection).is_empty() {
+        return Err(Fault::new(
+            "remote procedures were heard, and nothing else: --format proto makes a sketch of them",
+        ));
     }
     if lists.is_empty() {
         return Err(nothing());

@@ -113,11 +113,12 @@ impl<'a> Sketch<'a> {
         let (asks, answers) = (stream(asks, request), stream(answers, response));
         let full = |of: fn(&KnownMethod) -> &String| known.map(|known| of(known).as_str());
         let plain = format!("{service}{method}");
+        let plural = if *calls == 1 { "" } else { "s" };
         let request = self.name(full(|known| &known.input), format!("{plain}Request"), request);
         let response = self.name(full(|known| &known.output), format!("{plain}Response"), response);
         self.line(
             1,
-            &format!("rpc {method}({asks}{request}) returns ({answers}{response});  // {calls} calls"),
+            &format!("rpc {method}({asks}{request}) returns ({answers}{response});  // {calls} call{plural}"),
         );
     }
 
