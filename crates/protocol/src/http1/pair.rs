@@ -127,6 +127,14 @@ pub(super) enum Answer {
     Ambiguous,
 }
 
+/// A request whose answer is the last that HTTP/1 says on a connection.
+pub(crate) struct Upgraded {
+    /// As far as it is known without its response.
+    pub(crate) observation: Observation,
+    /// When its last byte came.
+    pub(crate) last: Timestamp,
+}
+
 /// Why no more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -401,6 +409,14 @@ impl Pair {
         }
     }
 
+    /// The request that was answered last, for who goes on to answer it.
+    pub(super) fn take_upgraded(&mut self) -> Option<Upgraded> {
+        let mut request = self.pending.pop_front()?;
+        request.reply = Reply::Awaited;
+        let last = request.last;
+        Some(Upgraded { observation: self.observe(*request, None), last })
+    }
+
     /// No more comes from the server: everything waiting is reported.
     pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
@@ -567,6 +583,7 @@ impl Pair {
             status: None,
             request_headers: head.headers,
             response_headers: Headers::default(),
+            trailers: Headers::default(),
             request_body: Body::default(),
             response_body: Body::default(),
             call: None,
