@@ -304,7 +304,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "PATH", env = "OVERHEAR_STORE")]
     pub(crate) store: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) known: Known,
+    pub(crate) people: People,
 }
 
 /// Where the page is, unless somebody says otherwise.
@@ -319,6 +319,18 @@ pub(crate) struct Page {
     /// Serve no page
     #[arg(long, env = "OVERHEAR_NO_PAGE")]
     pub(crate) no_page: bool,
+    #[command(flatten)]
+    pub(crate) people: People,
+}
+
+/// What people know of what the page shows.
+#[derive(Args, Clone, Default)]
+pub(crate) struct People {
+    #[command(flatten)]
+    pub(crate) known: Known,
+    /// Let entries be added to the overlay from the page, by who knows its token; nothing that is in it is rewritten
+    #[arg(long, env = "OVERHEAR_EDIT_OVERLAY")]
+    pub(crate) edit_overlay: bool,
 }
 
 #[derive(Args)]

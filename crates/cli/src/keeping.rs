@@ -3,6 +3,7 @@
 use crate::{
     arguments::{self, Keeping, StoreAt},
     fault::Fault,
+    knowledge::Knowledge,
     output::tell,
     page::{self, Page},
 };
@@ -160,7 +161,7 @@ impl Place {
     }
 
     /// Keeps what the listener behind `picture` counts.
-    pub(crate) fn keep(self, picture: &Picture, quiet: bool) -> Result<Kept, Fault> {
+    pub(crate) fn keep(self, picture: &Picture, hints: Hints, quiet: bool) -> Result<Kept, Fault> {
         let Self { store, folder } = self;
         let path = store.path().to_owned();
         let report = move |sentence: &str| {
@@ -170,7 +171,7 @@ impl Place {
         };
         let keeper = Keeper::start(Box::new(store), picture.clone(), Box::new(report))
             .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
-        let monitor = Monitor::new(Box::new(reader(&path)?), Hints::default());
+        let monitor = Monitor::new(Box::new(reader(&path)?), hints);
         let (monitor, path) =
             if folder.is_some() { (monitor, None) } else { (monitor.at(path.clone()), Some(path)) };
         let monitor = Arc::new(monitor.listening(picture.clone(), keeper.handle()));
@@ -195,8 +196,8 @@ impl Kept {
     }
 
     /// Serves the page of it.
-    pub(crate) fn serve(self, page: &arguments::Page) -> (BeingKept, Option<Page>) {
-        (self.keeping, page::beside(page, self.monitor, self.path.as_deref()))
+    pub(crate) fn serve(self, page: &arguments::Page, knowledge: &Knowledge) -> (BeingKept, Option<Page>) {
+        (self.keeping, page::beside(page, self.monitor, self.path.as_deref(), knowledge))
     }
 }
 

@@ -41,6 +41,11 @@ impl Kernel {
         self.live.target(pid)
     }
 
+    /// Whether listening needs rights to go on (Linux before 5.19).
+    pub fn needs_rights(&self) -> bool {
+        self.live.needs_rights()
+    }
+
     /// Waits a little and hands on what happened. Says how many records that was.
     pub fn poll(&mut self, sink: &mut dyn FnMut(Exchange)) -> Result<usize, live::Error> {
         let (live, hearing, exchanges) = (&mut self.live, &mut self.hearing, &mut self.exchanges);

@@ -46,7 +46,6 @@ pub(crate) fn routes(backend: Shared) -> Router {
     Router::new()
         .route("/api/overview", ask(overview))
         .route("/api/services", ask(services))
-        .route("/api/endpoints", ask(endpoints))
         .route("/api/endpoint", ask(endpoint))
         .route("/api/describe", ask(describe))
         .route("/api/map", ask(map))
@@ -75,7 +74,7 @@ pub(crate) fn parameters(query: Result<Extract<Query>, QueryRejection>) -> Resul
     query.map(|query| query.0).map_err(|_| Refusal::bad("The parameters cannot be read: is one given twice?"))
 }
 
-async fn blocking(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
+pub(crate) async fn blocking(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer.into_response(),
         Err(_) => {
@@ -145,11 +144,6 @@ fn failing(backend: &dyn Backend, asked: Asked, rows: &[EndpointFigures], from: 
 fn services(backend: &dyn Backend, query: &Query) -> Answer {
     let covered = backend.services(query.asked()?, query.points(LIST_POINTS)?)?;
     Ok(json::covered(&covered, "services", |rows, from| list(rows, from, json::service)))
-}
-
-fn endpoints(backend: &dyn Backend, query: &Query) -> Answer {
-    let covered = backend.endpoints(query.asked()?, query.points(LIST_POINTS)?)?;
-    Ok(json::covered(&covered, "endpoints", |rows, from| list(rows, from, json::endpoint)))
 }
 
 fn endpoint(backend: &dyn Backend, query: &Query) -> Answer {

@@ -76,7 +76,7 @@ fn before(before: Option<&Figures>) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rate(figures: &Figures) -> f64 {
+pub(crate) fn rate(figures: &Figures) -> f64 {
     if figures.seconds > 0.0 { figures.requests as f64 / figures.seconds } else { 0.0 }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn endpoint(row: &EndpointFigures, from: Timestamp) -> Value {
 }
 
 /// A time line as small as it can be: seconds since the window began, and requests.
-fn line(points: &[Point], from: Timestamp) -> Value {
+pub(crate) fn line(points: &[Point], from: Timestamp) -> Value {
     points.iter().map(|point| json!([offset(point.at, from), point.figures.requests])).collect()
 }
 
