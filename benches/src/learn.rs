@@ -60,6 +60,8 @@ fn rates(bodies: &[String], calls: usize, effort: impl Fn(usize) -> Effort) -> R
                 status: Some(200),
                 response_headers: &response_headers,
                 response_body: Some(Content { bytes: body.as_bytes(), complete: true }),
+                stream: None,
+                gen_ai: None,
                 effort: effort(at),
             };
             shapes.learn(KEY, &call, &mut scratch);
