@@ -63,6 +63,7 @@ fn rates(bodies: &[String], calls: usize, effort: impl Fn(usize) -> Effort) -> R
                 stream: None,
                 gen_ai: None,
                 effort: effort(at),
+                at: overhear_exchange::Timestamp::from_nanos(1_780_876_800_000_000_000 + at as u64),
             };
             shapes.learn(KEY, &call, &mut scratch);
         }

@@ -1,5 +1,5 @@
 //! WebSockets, server-sent events, models and tools, live: real servers and clients beside a `watch`. As root only.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use overhear_tests::{
     Result,
