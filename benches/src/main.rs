@@ -3,6 +3,7 @@
 //! CPU time and ratios, because wall time says more about the machine than about us.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a front end: it prints")]
 
+mod http2;
 mod learn;
 mod listener;
 mod machine;
@@ -66,10 +67,10 @@ fn run(words: &[String]) -> Result<()> {
     for word in words {
         match word.as_str() {
             "--quick" => effort = QUICK,
-            "read" | "learn" | "overhead" | "page" | "start" | "store" => parts.push(word.as_str()),
+            "read" | "http2" | "learn" | "overhead" | "page" | "start" | "store" => parts.push(word.as_str()),
             other => {
                 return Err(format!(
-                    "{other}: not one of --quick, read, learn, overhead, page, start, store"
+                    "{other}: not one of --quick, read, http2, learn, overhead, page, start, store"
                 )
                 .into());
             }
@@ -79,6 +80,9 @@ fn run(words: &[String]) -> Result<()> {
     println!("{}\n\n| figure | measured | aim |\n| --- | --- | --- |", machine::describe()?);
     if wanted("read") {
         show(read::measure(effort)?);
+    }
+    if wanted("http2") {
+        show(http2::measure()?);
     }
     if wanted("learn") {
         show(learn::measure(effort)?);

@@ -147,21 +147,22 @@ fn without_the_kernels_types_it_says_what_is_missing() {
 }
 
 /// Mounts types in which this name is another over the kernel's.
-#[expect(clippy::unwrap_used, reason = "a test")]
-fn without(name: &str, folder: &Path) -> String {
+fn without(name: &str, folder: &Path) -> std::io::Result<String> {
     let name = format!("\0{name}\0");
-    let mut types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
-    let at = types.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
-    types[at + 1] = b'x';
-    let file = write(folder, "types", &types).unwrap();
-    format!("mount --bind '{file}' /sys/kernel/btf/vmlinux")
+    let mut types = std::fs::read("/sys/kernel/btf/vmlinux")?;
+    let found = types.windows(name.len()).position(|window| window == name.as_bytes());
+    if let Some(first) = found.and_then(|at| types.get_mut(at + 1)) {
+        *first = b'x';
+    }
+    let file = write(folder, "types", &types)?;
+    Ok(format!("mount --bind '{file}' /sys/kernel/btf/vmlinux"))
 }
 
 /// A kernel that is new enough, and whose types name no such tracepoint.
 #[test]
 fn without_a_tracepoint_it_says_which_is_missing() {
     let folder = tempfile::tempdir().unwrap();
-    let replace = without("btf_trace_inet_sock_set_state", folder.path());
+    let replace = without("btf_trace_inet_sock_set_state", folder.path()).unwrap();
     let said = after(&replace, &WATCH).unwrap();
     is_clear(&said);
     assert!(said.err.contains("tracepoint inet_sock_set_state is missing in kernel"), "{}", said.err);
@@ -174,7 +175,7 @@ fn without_a_tracepoint_it_says_which_is_missing() {
 #[test]
 fn without_the_tracepoints_of_sockets_it_hears_by_system_calls() {
     let folder = tempfile::tempdir().unwrap();
-    let replace = without("btf_trace_sock_recv_length", folder.path());
+    let replace = without("btf_trace_sock_recv_length", folder.path()).unwrap();
     let said = after(&replace, &WATCH).unwrap();
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.contains("listening on port 9"), "{}", said.err);

@@ -1,5 +1,5 @@
 //! WebSockets, server-sent events, models and tools, live: real servers and clients beside a `watch`. As root only.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use overhear_tests::{
     Result,

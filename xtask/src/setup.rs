@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -19,6 +19,8 @@ const PACKAGES: [(&str, &str); 16] = [
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),
+    ("nghttpd", "nghttp2-server"),
+    ("h2load", "nghttp2-client"),
     ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
@@ -33,7 +35,7 @@ const CARGO_DENY: &str = "0.20.2";
 const PYTHON_TOOLS: [&str; 5] = [
     "openapi-spec-validator==0.9.0",
     "jsonschema==4.26.0",
-    "grpcio==1.85.3",
+    "grpcio==1.85.1",
     "opentelemetry-proto==1.45.2",
     "kubernetes-validate==1.37.0",
 ];
@@ -43,6 +45,17 @@ const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0
 /// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
 const PYTHON_STREAMS: [&str; 4] = ["websockets==17.4", "mcp==2.3.0", "openai==3.57.0", "anthropic==2.14.0"];
 const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
+/// Servers and clients of HTTP/2 and gRPC, and the compiler of `.proto` files.
+const PYTHON_GRPC: [&str; 5] = [
+    "grpcio==1.85.1",
+    "grpcio-tools==1.85.1",
+    "grpcio-reflection==1.85.1",
+    "hypercorn==0.18.0",
+    "httpx[http2]==0.28.1",
+];
+/// Connect, which speaks gRPC and gRPC-Web as well.
+const NODE_CONNECT: [&str; 3] =
+    ["@connectrpc/connect@2.2.0", "@connectrpc/connect-node@2.2.0", "@bufbuild/protobuf@2.17.0"];
 
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
@@ -92,6 +105,8 @@ pub(crate) fn run() -> Result<()> {
     node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
+    python("grpc", &PYTHON_GRPC)?;
+    node("connect", &NODE_CONNECT)?;
     cargo_deny()?;
     note_kernel();
     Ok(())

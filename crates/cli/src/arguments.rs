@@ -201,6 +201,9 @@ pub(crate) struct Spec {
     /// Of the servers that services ask, not of the services: the part of somebody else's API that is used
     #[arg(long, env = "OVERHEAR_OUTBOUND")]
     pub(crate) outbound: bool,
+    /// With --format proto: a descriptor set that names messages and fields (`protoc --descriptor_set_out`)
+    #[arg(long, value_name = "FILE", env = "OVERHEAR_PROTO")]
+    pub(crate) proto: Vec<PathBuf>,
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE", env = "OVERHEAR_OUTPUT")]
     pub(crate) output: Option<PathBuf>,
@@ -215,6 +218,8 @@ pub(crate) enum Syntax {
     #[default]
     Yaml,
     Json,
+    /// Not OpenAPI: a sketch of the `.proto` file of what is called by gRPC or Connect
+    Proto,
 }
 
 /// Versions of the OpenAPI Specification.

@@ -68,7 +68,7 @@ pub(crate) const NO_ROUTES: Routes<'static> = &|_| None;
 /// The route of an exchange; where none is known, by what its path looks like.
 pub(crate) fn of(exchange: &Exchange, routes: Routes<'_>) -> Arc<str> {
     let Detail::Http(http) = &exchange.detail;
-    routes(exchange).unwrap_or_else(|| route::template(&http.path).as_str().into())
+    routes(exchange).unwrap_or_else(|| route::template_of(http).as_str().into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -2,6 +2,7 @@
 
 use crate::time::rfc3339;
 use overhear_exchange::{Exchange, Statistics};
+use overhear_export::proto;
 use overhear_query::{
     Authority, EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
     shape::{Messages, ModelUse, Payload, Place, Said, Schema},
@@ -109,6 +110,10 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
             json!({"route": &*reason.route, "log_odds": reason.log_odds, "terms": terms})
         })
         .collect();
+    let procedure = shape.procedure.as_ref();
+    if let Some(sketch) = procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure)) {
+        object["proto"] = sketch.into();
+    }
     object["request"] = shape.request.iter().map(payload).collect();
     object["responses"] = shape
         .responses

@@ -16,6 +16,7 @@ mod over_time;
 mod page;
 mod push;
 mod reference;
+mod reflection;
 mod rights;
 mod stop;
 mod summary;

@@ -1,3 +1,4 @@
+use crate::{Http2Code, RpcStatus};
 use std::fmt;
 
 /// `error.type` of OpenTelemetry: why an exchange failed. A low-cardinality identifier.
@@ -21,6 +22,10 @@ pub enum ErrorType {
     InvalidResponse,
     /// A WebSocket was closed with this code, which says that something was wrong (RFC 6455 §7.4.1).
     WebSocketClose(u16),
+    /// The HTTP/2 stream was reset, or the connection was given up, with this code.
+    Http2(Http2Code),
+    /// The call ended with this status.
+    Rpc(RpcStatus),
 }
 
 impl fmt::Display for ErrorType {
@@ -35,6 +40,8 @@ impl fmt::Display for ErrorType {
             Self::ServerClosed => f.write_str("server_closed"),
             Self::InvalidResponse => f.write_str("invalid_response"),
             Self::WebSocketClose(code) => write!(f, "websocket_{code}"),
+            Self::Http2(code) => f.write_str(code.as_str()),
+            Self::Rpc(status) => f.write_str(status.as_str()),
         }
     }
 }

@@ -121,6 +121,10 @@ pub enum HttpAnomaly {
     BareLineFeed,
     /// A response came for which no request was seen.
     Unsolicited,
+    /// Nobody asked: the server promised it and pushed it (RFC 9113 §8.4).
+    Pushed,
+    /// Of the header fields some are not known: their HPACK entries were made before we listened.
+    UnknownFields,
 }
 
 /// An HTTP request with the response it got.
@@ -144,11 +148,13 @@ pub struct Http {
     pub request_headers: Headers,
     /// Header fields of the final response.
     pub response_headers: Headers,
+    /// Fields after the body of the response (HTTP/2).
+    pub trailers: Headers,
     /// Body of the request.
     pub request_body: Body,
     /// Body of the response.
     pub response_body: Body,
-    /// What is called, where the body says so.
+    /// What is called, where the path or the body says so.
     pub call: Option<Box<Call>>,
     /// What went over it in messages, or how far it is while it goes on.
     pub stream: Option<Box<Stream>>,

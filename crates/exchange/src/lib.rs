@@ -8,6 +8,7 @@ mod authority;
 mod body;
 mod build;
 mod call;
+mod codes;
 mod error_type;
 mod gen_ai;
 mod headers;
@@ -15,6 +16,7 @@ mod http;
 pub mod observation;
 mod peer;
 mod redacted;
+mod rpc;
 mod statistics;
 mod stream;
 mod time;
@@ -24,12 +26,14 @@ pub use authority::Authority;
 pub use body::{Body, ContentCoding};
 pub use build::{Build, Family};
 pub use call::{Call, CallSystem, GraphQlType};
+pub use codes::{Http2Code, RpcStatus};
 pub use error_type::ErrorType;
 pub use gen_ai::{GenAi, GenAiOperation};
 pub use headers::Headers;
 pub use http::{Http, HttpAnomaly, HttpVersion, Method, Scheme};
 pub use peer::{Address, Direction, Peer, Process, Side};
 pub use redacted::Redacted;
+pub use rpc::{Messages, Rpc};
 pub use statistics::{Loss, LossReason, Statistics};
 pub use stream::{Counts, Flow, Message, Sender, Stage, Stream, StreamKind, WebSocket};
 pub use time::Timestamp;
@@ -81,7 +85,7 @@ impl Exchange {
 /// What is particular to the protocol that was spoken.
 #[derive(Clone, Debug)]
 pub enum Detail {
-    /// HTTP/1.x (RFC 9112).
+    /// HTTP/1.x (RFC 9112) and HTTP/2 (RFC 9113).
     Http(Box<Http>),
 }
 

@@ -9,6 +9,7 @@ pub mod objective;
 pub mod openapi;
 pub mod otlp;
 pub mod prometheus;
+pub mod proto;
 pub mod rules;
 mod sli;
 pub mod slo;

@@ -5,7 +5,7 @@ mod paths;
 use crate::{
     Callers, Endpoint, Hints, Histogram, Model, OTHER, Way, callers::Calls, service::Service, shape::Shapes,
 };
-use overhear_exchange::{ErrorType, Timestamp};
+use overhear_exchange::{ErrorType, Http2Code, RpcStatus, Timestamp};
 use paths::SavedTree;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -372,6 +372,10 @@ fn error_type(name: &str) -> Option<ErrorType> {
     }
     match name.parse() {
         Ok(status) => Some(ErrorType::Status(status)),
-        Err(_) => NAMED.into_iter().find(|error| error.to_string() == name),
+        Err(_) => {
+            let http2 = Http2Code::named(name).map(ErrorType::Http2);
+            let rpc = RpcStatus::named(name).map(ErrorType::Rpc);
+            http2.or(rpc).or_else(|| NAMED.into_iter().find(|error| error.to_string() == name))
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     open::Open,
     route::{
         build::View,
+        procedure,
         segment::{Segment, Segments, segments},
     },
     server,
@@ -458,10 +459,13 @@ impl Model {
     fn target<'a>(&self, http: &'a Http) -> (Part, Segments<'a>) {
         let form = match (http.method.as_str(), &*http.path) {
             ("CONNECT", _) => "{authority}",
+            (_, path) if path.starts_with("{?") => "{unknown}",
             (_, "*") => "*",
-            (_, path) if path.is_empty() || path.starts_with('/') => {
-                return (Part::of(http), segments(self.key, path));
-            }
+            (_, path) if path.is_empty() || path.starts_with('/') => match procedure(http) {
+                // Methods are named by whoever wrote the service: what looks like a value is none.
+                Some(name) => name,
+                None => return (Part::of(http), segments(self.key, path)),
+            },
             _ => "{target}",
         };
         (Part::Odd, [Segment::word(self.key, form)].into_iter().collect())

@@ -116,7 +116,7 @@ impl Service {
         }
         let found = match (call.part, call.segments) {
             _ if call.lost => None,
-            (Part::Odd, [form, ..]) => Some(live.routes.find_or_add_odd(form)),
+            (Part::Odd, [form, ..]) => live.routes.find_or_add_odd(form),
             (_, segments) => live.routes.find_or_add(segments),
         };
         let id = |text: &str, route: &str| Arc::new(identity(&name, way, text, route));

@@ -55,7 +55,9 @@ impl Ending {
             | ErrorType::ClientClosed
             | ErrorType::ServerClosed
             | ErrorType::InvalidResponse
-            | ErrorType::WebSocketClose(_) => error,
+            | ErrorType::WebSocketClose(_)
+            | ErrorType::Http2(_)
+            | ErrorType::Rpc(_) => error,
         });
         Self { status: self.status.map(class), error, ..self }
     }

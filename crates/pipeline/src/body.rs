@@ -1,7 +1,7 @@
 use bytes::Bytes;
-use overhear_exchange::{Body, Detail, Exchange, Http};
+use overhear_exchange::{Body, Detail, Exchange, Headers, Http};
 use overhear_model::{Bodies, shape::Content};
-use overhear_protocol::content;
+use overhear_protocol::{content, rpc};
 
 /// Bytes of a body that are decoded at most; what looks at it needs no more.
 const LIMIT: usize = 1 << 20;
@@ -23,7 +23,14 @@ impl DecodedBodies {
     /// Undoes what has to be undone.
     pub fn of(exchange: &Exchange) -> Self {
         let Detail::Http(http) = &exchange.detail;
-        Self { request: decode(&http.request_body), response: decode(&http.response_body) }
+        let is_rpc = http.call.as_ref().is_some_and(|call| call.rpc.is_some());
+        let decode = |headers, body| {
+            if is_rpc { messages(headers, body).or_else(|| decode(body)) } else { decode(body) }
+        };
+        Self {
+            request: decode(&http.request_headers, &http.request_body),
+            response: decode(&http.response_headers, &http.response_body),
+        }
     }
 
     /// The response body, where it had to be decoded.
@@ -43,6 +50,12 @@ impl DecodedBodies {
 
 fn content(decoded: Option<&Decoded>) -> Option<Content<'_>> {
     decoded.map(|body| Content { bytes: &body.bytes, complete: body.complete })
+}
+
+/// The messages of a remote procedure call, where they do not lie in the body as they are.
+fn messages(headers: &Headers, body: &Body) -> Option<Decoded> {
+    let plain = rpc::plain(headers, body, LIMIT)?;
+    Some(Decoded { bytes: plain.into(), complete: body.complete })
 }
 
 fn decode(body: &Body) -> Option<Decoded> {

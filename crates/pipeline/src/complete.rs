@@ -2,8 +2,8 @@
 
 use crate::host_names::HostNames;
 use overhear_exchange::{
-    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, observation::Observation,
-    wire::ConnectionId,
+    Address, Authority, Detail, Direction, ErrorType, Exchange, Http, Peer, RpcStatus,
+    observation::Observation, wire::ConnectionId,
 };
 use std::sync::Arc;
 
@@ -61,7 +61,8 @@ fn exchange(
 ) -> Exchange {
     let Observation { time, duration, time_to_first_byte, error, detail, .. } = observation;
     let Detail::Http(http) = &detail;
-    let error = error.or_else(|| status_error(http.status, direction));
+    let error =
+        error.or_else(|| call_error(http, direction)).or_else(|| status_error(http.status, direction));
     Exchange {
         connection,
         time,
@@ -74,6 +75,25 @@ fn exchange(
         error,
         detail,
     }
+}
+
+/// What a remote procedure call says is an error for the one that asked. For the one that answered it is where the service
+/// is to blame (OpenTelemetry, gRPC, status).
+fn call_error(http: &Http, direction: Direction) -> Option<ErrorType> {
+    let status = http.call.as_ref()?.rpc.as_ref()?.status?;
+    let failed = match direction {
+        Direction::Outbound => status != RpcStatus::Ok,
+        Direction::Inbound => matches!(
+            status,
+            RpcStatus::Unknown
+                | RpcStatus::DeadlineExceeded
+                | RpcStatus::Unimplemented
+                | RpcStatus::Internal
+                | RpcStatus::Unavailable
+                | RpcStatus::DataLoss
+        ),
+    };
+    failed.then_some(ErrorType::Rpc(status))
 }
 
 /// 5xx is an error for both ends, 4xx for the one that asked (OpenTelemetry, HTTP spans, status).
@@ -110,5 +130,36 @@ fn of_host(http: &Http, server: &Address, names: &HostNames) -> Arc<str> {
         (None, Address::Unix(None) | Address::Unknown) => {
             http.authority.as_deref().unwrap_or("unknown").into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{call_error, status_error};
+    use overhear_exchange::{Call, CallSystem, Detail, Direction, ErrorType, Rpc, RpcStatus};
+    use overhear_testkit::exchange;
+
+    #[test]
+    fn a_call_is_an_error_for_who_is_to_blame() {
+        for (status, inbound, outbound) in [
+            (RpcStatus::Ok, false, false),
+            (RpcStatus::NotFound, false, true),
+            (RpcStatus::Cancelled, false, true),
+            (RpcStatus::Internal, true, true),
+            (RpcStatus::Unavailable, true, true),
+        ] {
+            let mut call = exchange("shop", "POST", "/s.S/M", Some(200));
+            let Detail::Http(http) = &mut call.detail;
+            let rpc = Rpc { status: Some(status), ..Rpc::default() };
+            http.call = Some(Box::new(Call {
+                system: CallSystem::Grpc,
+                name: "s.S/M".into(),
+                rpc: Some(Box::new(rpc)),
+            }));
+            let error = Some(ErrorType::Rpc(status));
+            assert_eq!(call_error(http, Direction::Inbound), error.filter(|_| inbound), "{status}");
+            assert_eq!(call_error(http, Direction::Outbound), error.filter(|_| outbound), "{status}");
+        }
+        assert_eq!(status_error(Some(404), Direction::Inbound), None);
     }
 }

@@ -445,9 +445,7 @@ impl History for Monitor {
     }
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
-        let kept = self.with(|_, known| Ok(endpoint(&known.model, id)))?;
-        // What was only just heard may not be in the store yet.
-        Ok(kept.or_else(|| LiveSource::endpoint(self, id)))
+        Ok(self.with(|_, known| Ok(endpoint(&known.model, id)))?.or_else(|| LiveSource::endpoint(self, id)))
     }
 
     fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {

@@ -2,6 +2,7 @@ use crate::{
     detect::{ENOUGH, signature},
     held::Held,
     http1::{self, Detected, Http1},
+    http2::{self, Http2},
     observer::{Handover, Observer, Skipped, Start, Upgrade},
     websocket::WebSocket,
 };
@@ -158,20 +159,20 @@ impl Connection {
         }
         let mut fresh = slot.as_ref().is_none_or(|detecting| detecting.held.side(from).is_empty());
         let mut decision = if fresh {
-            look(bytes, &mut 0)
+            look(bytes, &mut 0, self.hint)
         } else {
             let detecting = slot.get_or_insert_default();
-            detecting.look_again(from, time, bytes, self.limits.head)
+            detecting.look_again(from, time, bytes, (self.limits.head, self.hint))
         };
         if matches!(decision, Look::Other(None)) && !fresh && !self.hint.opener_known {
             // What was held was the middle of something; these bytes may yet be the start of a message.
             slot.get_or_insert_default().forget(from);
-            decision = look(bytes, &mut 0);
+            decision = look(bytes, &mut 0, self.hint);
             fresh = true;
         }
         match decision {
-            Look::Http(role) => {
-                let client = if role == Role::Client { from } else { from.other() };
+            Look::Speaks(spoken) => {
+                let client = if spoken.is_client() { from } else { from.other() };
                 // Held bytes are in the box already unless these are the first of their side.
                 let mut held = slot.take().unwrap_or_default();
                 let direct = held.held.is_empty();
@@ -179,7 +180,7 @@ impl Connection {
                     held.held.forget(from.other());
                 }
                 let start = held.start(self.hint, client);
-                self.start(start, client);
+                self.start(spoken, start, client);
                 if direct {
                     self.data(from, time, bytes, out);
                 } else {
@@ -196,9 +197,17 @@ impl Connection {
         }
     }
 
-    fn start(&mut self, start: Start, client: Side) {
-        let observer = Http1::new(self.limits, start, self.hint.tls, client);
-        self.state = State::Speaking(Box::new(observer));
+    fn start(&mut self, spoken: Spoken, start: Start, client: Side) {
+        let (limits, tls) = (self.limits, self.hint.tls);
+        let observer: Box<dyn Observer> = match spoken {
+            Spoken::Http1(_) => Box::new(Http1::new(limits, start, tls, client)),
+            Spoken::Preface if start == Start::Joined => Box::new(Http2::from_preface(limits, tls, client)),
+            Spoken::Preface | Spoken::Http2(Some(_)) => {
+                Box::new(Http2::new(limits, start, tls, client, true))
+            }
+            Spoken::Http2(None) => Box::new(Http2::new(limits, start, tls, client, false)),
+        };
+        self.state = State::Speaking(observer);
     }
 
     /// These bytes start no message we read. From the start of a connection that settles it; joined mid-stream they
@@ -222,6 +231,12 @@ impl Connection {
                 self.state = State::Speaking(Box::new(WebSocket::new(self.limits, *handshake, out)));
                 self.replay(&handover.rest, out);
             }
+            Upgrade::Http2(request) => {
+                let client = request.observation.client;
+                let observer = Http2::upgraded(self.limits, self.hint.tls, client, *request);
+                self.state = State::Speaking(Box::new(observer));
+                self.replay(&handover.rest, out);
+            }
             Upgrade::Tunnel => {
                 self.state = State::Detecting(None);
                 self.hint.opener_known = true;
@@ -243,8 +258,25 @@ enum Role {
     Server,
 }
 
+/// What is spoken, and by whom as far as it shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Http1(Role),
+    /// HTTP/2, by a client from its first byte on.
+    Preface,
+    /// HTTP/2; joined among frames that either end may send, it shows later who is who.
+    Http2(Option<Role>),
+}
+
+impl Spoken {
+    /// Most is sent by servers.
+    fn is_client(self) -> bool {
+        matches!(self, Self::Http1(Role::Client) | Self::Preface | Self::Http2(Some(Role::Client)))
+    }
+}
+
 enum Look {
-    Http(Role),
+    Speaks(Spoken),
     More,
     Other(Option<&'static str>),
 }
@@ -261,12 +293,18 @@ impl Detecting {
     }
 
     /// Bytes of a side that has some waiting already.
-    fn look_again(&mut self, from: Side, time: Timestamp, bytes: &[u8], limit: usize) -> Look {
+    fn look_again(
+        &mut self,
+        from: Side,
+        time: Timestamp,
+        bytes: &[u8],
+        (limit, hint): (usize, Hint),
+    ) -> Look {
         if !self.held.push(from, time, bytes, limit) {
             return Look::Other(None);
         }
         match self.scanned.get_mut(from.index()) {
-            Some(scanned) => look(self.held.side(from), scanned),
+            Some(scanned) => look(self.held.side(from), scanned, hint),
             None => Look::Other(None),
         }
     }
@@ -279,16 +317,34 @@ impl Detecting {
     }
 }
 
-fn look(first: &[u8], scanned: &mut usize) -> Look {
+fn look(first: &[u8], scanned: &mut usize, hint: Hint) -> Look {
+    let mut detected = http2::detect(first);
+    if detected == http2::Detected::No && !hint.opener_known {
+        detected = http2::detect_joined(first);
+    }
+    if detected != http2::Detected::No {
+        return look_http2(detected);
+    }
     match http1::detect(first, scanned) {
-        Detected::Request => Look::Http(Role::Client),
-        Detected::Response => Look::Http(Role::Server),
+        Detected::Request => Look::Speaks(Spoken::Http1(Role::Client)),
+        Detected::Response => Look::Speaks(Spoken::Http1(Role::Server)),
         Detected::NeedMore => Look::More,
         Detected::No => match signature(first) {
             None if first.len() < ENOUGH => Look::More,
             name => Look::Other(name),
         },
     }
+}
+
+fn look_http2(detected: http2::Detected) -> Look {
+    Look::Speaks(match detected {
+        http2::Detected::Preface => Spoken::Preface,
+        http2::Detected::Client => Spoken::Http2(Some(Role::Client)),
+        http2::Detected::Server => Spoken::Http2(Some(Role::Server)),
+        http2::Detected::Either => Spoken::Http2(None),
+        http2::Detected::NeedMore => return Look::More,
+        http2::Detected::No => return Look::Other(None),
+    })
 }
 
 #[cfg(test)]

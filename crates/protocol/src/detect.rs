@@ -1,4 +1,4 @@
-//! What a connection that is not HTTP/1 speaks, told by its first bytes.
+//! What a connection that is not HTTP speaks, told by its first bytes.
 
 /// How many first bytes are enough for every signature below.
 pub(crate) const ENOUGH: usize = 16;
@@ -12,7 +12,6 @@ type Signature = (&'static str, fn(&[u8]) -> bool);
 
 const SIGNATURES: &[Signature] = &[
     ("tls", is_tls),
-    ("http2", is_http2),
     ("ssh", |b| b.starts_with(b"SSH-")),
     ("postgresql", is_postgresql),
     ("mysql", is_mysql),
@@ -30,11 +29,6 @@ const SIGNATURES: &[Signature] = &[
 /// A record header (RFC 8446 §5.1): type 20–23, legacy version 3.0–3.4. Holds mid-stream too.
 fn is_tls(b: &[u8]) -> bool {
     matches!(b, [0x14..=0x17, 3, 0..=4, length, ..] if *length <= 0x48)
-}
-
-/// The client's preface, or the server's first SETTINGS frame (RFC 9113 §3.4).
-fn is_http2(b: &[u8]) -> bool {
-    b.starts_with(b"PRI * HTTP/2.0") || matches!(b, [0, 0, _, 4, 0 | 1, 0, 0, 0, 0, ..])
 }
 
 /// StartupMessage 3.x, `SSLRequest`, `GSSENCRequest` or `CancelRequest` (PostgreSQL protocol §55.7).

@@ -20,7 +20,9 @@ pub mod dns;
 mod gen_ai;
 mod held;
 mod http1;
+mod http2;
 mod observer;
+pub mod rpc;
 mod stream;
 mod websocket;
 

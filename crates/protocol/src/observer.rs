@@ -1,4 +1,4 @@
-use crate::held::Held;
+use crate::{held::Held, http1::Upgraded};
 use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
 
 /// One protocol's view of one connection, both directions.
@@ -52,7 +52,6 @@ pub(crate) struct Handover {
 }
 
 /// What a connection turns into.
-#[derive(Debug)]
 pub(crate) enum Upgrade {
     /// Anything may follow (CONNECT, RFC 9110 §9.3.6): it is detected anew.
     Tunnel,
@@ -60,6 +59,8 @@ pub(crate) enum Upgrade {
     Protocol(&'static str),
     /// A WebSocket (RFC 6455).
     WebSocket(Box<Handshake>),
+    /// HTTP/2, which goes on to answer the request that asked for it (RFC 7540 §3.2).
+    Http2(Box<Upgraded>),
 }
 
 /// The exchange that a WebSocket began with. It is over when that is.

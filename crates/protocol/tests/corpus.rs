@@ -37,6 +37,18 @@ fn websocket_corpus_holds() {
 }
 
 #[test]
+fn http2_corpus_holds() {
+    let corpus = corpus("http2");
+    let transcripts = corpus.iter().map(|(name, bytes)| (name, common::after_preface(bytes)));
+    let mut heard = 0;
+    for (name, transcript) in transcripts {
+        assert_eq!(common::bounded(&transcript), Ok(()), "{name}");
+        heard += usize::from(!common::observe(&transcript).is_empty());
+    }
+    assert!(heard * 2 > corpus.len(), "most seeds are exchanges");
+}
+
+#[test]
 fn content_corpus_holds() {
     for (_, bytes) in corpus("content") {
         common::decode_anything(&bytes);

@@ -141,6 +141,7 @@ fn exchange(n: u64) -> Exchange {
             complete: true,
             ..Body::default()
         },
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

@@ -4,7 +4,7 @@ use crate::{EndpointId, Selection};
 use overhear_exchange::{Direction, Timestamp};
 use overhear_model::{
     Described, Model, OTHER, Surface, Way,
-    shape::schema::{Operation, Schema},
+    shape::schema::{Operation, Procedure, Schema},
 };
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
@@ -99,10 +99,7 @@ pub fn apis(model: &Model, selection: &Selection) -> Vec<Api> {
 }
 
 fn api(surface: Surface<'_>) -> Option<Api> {
-    let owner = match surface.way {
-        Way::Inbound => Owner::Service(surface.services.into_iter().next()?),
-        Way::Outbound(name) => Owner::Server { name, callers: surface.services },
-    };
+    let owner = owner(surface.way, surface.services)?;
     let mut api = Api { owner, servers: Vec::new(), operations: Vec::new(), elsewhere: 0 };
     let mut servers = BTreeMap::<&str, u64>::new();
     for described in &surface.endpoints {
@@ -122,10 +119,63 @@ fn api(surface: Surface<'_>) -> Option<Api> {
     Some(api)
 }
 
+fn owner(way: Way, services: Vec<Arc<str>>) -> Option<Owner> {
+    Some(match way {
+        Way::Inbound => Owner::Service(services.into_iter().next()?),
+        Way::Outbound(name) => Owner::Server { name, callers: services },
+    })
+}
+
 /// Somebody was served here; what only ever was not found is a stranger's guess.
-fn is_operation(Described { method, route, endpoint, .. }: &Described<'_>) -> bool {
+fn is_operation(Described { protocol, method, route, endpoint, .. }: &Described<'_>) -> bool {
+    if is_procedure(protocol) {
+        return false;
+    }
     let refused = |status: Option<u16>| matches!(status, Some(401 | 403 | 404 | 405 | 501) | None);
     &**route != OTHER && &**method != OTHER && !endpoint.statuses().all(|(status, _)| refused(status))
+}
+
+/// Remote procedures are described by other means.
+fn is_procedure(protocol: &str) -> bool {
+    matches!(protocol, "grpc" | "connectrpc")
+}
+
+/// One remote procedure with what is known of its messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiProcedure {
+    /// `package.Service/Method`.
+    pub name: Arc<str>,
+    /// What it takes and gives.
+    pub procedure: Procedure,
+}
+
+/// The remote procedures that one service answers, or that are asked of one server, by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Procedures {
+    /// Whose they are.
+    pub owner: Owner,
+    /// By name.
+    pub all: Vec<ApiProcedure>,
+}
+
+/// The remote procedures that were heard, by whose they are; of each only what somebody was answered.
+pub fn procedures(model: &Model, selection: &Selection) -> Vec<Procedures> {
+    let surfaces = model.surfaces(&|id| selection.includes(id)).into_iter();
+    let of = |surface: Surface<'_>| {
+        let mut all = BTreeMap::<Arc<str>, Procedure>::new();
+        for described in surface.endpoints.iter().filter(|described| is_procedure(described.protocol)) {
+            // A name may be called by gRPC and by Connect: what is known of the messages most is told.
+            let Some(procedure) = described.endpoint.shapes.operation().procedure else { continue };
+            let known = all.entry(Arc::clone(&described.route)).or_default();
+            if procedure.request.seen + procedure.response.seen > known.request.seen + known.response.seen {
+                *known = procedure;
+            }
+        }
+        let owner = owner(surface.way, surface.services)?;
+        let all: Vec<_> = all.into_iter().map(|(name, procedure)| ApiProcedure { name, procedure }).collect();
+        (!all.is_empty()).then_some(Procedures { owner, all })
+    };
+    surfaces.filter_map(of).collect()
 }
 
 fn operation(described: &Described<'_>) -> ApiOperation {

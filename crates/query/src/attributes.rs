@@ -4,7 +4,7 @@ use crate::redact;
 use jiff::fmt::temporal::DateTimePrinter;
 use overhear_exchange::{
     Address, Authority, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer,
-    Stream, StreamKind, Timestamp,
+    Rpc, Stream, StreamKind, Timestamp,
 };
 use std::{borrow::Cow, time::Duration};
 
@@ -90,9 +90,11 @@ attributes! {
     GraphQlOperationName = "graphql.operation.name",
     /// `query`, `mutation`, `subscription`.
     GraphQlOperationType = "graphql.operation.type",
-    /// `jsonrpc`.
+    /// `grpc`, `connectrpc`, `jsonrpc`.
     RpcSystem = "rpc.system.name",
-    /// Method that is called.
+    /// The service that is called, `package.Service`.
+    RpcService = "rpc.service",
+    /// Method that is called; of a service `package.Service/Method`.
     RpcMethod = "rpc.method",
     /// Method of the Model Context Protocol.
     McpMethod = "mcp.method.name",
@@ -138,6 +140,16 @@ attributes! {
     WebSocketExtensions = "websocket.extensions",
     /// Code of the first Close frame; 1005 without one in it, 1006 without a frame.
     WebSocketCloseCode = "websocket.close.code",
+    /// How the call ended, by name: `OK`, `NOT_FOUND`.
+    RpcStatusCode = "rpc.response.status_code",
+    /// The same as gRPC's number.
+    RpcGrpcStatusCode = "rpc.grpc.status_code",
+    /// Messages of the client in one call.
+    RpcRequests = "rpc.requests_per_rpc",
+    /// Messages of the server in one call.
+    RpcResponses = "rpc.responses_per_rpc",
+    /// How long the client would wait, seconds.
+    RpcDeadline = "rpc.deadline",
 }
 
 impl Attribute {
@@ -185,8 +197,19 @@ impl Attribute {
             Self::ErrorType => error(exchange, http).map(|error| Value::String(error.to_string().into())),
             Self::GraphQlOperationName => graphql(http).and_then(|(_, name)| text(name)),
             Self::GraphQlOperationType => graphql(http).and_then(|(kind, _)| text(kind.as_str())),
-            Self::RpcSystem => rpc(http).and_then(|_| text(CallSystem::JsonRpc.as_str())),
+            Self::RpcSystem => rpc(http).and_then(|call| text(system_of(call))),
+            Self::RpcService => rpc(http).and_then(|call| text(service_of(call)?)),
             Self::RpcMethod => rpc(http).and_then(|call| text(method_of(call))),
+            Self::RpcStatusCode => outcome(http).and_then(|rpc| text(rpc.status?.as_str())),
+            Self::RpcGrpcStatusCode => rpc(http)
+                .filter(|call| call.system.as_str() == "grpc")
+                .and_then(|call| call.rpc.as_ref()?.status)
+                .map(|status| Value::Integer(status.number().into())),
+            Self::RpcRequests => outcome(http).and_then(|rpc| size(rpc.sent.count)),
+            Self::RpcResponses => outcome(http).and_then(|rpc| size(rpc.received.count)),
+            Self::RpcDeadline => {
+                outcome(http).and_then(|rpc| Some(Value::Double(rpc.deadline?.as_secs_f64())))
+            }
             Self::McpMethod
             | Self::McpVersion
             | Self::GenAiOperation
@@ -279,7 +302,27 @@ fn seconds(duration: Option<Duration>) -> Option<Value<'static>> {
 fn method_of(call: &Call) -> &str {
     match call.system {
         CallSystem::Mcp => call.name.split(' ').next().unwrap_or(&call.name),
-        CallSystem::GraphQl(_) | CallSystem::JsonRpc => &call.name,
+        CallSystem::GraphQl(_)
+        | CallSystem::JsonRpc
+        | CallSystem::Grpc
+        | CallSystem::GrpcWeb
+        | CallSystem::Connect => &call.name,
+    }
+}
+
+/// The Model Context Protocol is spoken over JSON-RPC.
+fn system_of(call: &Call) -> &'static str {
+    let system = if call.system == CallSystem::Mcp { CallSystem::JsonRpc } else { call.system };
+    system.as_str()
+}
+
+/// `package.Service` of `package.Service/Method`.
+fn service_of(call: &Call) -> Option<&str> {
+    match call.system {
+        CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect => {
+            call.name.split_once('/').map(|(service, _)| service)
+        }
+        CallSystem::GraphQl(_) | CallSystem::JsonRpc | CallSystem::Mcp => None,
     }
 }
 
@@ -296,12 +339,20 @@ fn graphql(http: &Http) -> Option<(GraphQlType, &str)> {
     let call = http.call.as_deref()?;
     match call.system {
         CallSystem::GraphQl(kind) => Some((kind, &call.name)),
-        CallSystem::JsonRpc | CallSystem::Mcp => None,
+        CallSystem::JsonRpc
+        | CallSystem::Mcp
+        | CallSystem::Grpc
+        | CallSystem::GrpcWeb
+        | CallSystem::Connect => None,
     }
 }
 
 fn rpc(http: &Http) -> Option<&Call> {
-    http.call.as_deref().filter(|call| matches!(call.system, CallSystem::JsonRpc | CallSystem::Mcp))
+    http.call.as_deref().filter(|call| !matches!(call.system, CallSystem::GraphQl(_)))
+}
+
+fn outcome(http: &Http) -> Option<&Rpc> {
+    http.call.as_deref()?.rpc.as_deref()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "reads as the other arms do")]

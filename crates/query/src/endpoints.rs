@@ -84,6 +84,11 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
     if !exact.is_empty() {
         return exact;
     }
+    // Remote procedures, as the path that they have on the wire.
+    let procedure = wanted.path.strip_prefix('/').map(fitting).unwrap_or_default();
+    if !procedure.is_empty() {
+        return procedure;
+    }
     let called = model.endpoints_of(wanted.path).into_iter().filter(|id| wanted.may_be(id));
     called.map(|id| (*id).clone()).collect()
 }
@@ -91,7 +96,11 @@ pub fn find_endpoint(model: &Model, text: &str) -> Vec<EndpointId> {
 /// The endpoints nearest to what [`find_endpoint`] did not find, best first.
 pub fn near_endpoints(model: &Model, text: &str, limit: usize) -> Vec<EndpointId> {
     let wanted = Wanted::parse(text);
-    let template = unnamed(route::template(wanted.path).as_str());
+    // What does not begin like a path may be a remote procedure.
+    let template = match wanted.path.strip_prefix('/') {
+        Some(_) => unnamed(route::template(wanted.path).as_str()),
+        None => wanted.path.to_owned(),
+    };
     let all = model.endpoints();
     let routes: Vec<String> = all.iter().map(|(id, _)| unnamed(&id.route)).collect();
     let candidates = routes.iter().map(String::as_str).zip(all.iter().map(|(id, _)| (**id).clone()));
@@ -158,6 +167,7 @@ fn percentiles(latency: &Histogram) -> Option<Percentiles> {
 mod tests {
     use super::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
     use crate::{EndpointId, Filter, Owner, apis, sample};
+    use overhear_exchange::{Call, CallSystem, Detail};
     use overhear_model::Model;
 
     fn model() -> Model {
@@ -175,6 +185,43 @@ mod tests {
         other.service = "admin".into();
         model.learn(&other);
         model
+    }
+
+    /// Calls of remote procedures, one of which looks like an id.
+    fn procedures() -> Model {
+        let mut model = Model::default();
+        for name in ["shop.v1.Orders/Get", "shop.v1.Orders/List", "shop.v1.Orders/Get", "shop.v1.Orders/V2"] {
+            let mut call = sample::exchange("POST", &format!("/{name}"), Some(200));
+            let Detail::Http(http) = &mut call.detail;
+            let rpc = Some(Box::default());
+            http.call = Some(Box::new(Call { system: CallSystem::Grpc, name: name.into(), rpc }));
+            model.learn(&call);
+        }
+        model
+    }
+
+    #[test]
+    fn remote_procedures_are_endpoints_by_their_names() {
+        let model = procedures();
+        let rows = endpoints(&model, &Selection::default());
+        let told: Vec<_> = rows.iter().map(|row| (row.id.protocol, &*row.id.route, row.requests)).collect();
+        let expected = [
+            ("grpc", "shop.v1.Orders/Get", 2),
+            ("grpc", "shop.v1.Orders/List", 1),
+            ("grpc", "shop.v1.Orders/V2", 1),
+        ];
+        assert_eq!(told, expected);
+        for text in ["shop.v1.Orders/Get", "/shop.v1.Orders/Get", "POST shop.v1.Orders/Get"] {
+            let found = find_endpoint(&model, text);
+            assert_eq!(
+                found.iter().map(|id| &*id.route).collect::<Vec<_>>(),
+                ["shop.v1.Orders/Get"],
+                "{text}"
+            );
+        }
+        let near = near_endpoints(&model, "shop.v1.Orders/Gett", 1);
+        assert_eq!(near.first().map(|id| &*id.route), Some("shop.v1.Orders/Get"));
+        assert!(apis(&model, &Selection::default()).is_empty(), "OpenAPI has no place for them");
     }
 
     /// Two services that ask, and two servers that are asked for the same path.

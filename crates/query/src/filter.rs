@@ -220,6 +220,7 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
     match attribute {
         Attribute::Duration
         | Attribute::TimeToFirstByte
+        | Attribute::RpcDeadline
         | Attribute::GenAiFirstToken
         | Attribute::StreamFirstMessage => Value::Double(1.0),
         Attribute::StatusCode
@@ -229,6 +230,9 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::ResponseBodySize
         | Attribute::ProcessPid
         | Attribute::ClientProcessPid
+        | Attribute::RpcGrpcStatusCode
+        | Attribute::RpcRequests
+        | Attribute::RpcResponses
         | Attribute::GenAiInputTokens
         | Attribute::GenAiOutputTokens
         | Attribute::StreamClientMessages
@@ -255,7 +259,9 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::GraphQlOperationName
         | Attribute::GraphQlOperationType
         | Attribute::RpcSystem
+        | Attribute::RpcService
         | Attribute::RpcMethod
+        | Attribute::RpcStatusCode
         | Attribute::McpMethod
         | Attribute::McpVersion
         | Attribute::GenAiOperation

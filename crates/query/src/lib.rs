@@ -16,7 +16,10 @@ mod sample;
 mod service;
 mod source;
 
-pub use api::{Api, ApiOperation, Owner, PathParameter, apis, placeholders, unnamed};
+pub use api::{
+    Api, ApiOperation, ApiProcedure, Owner, PathParameter, Procedures, apis, placeholders, procedures,
+    unnamed,
+};
 pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};

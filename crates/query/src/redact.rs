@@ -43,6 +43,7 @@ fn mask_http(http: &mut Http) {
     }
     mask_headers(&mut http.request_headers);
     mask_headers(&mut http.response_headers);
+    mask_headers(&mut http.trailers);
 }
 
 /// True when values under this name are secrets: header, query parameter, cookie or JSON member.

@@ -22,6 +22,7 @@ pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchang
         response_headers: Headers::default(),
         request_body: Body { size: 10, ..Body::default() },
         response_body: Body { size: 100, ..Body::default() },
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

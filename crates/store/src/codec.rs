@@ -1,6 +1,6 @@
 //! Tallies as bytes: postcard over plain structs, bucket indices as differences, zstd where there is enough to gain.
 
-use overhear_exchange::ErrorType;
+use overhear_exchange::{ErrorType, Http2Code, RpcStatus};
 use overhear_model::{Count, Ending, Histogram, Tally};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -194,8 +194,12 @@ const ERRORS: [ErrorType; 7] = [
     ErrorType::ServerClosed,
     ErrorType::InvalidResponse,
 ];
-/// Codes below are positions in [`ERRORS`], from one on.
+/// Codes below are positions in [`ERRORS`], from one on…
 const FIRST_STATUS: u16 = 100;
+/// …HTTP/2's own codes from here…
+const FIRST_HTTP2: u16 = 20;
+/// …and those of remote procedure calls.
+const FIRST_RPC: u16 = 40;
 /// From here on they are close codes of WebSockets (RFC 6455 §7.4.2); no status is as large.
 const FIRST_CLOSE: u16 = 1000;
 
@@ -203,6 +207,8 @@ fn error_code(error: ErrorType) -> u16 {
     match (error, ERRORS.iter().position(|known| *known == error)) {
         (ErrorType::Status(status), _) => status.clamp(FIRST_STATUS, FIRST_CLOSE - 1),
         (ErrorType::WebSocketClose(code), _) => code.max(FIRST_CLOSE),
+        (ErrorType::Http2(code), _) => FIRST_HTTP2 + code.number(),
+        (ErrorType::Rpc(status), _) => FIRST_RPC + status.number(),
         (_, position) => position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
     }
 }
@@ -212,17 +218,21 @@ fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
         0 => Ok(None),
         FIRST_CLOSE.. => Ok(Some(ErrorType::WebSocketClose(code))),
         FIRST_STATUS.. => Ok(Some(ErrorType::Status(code))),
-        _ => match ERRORS.get(usize::from(code) - 1) {
-            Some(error) => Ok(Some(*error)),
-            None => Err(damage(format!("unknown error code {code}"))),
-        },
+        _ => {
+            let named = ERRORS.get(usize::from(code) - 1).copied();
+            let from = |first: u16| code.checked_sub(first).map(u32::from);
+            let http2 = || from(FIRST_HTTP2).and_then(Http2Code::new).map(ErrorType::Http2);
+            let rpc = || from(FIRST_RPC).and_then(RpcStatus::new).map(ErrorType::Rpc);
+            let error = named.or_else(http2).or_else(rpc);
+            error.map(Some).ok_or_else(|| damage(format!("unknown error code {code}")))
+        }
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{ERRORS, decode, encode};
-    use overhear_exchange::ErrorType;
+    use overhear_exchange::{ErrorType, Http2Code, RpcStatus};
     use overhear_model::{Count, Ending, Histogram, Tally};
     use proptest::prelude::*;
     use std::time::Duration;
@@ -232,6 +242,8 @@ pub(crate) mod tests {
             Just(None),
             (100u16..=999).prop_map(|status| Some(ErrorType::Status(status))),
             prop::sample::select(ERRORS.to_vec()).prop_map(Some),
+            prop::sample::select(Http2Code::ALL.to_vec()).prop_map(|code| Some(ErrorType::Http2(code))),
+            prop::sample::select(RpcStatus::ALL.to_vec()).prop_map(|status| Some(ErrorType::Rpc(status))),
         ];
         (prop::option::of(100u16..=999), error, any::<bool>())
             .prop_map(|(status, error, hidden_error)| Ending { status, error, hidden_error })

@@ -4,6 +4,7 @@
 //! [`properties`] that every protocol has to hold, and [`render()`] for snapshots of what was heard.
 
 pub mod damage;
+pub mod http2;
 pub mod pcap;
 mod programs;
 pub mod properties;

@@ -18,6 +18,7 @@ pub fn exchange(service: &str, method: &str, path: &str, status: Option<u16>) ->
         response_headers: Headers::default(),
         request_body: Body { size: 10, ..Body::default() },
         response_body: Body { size: 100, ..Body::default() },
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

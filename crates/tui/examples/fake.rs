@@ -207,6 +207,7 @@ fn http(id: &EndpointId, at: u64, failed: bool) -> Http {
             complete: true,
             ..Body::default()
         },
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

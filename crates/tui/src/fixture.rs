@@ -255,6 +255,7 @@ fn http(id: &EndpointId, n: u64, failed: bool) -> Http {
             complete: n != 1,
             codings: if n == 2 { [ContentCoding::Brotli].into_iter().collect() } else { Default::default() },
         },
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

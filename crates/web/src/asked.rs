@@ -39,6 +39,9 @@ pub(crate) struct Query {
     condition: Option<String>,
 }
 
+/// Protocols that endpoints have.
+const PROTOCOLS: [&str; 5] = ["http", "graphql", "jsonrpc", "grpc", "connectrpc"];
+
 impl Query {
     /// The window.
     pub(crate) fn asked(&self) -> Result<Asked, Refusal> {
@@ -115,9 +118,13 @@ impl Query {
 
     /// Which endpoint.
     pub(crate) fn endpoint(&self) -> Result<EndpointId, Refusal> {
-        if !matches!(self.protocol.as_deref(), None | Some("" | "http")) {
-            return Err(Refusal::bad("protocol is \"http\": there is no other yet."));
-        }
+        let protocol = match self.protocol.as_deref() {
+            None | Some("") => "http",
+            Some(name) => PROTOCOLS
+                .into_iter()
+                .find(|known| *known == name)
+                .ok_or_else(|| Refusal::bad(format!("protocol is one of {}.", PROTOCOLS.join(", "))))?,
+        };
         let of = |name: &str, value: &Option<String>| {
             value.as_deref().map(Into::into).ok_or_else(|| {
                 Refusal::bad(format!("{name} is missing: an endpoint is named by service, method and route."))
@@ -126,7 +133,7 @@ impl Query {
         Ok(EndpointId {
             service: of("service", &self.service)?,
             way: self.way()?,
-            protocol: "http",
+            protocol,
             method: of("method", &self.method)?,
             route: of("route", &self.route)?,
         })

@@ -345,10 +345,11 @@ pub(crate) fn exchange(exchange: &Exchange, route: Option<&str>) -> Value {
         object.insert(attribute.name().to_owned(), value);
     });
     let Detail::Http(http) = &exchange.detail;
+    let protocol = http.call.as_ref().map_or("http", |call| call.system.as_str());
     let endpoint = route.map(|route| {
         json!({
             "service": &*exchange.service, "way": exchange.direction.as_str(), "server": server_asked(exchange),
-            "protocol": "http", "method": http.method.as_str(), "route": route,
+            "protocol": protocol, "method": http.method.as_str(), "route": route,
         })
     });
     object.insert("key".into(), key(exchange).into());
@@ -367,6 +368,7 @@ pub(crate) fn whole(exchange: &Exchange, route: Option<&str>) -> Value {
     let Detail::Http(http) = &exchange.detail;
     object["request_headers"] = headers(&http.request_headers);
     object["response_headers"] = headers(&http.response_headers);
+    object["trailers"] = headers(&http.trailers);
     object["request_shape"] = body(&http.request_body);
     object["response_shape"] = body(&http.response_body);
     object

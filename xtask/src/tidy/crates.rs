@@ -62,6 +62,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "overhear-exchange",
             "overhear-model",
             "overhear-pipeline",
+            "overhear-protocol",
             "overhear-query",
             "overhear-store",
             "overhear-testkit",

@@ -128,6 +128,7 @@ fn http(entry: &Entry<'_>, url: &Url<'_>, status: Option<u16>, whole: bool) -> H
         response_headers: headers(&response.headers),
         request_body: body(request.post_data.as_ref(), request.body_size, true),
         response_body: body(response.content.as_ref(), response.body_size, whole),
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

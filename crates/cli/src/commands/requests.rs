@@ -9,7 +9,7 @@ use crate::{
     time, units,
     units::clean,
 };
-use overhear_exchange::{Detail, Exchange};
+use overhear_exchange::{Detail, ErrorType, Exchange};
 use serde_json::Value;
 use std::io::{self, BufRead, Write};
 
@@ -41,9 +41,11 @@ pub(crate) fn run(arguments: &Requests) -> Result<i32, Fault> {
 /// An exchange for people: when, how it ended, how long it took, what it was.
 pub(crate) fn write_line(out: &mut Vec<u8>, exchange: &Exchange, style: Style) -> io::Result<()> {
     let Detail::Http(http) = &exchange.detail;
+    let call = http.call.as_ref().and_then(|call| call.rpc.as_ref()).and_then(|rpc| rpc.status);
     let outcome = match (http.status, exchange.error) {
+        (Some(_), Some(error @ ErrorType::Rpc(_))) => style.bad(&error.to_string()),
         (Some(status), Some(_)) => style.bad(&status.to_string()),
-        (Some(status), None) => status.to_string(),
+        (Some(status), None) => call.map_or_else(|| status.to_string(), |call| call.to_string()),
         (None, Some(error)) => style.bad(&error.to_string()),
         (None, None) => "–".to_owned(),
     };

@@ -11,6 +11,7 @@ use crate::{
     table::{self, Align, Cell},
     units::{clean, count, latency},
 };
+use overhear_export::proto;
 use overhear_model::{Model, shape::Effort};
 use overhear_query::{
     Authority, EndpointDetail, EndpointId, LatencyBucket, endpoint, find_endpoint, near_endpoints,
@@ -90,6 +91,11 @@ fn name(id: &EndpointId) -> String {
 fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Result<()> {
     summary::endpoints(out, std::slice::from_ref(&detail.row), style)?;
     reference::write(out, &detail.path, &detail.shape, style)?;
+    let procedure = detail.shape.procedure.as_ref();
+    if let Some(sketch) = procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure)) {
+        heading(out, "Messages", style)?;
+        out.write_all(sketch.as_bytes())?;
+    }
     let total = detail.row.requests;
     heading(out, "Statuses", style)?;
     let statuses = detail.statuses.iter().map(|(status, requests)| {
@@ -204,7 +210,9 @@ fn examples(
     let (route, called) =
         id.route.split_once('#').map_or((&*id.route, None), |(path, name)| (path, Some(name)));
     let calls = |exchange: &Value| {
-        exchange["graphql.operation.name"].as_str().or(exchange["rpc.method"].as_str()) == called
+        // A remote procedure's name is its route.
+        let name = exchange["graphql.operation.name"].as_str().or(exchange["rpc.method"].as_str());
+        name.filter(|name| *name != &*id.route) == called
     };
     let of_this = |exchange: &Value| {
         exchange["service.name"] == *id.service

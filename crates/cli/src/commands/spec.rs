@@ -1,3 +1,5 @@
+mod proto;
+
 use crate::{
     arguments::{OpenApi, Spec, Syntax},
     commands::endpoints,
@@ -10,7 +12,7 @@ use crate::{
 };
 use overhear_export::openapi::{self, Version};
 use overhear_model::shape::Effort;
-use overhear_query::{Api, Direction, apis};
+use overhear_query::{Api, Direction, apis, procedures};
 use serde_json::Value;
 use std::{
     fs,
@@ -19,11 +21,12 @@ use std::{
 };
 
 /// Where the documents of somebody else's APIs are, in a folder of all.
-const OUTBOUND: &str = "outbound";
+pub(crate) const OUTBOUND: &str = "outbound";
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
-    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
+    let mut answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let written = match &arguments.all {
+        _ if arguments.format == Syntax::Proto => proto::write(&mut answer, arguments),
         Some(folder) => write_all(&answer, arguments, folder),
         None => write_one(&answer, arguments),
     };
@@ -114,6 +117,11 @@ pub(crate) fn one(answer: &Answer, outbound: bool) -> Result<Api, Fault> {
     if !asked.is_empty() {
         lists.push(format!("{} asked: {}", plural(asked.len() as u64, "server"), listed(&asked)));
     }
+    if lists.is_empty() && !procedures(&answer.model, &answer.selection).is_empty() {
+        return Err(Fault::new(
+            "remote procedures were heard, and nothing else: --format proto makes a sketch of them",
+        ));
+    }
     if lists.is_empty() {
         return Err(nothing());
     }
@@ -130,6 +138,6 @@ fn listed(apis: &[Api]) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-fn nothing() -> Fault {
+pub(crate) fn nothing() -> Fault {
     Fault::new("nothing was heard that a document could be made of")
 }

@@ -301,13 +301,14 @@ impl<'a> Builder<'_, 'a> {
         }
     }
 
-    /// Targets that are no path are routes of their own.
+    /// Targets that are no path are routes of their own, and so are remote procedures.
     fn odd(&mut self, odd: &'a Node) {
         for (hash, child) in &odd.named {
             let name = child.text.as_deref().unwrap_or("{target}");
             let at = self.view.routes.push_odd(*hash, name);
             self.view.places.extend(child.node.places.iter().map(|place| (at, place)));
         }
+        self.view.beyond.extend(odd.folded.iter().map(|folded| &folded.node));
     }
 }
 

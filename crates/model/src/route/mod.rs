@@ -28,4 +28,5 @@ mod tests;
 pub use class::{ValueClass, classify};
 pub use decide::Why;
 pub use hints::Hints;
-pub use template::{Template, template, write_template};
+pub(crate) use template::procedure;
+pub use template::{Template, template, template_of, write_template};

@@ -4,6 +4,7 @@ use super::{
     name::{Noun, write_placeholder},
     segment::{MAX_SEGMENTS, classify_with_suffix},
 };
+use overhear_exchange::{CallSystem, Http};
 use std::fmt;
 
 /// A route template: literal segments and `{name}` placeholders; no two of the same name.
@@ -28,6 +29,21 @@ pub fn template(path: &str) -> Template {
     let mut out = String::with_capacity(path.len());
     write_template(path, &mut out);
     Template(out.into())
+}
+
+/// The template of what a request is for, with nothing but the request to go by.
+pub fn template_of(http: &Http) -> Template {
+    match procedure(http) {
+        Some(name) => Template(name.into()),
+        None if http.path.starts_with("{?") => Template("{unknown}".into()),
+        None => template(&http.path),
+    }
+}
+
+/// The remote procedure that is called, `package.Service/Method`.
+pub(crate) fn procedure(http: &Http) -> Option<&str> {
+    let call = http.call.as_deref()?;
+    matches!(call.system, CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect).then_some(&*call.name)
 }
 
 /// Appends the template of `path` to `out`.

@@ -25,6 +25,7 @@ fn exchange(method: &str, path: &str, status: u16, answer: &str) -> Exchange {
         response_headers: Headers::default(),
         request_body: Body::default(),
         response_body,
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

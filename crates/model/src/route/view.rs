@@ -149,8 +149,9 @@ impl Routes {
         self.odd.get(&form.hash).copied()
     }
 
-    pub(crate) fn find_or_add_odd(&mut self, form: &Segment<'_>) -> usize {
-        self.find_odd(form).unwrap_or_else(|| self.push_odd(form.hash, &form.text))
+    pub(crate) fn find_or_add_odd(&mut self, form: &Segment<'_>) -> Option<usize> {
+        let has_room = self.nodes.len() < MAX_NODES;
+        self.find_odd(form).or_else(|| has_room.then(|| self.push_odd(form.hash, &form.text)))
     }
 
     fn add(&mut self, at: usize, segment: &Segment<'_>, next: Option<&Segment<'_>>) -> Option<usize> {

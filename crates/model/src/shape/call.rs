@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{GenAi, Headers, Http, Stream, Timestamp};
+use overhear_exchange::{GenAi, Headers, Http, Rpc, Stream, Timestamp};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,8 @@ pub struct Call<'a> {
     pub stream: Option<&'a Stream>,
     /// Where it calls a model.
     pub gen_ai: Option<&'a GenAi>,
+    /// How it went, where it is a remote procedure call whose bodies are enveloped protocol buffers.
+    pub rpc: Option<&'a Rpc>,
     /// How much of it is learned.
     pub effort: Effort,
     /// When it was made; the epoch where that is not known.
@@ -62,6 +64,7 @@ impl<'a> Call<'a> {
             response_body: response.or_else(|| unread(http.response_body.size)),
             stream: http.stream.as_deref(),
             gen_ai: http.gen_ai.as_deref(),
+            rpc: procedure(http),
             effort: Effort::Whole,
             at: Timestamp::default(),
         }
@@ -79,4 +82,13 @@ impl<'a> Call<'a> {
             }
         }
     }
+}
+
+/// Remote procedure calls say in their media type what messages are written in; without a word it is protocol buffers.
+fn procedure(http: &Http) -> Option<&Rpc> {
+    let rpc = http.call.as_deref()?.rpc.as_deref()?;
+    let media =
+        http.request_headers.get("content-type").or_else(|| http.response_headers.get("content-type"));
+    let json = media.is_some_and(|media| memchr::memmem::find(media, b"json").is_some());
+    (!json).then_some(rpc)
 }

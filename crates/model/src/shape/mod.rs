@@ -25,6 +25,7 @@ mod news;
 mod node;
 mod objects;
 mod payloads;
+pub mod proto;
 mod read;
 mod recursion;
 mod saved;

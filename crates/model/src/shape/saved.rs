@@ -8,6 +8,7 @@ use super::{
     node::{Arrays, Node, Texts},
     objects::{Child, Objects, Rest},
     payloads::{Bodies, Payloads},
+    proto::Calls,
     scalar::{Numbers, Strings},
     security::Doors,
     shapes::{Evidence, Reply, Shapes},
@@ -41,6 +42,8 @@ struct SavedShapes {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replies: Vec<SavedReply>,
     doors: Doors,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    procedure: Option<Box<Calls>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     talk: Option<SavedTalk>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -228,6 +231,7 @@ impl From<&Evidence> for SavedShapes {
             doors: evidence.doors.clone(),
             talk: evidence.talk.as_deref().map(SavedTalk::from),
             models: saved_models(&evidence.models),
+            procedure: evidence.procedure.clone(),
         }
     }
 }
@@ -395,6 +399,10 @@ impl SavedShapes {
                 .map(|talk| talk.restore().map(Box::new))
                 .map_or(Some(None), |talk| talk.map(Some))?,
             models: Models(self.models.into_iter().map(SavedModel::restore).collect::<Option<_>>()?),
+            procedure: match self.procedure {
+                Some(calls) if !calls.is_bounded() => return None,
+                procedure => procedure,
+            },
         })
     }
 }

@@ -22,6 +22,8 @@ pub struct Operation {
     pub messages: Option<Messages>,
     /// Models that were called, the most called first.
     pub models: Vec<ModelUse>,
+    /// What its messages are made of, where it is a remote procedure.
+    pub procedure: Option<Procedure>,
 }
 
 /// What streams carried: the messages of WebSockets, the events of streams.
@@ -69,6 +71,8 @@ pub struct ModelUse {
     /// Median and 95th percentile of `gen_ai.server.time_to_first_token`, seconds; absent where no answer streamed.
     pub first_token: Option<(f64, f64)>,
 }
+
+pub use super::proto::schema::{Procedure, ProtoField, ProtoKind, ProtoMessage, Sent};
 
 /// One status and what came with it.
 #[derive(Clone, Debug, PartialEq)]

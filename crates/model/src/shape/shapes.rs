@@ -8,6 +8,7 @@ use super::{
     json::Ending,
     models::Models,
     payloads::Payloads,
+    proto::Calls,
     scalar::hash,
     schema::{Operation, Parameter, Place, Response, Scheme, Security},
     scratch::Scratch,
@@ -42,6 +43,7 @@ pub(super) struct Evidence {
     /// What went over it in messages.
     pub(super) talk: Option<Box<Talk>>,
     pub(super) models: Models,
+    pub(super) procedure: Option<Box<Calls>>,
 }
 
 /// Responses of one status.
@@ -210,6 +212,9 @@ impl Evidence {
             request.read(call.request_headers.get("content-type"), Some(body), pairs);
             self.bodies.learn(key, (request, body), (how, limit), segments);
         }
+        if let Some(rpc) = call.rpc {
+            self.procedure.get_or_insert_default().learn(rpc, call.request_body, call.response_body);
+        }
         self.doors.learn(key, &presented, call.status);
         self.learn_messages(key, call, scratch);
         if let Some(model) = call.gen_ai {
@@ -305,6 +310,9 @@ impl Evidence {
         self.headers.merge(&other.headers, MOST_FIELDS);
         self.cookies.merge(&other.cookies, MOST_FIELDS);
         self.doors.merge(&other.doors);
+        if let Some(more) = &other.procedure {
+            self.procedure.get_or_insert_default().merge(more);
+        }
         let limit = self.limit();
         self.bodies.merge(&other.bodies, limit);
         for more in &other.replies {
@@ -356,6 +364,7 @@ impl Evidence {
             security,
             messages: self.talk.as_ref().map(|talk| talk.messages()),
             models: self.models.told(),
+            procedure: self.procedure.as_ref().map(|calls| calls.procedure()),
         }
     }
 }

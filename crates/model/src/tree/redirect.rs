@@ -67,6 +67,7 @@ mod tests {
             response_headers: Headers::new(location.map(|to| (&b"Location"[..], to.as_bytes()))),
             request_body: Body::default(),
             response_body: Body::default(),
+            trailers: Headers::default(),
             call: None,
             stream: None,
             gen_ai: None,

@@ -29,7 +29,7 @@ pub(super) fn in_body(text: &str) -> Option<Call> {
     let call = match (&request.query, &request.operation) {
         (Some(query), wanted) => document(query, wanted.as_deref())?,
         (None, Some(wanted)) if request.extensions.is_some_and(|all| all.persisted.is_some()) => {
-            Call { system: CallSystem::GraphQl(GraphQlType::Query), name: name(wanted)? }
+            Call { system: CallSystem::GraphQl(GraphQlType::Query), name: name(wanted)?, rpc: None }
         }
         (None, _) => return None,
     };
@@ -75,7 +75,7 @@ pub(super) fn document(text: &str, wanted: Option<&str>) -> Option<Call> {
         None => operations.first(),
     }?;
     let name = operation.name.and_then(name).unwrap_or_else(|| operation.fields());
-    Some(Call { system: CallSystem::GraphQl(operation.kind), name })
+    Some(Call { system: CallSystem::GraphQl(operation.kind), name, rpc: None })
 }
 
 /// One OperationDefinition (§2.3).

@@ -44,7 +44,7 @@ pub(super) fn of(text: &str, speaks_mcp: bool) -> Option<Call> {
         (false, true) => with_target(method, request.params),
         (false, false) => method,
     };
-    Some(Call { system, name })
+    Some(Call { system, name, rpc: None })
 }
 
 /// Methods that nobody else has (Model Context Protocol 2025-06-18, schema).

@@ -8,6 +8,7 @@ mod jsonrpc;
 use crate::{
     content,
     gen_ai::{self, Follower},
+    rpc,
 };
 use bytes::Bytes;
 use overhear_exchange::{Body, Call, Http, Method, Timestamp};
@@ -26,14 +27,24 @@ pub fn tell(http: &mut Http) {
 /// As [`tell`], with what the events of the answer said and when the request was whole.
 pub(crate) fn tell_streamed(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
     http.call = of(http).map(Box::new);
+    tell_model(http, events);
+}
+
+/// Adds which model is called.
+pub(crate) fn tell_model(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
     if gen_ai::may_be(http) {
         let (request, response) = (plain(&http.request_body), plain(&http.response_body));
         http.gen_ai = gen_ai::of(http, &request, &response, events).map(Box::new);
     }
 }
 
-/// What a request calls, where it does so in its body (or, for GraphQL, in its query).
+/// What a request calls, where it does so in its body (or, for GraphQL, in its query), or is a remote procedure call.
 pub fn of(http: &Http) -> Option<Call> {
+    rpc::of(http, None, None).or_else(|| in_content(http))
+}
+
+/// What the content says.
+pub(crate) fn in_content(http: &Http) -> Option<Call> {
     if http.method == Method::Get {
         return graphql::in_query(http.query.as_deref()?);
     }

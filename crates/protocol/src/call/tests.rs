@@ -119,6 +119,7 @@ fn post(body: &'static [u8]) -> Http {
         response_headers: Headers::default(),
         request_body: Body { size: body.len() as u64, captured, complete: true, codings: Default::default() },
         response_body: Body::default(),
+        trailers: Headers::default(),
         call: None,
         stream: None,
         gen_ai: None,

@@ -18,6 +18,7 @@ fn http(host: &str, path: &str) -> Http {
         call: None,
         stream: None,
         gen_ai: None,
+        trailers: Default::default(),
         anomalies: Default::default(),
     }
 }

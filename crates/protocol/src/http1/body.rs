@@ -195,7 +195,7 @@ fn take_content<'a>(left: &mut u64, input: &mut &'a [u8]) -> Piece<'a> {
 
 /// The first bytes of a body, and the count of all.
 #[derive(Debug, Default)]
-pub(super) struct Capture {
+pub(crate) struct Capture {
     bytes: Vec<u8>,
     size: u64,
     /// Something of it was cut off or not seen.
@@ -204,7 +204,7 @@ pub(super) struct Capture {
 
 impl Capture {
     /// More content.
-    pub(super) fn push(&mut self, content: &[u8], limit: usize) {
+    pub(crate) fn push(&mut self, content: &[u8], limit: usize) {
         self.size += content.len() as u64;
         if self.partial {
             return;
@@ -219,13 +219,13 @@ impl Capture {
     }
 
     /// Content that was not seen.
-    pub(super) const fn lose(&mut self, length: u64) {
+    pub(crate) const fn lose(&mut self, length: u64) {
         self.size = self.size.saturating_add(length);
         self.partial = true;
     }
 
     /// Content that was not seen, who knows how much.
-    pub(super) const fn lose_some(&mut self) {
+    pub(crate) const fn lose_some(&mut self) {
         self.partial = true;
     }
 
@@ -240,7 +240,7 @@ impl Capture {
         Body { size: self.size, captured, complete: false, codings }
     }
 
-    pub(super) fn into_body(self, ended: bool, codings: Codings) -> Body {
+    pub(crate) fn into_body(self, ended: bool, codings: Codings) -> Body {
         Body {
             size: self.size,
             captured: Redacted::new(self.bytes.into()),
@@ -249,7 +249,17 @@ impl Capture {
         }
     }
 
-    pub(super) fn retained(&self) -> usize {
+    /// Bytes kept.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Nothing came of it.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.size == 0 && !self.partial
+    }
+
+    pub(crate) fn retained(&self) -> usize {
         self.bytes.capacity()
     }
 }

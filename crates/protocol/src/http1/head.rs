@@ -337,7 +337,7 @@ impl Fields {
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = Some(upgrade_name(value)),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.framing.content_length(value),
             16 if name.eq_ignore_ascii_case(b"content-encoding") => {
-                self.codings.extend(list(value).filter_map(content_coding));
+                self.codings.extend(content_codings(value));
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.framing.transfer_encoding(value),
             _ => {}
@@ -463,6 +463,11 @@ fn trim_blank(mut text: &[u8]) -> &[u8] {
         text = rest;
     }
     text
+}
+
+/// What a Content-Encoding field names, in order.
+pub(crate) fn content_codings(value: &[u8]) -> impl Iterator<Item = ContentCoding> {
+    list(value).filter_map(content_coding)
 }
 
 /// `None` for `identity`, which is no coding.

@@ -5,9 +5,13 @@ mod detect;
 mod frame;
 mod head;
 mod pair;
+mod response;
 mod resync;
 
+pub(crate) use body::Capture;
 pub(crate) use detect::{Detected, detect};
+pub(crate) use head::content_codings;
+pub(crate) use pair::Upgraded;
 
 use crate::{
     Limits, Skipped,
@@ -275,6 +279,9 @@ impl Http1 {
                         Upgrade::WebSocket(Box::new(handshake))
                     }),
                 );
+            }
+            Answer::Switch("http2") => {
+                return self.pair.take_upgraded().map(|request| Upgrade::Http2(Box::new(request)));
             }
             Answer::Switch(protocol) => {
                 self.pair.response_ended(Some(time), out);

@@ -7,15 +7,16 @@
 use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead, Target},
+    response::Response,
 };
 use crate::{
     Limits, Skipped, call,
     observer::{Handshake, Start},
-    stream::{Asked, LongBody, Streaming},
+    stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Call, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Stream,
-    Timestamp, observation::Observation,
+    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
+    observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -73,44 +74,6 @@ enum Reply {
     Missed(Option<Response>),
 }
 
-struct Response {
-    head: ResponseHead,
-    first: Timestamp,
-    last: Timestamp,
-    body: Capture,
-    /// The body is made of messages.
-    stream: Option<Box<Streaming>>,
-    long: LongBody,
-    /// What is called, once something was told of it.
-    call: Option<Option<Box<Call>>>,
-}
-
-impl Response {
-    fn new(head: ResponseHead, first: Timestamp, last: Timestamp) -> Self {
-        let (body, long) = Default::default();
-        Self { head, first, last, body, stream: None, long, call: None }
-    }
-
-    /// What there is to tell of it before it is over.
-    fn tell(&mut self, asked: Timestamp, now: Timestamp) -> Option<Stream> {
-        match &mut self.stream {
-            Some(stream) => stream.is_due(now).then(|| stream.tell(Stage::Underway, asked, now)),
-            None => self.long.is_due(self.first, now).then(|| self.long.tell(self.body.size(), now)),
-        }
-    }
-
-    /// Says what is known of it so far, without its body. `asked`: that of the request.
-    fn say(&mut self, http: &mut Http, asked: Body) {
-        http.status = Some(self.head.status);
-        http.response_headers = self.head.headers.clone();
-        http.response_body = Body { size: self.body.size(), ..Body::default() };
-        let size = asked.size;
-        http.request_body = asked;
-        http.call = self.call.get_or_insert_with(|| call::of(http).map(Box::new)).clone();
-        http.request_body = Body { size, ..Body::default() };
-    }
-}
-
 /// What to make of a response's head.
 pub(super) enum Answer {
     /// Its body follows.
@@ -125,6 +88,14 @@ pub(super) enum Answer {
     Unsolicited,
     /// Its end is not certain.
     Ambiguous,
+}
+
+/// A request whose answer is the last that HTTP/1 says on a connection.
+pub(crate) struct Upgraded {
+    /// As far as it is known without its response.
+    pub(crate) observation: Observation,
+    /// When its last byte came.
+    pub(crate) last: Timestamp,
 }
 
 /// Why no more comes.
@@ -340,7 +311,10 @@ impl Pair {
         let mut pending = self.pending.pop_front()?;
         let asked = pending.last;
         pending.reply = match pending.reply {
-            Reply::Underway(response) => Reply::Whole(Response { last: time, ..response }),
+            Reply::Underway(mut response) => {
+                response.last = time;
+                Reply::Whole(response)
+            }
             other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
         };
         Some(Handshake { exchange: self.observe(*pending, None), asked })
@@ -399,6 +373,14 @@ impl Pair {
                 Reply::Whole(_) | Reply::Missed(_) => self.pending.push_front(pending),
             }
         }
+    }
+
+    /// The request that was answered last, for who goes on to answer it.
+    pub(super) fn take_upgraded(&mut self) -> Option<Upgraded> {
+        let mut request = self.pending.pop_front()?;
+        request.reply = Reply::Awaited;
+        let last = request.last;
+        Some(Upgraded { observation: self.observe(*request, None), last })
     }
 
     /// No more comes from the server: everything waiting is reported.
@@ -567,6 +549,7 @@ impl Pair {
             status: None,
             request_headers: head.headers,
             response_headers: Headers::default(),
+            trailers: Headers::default(),
             request_body: Body::default(),
             response_body: Body::default(),
             call: None,

@@ -6,7 +6,7 @@ use overhear_exchange::{
     Body, ContentCoding, Counts, Detail, Flow, Redacted, Side, Stage, Stream, observation::Observation,
 };
 use overhear_protocol::{Connection, Hint, Limits, content::decode};
-use overhear_testkit::{Event, Step, Transcript};
+use overhear_testkit::{Event, Step, Transcript, damage, http2};
 use std::path::PathBuf;
 
 pub(crate) fn connection(transcript: &Transcript) -> Connection {
@@ -149,7 +149,7 @@ pub(crate) fn bounded_inflating(transcript: &Transcript) -> Result<(), String> {
 pub(crate) fn web_socket(bytes: &[u8]) -> Transcript {
     let mut transcript = Transcript::default();
     transcript.push(Side::A, HANDSHAKE).push(Side::B, DEFLATE_SWITCH);
-    transcript.steps.extend(overhear_testkit::damage::from_bytes(bytes).steps);
+    transcript.steps.extend(damage::from_bytes(bytes).steps);
     transcript
 }
 
@@ -172,6 +172,16 @@ fn bounded_beside(transcript: &Transcript, constant: usize) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// Any bytes as events on a connection that speaks HTTP/2: most would never get past the preface.
+pub(crate) fn after_preface(bytes: &[u8]) -> Transcript {
+    let mut transcript = damage::from_bytes(bytes);
+    if transcript.settings.get("opener").is_some_and(|opener| opener == "known") {
+        let event = Event::Data { from: Side::A, bytes: [http2::PREFACE, &http2::settings()].concat() };
+        transcript.steps.insert(0, Step { time: Default::default(), event });
+    }
+    transcript
 }
 
 /// Decodes bytes under the codings that the first of them names, within a limit that is held.

@@ -59,6 +59,7 @@ fn weight(exchange: &Exchange) -> usize {
         + http.authority.as_deref().map_or(0, str::len)
         + headers(&http.request_headers)
         + headers(&http.response_headers)
+        + headers(&http.trailers)
         + http.request_body.captured.expose().len()
         + http.response_body.captured.expose().len()
 }

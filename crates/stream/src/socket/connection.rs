@@ -130,7 +130,8 @@ impl Connection {
             spares: Vec::new(),
             spare_bytes: 0,
             spare_limit,
-            opener_known: first.role != Role::Unknown,
+            // Who listens tells who opened it, and not that we were there: something may have been said before.
+            opener_known: first.from_start,
             opened: false,
             touched: true,
             silenced: false,

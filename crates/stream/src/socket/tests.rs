@@ -257,7 +257,7 @@ fn who_listens_is_the_server_of_a_connection_that_was_there_before() {
     scene.assembler.existing([&listening]);
     scene.open(SERVER, Role::Unknown, ("192.0.2.1:80", "198.51.100.7:5000"), 20);
     scene.data(SERVER, Way::Received, 0, "ask", 20);
-    scene.told(&["open 198.51.100.7:5000 192.0.2.1:80", "A: ask"]);
+    scene.told(&["open 198.51.100.7:5000 192.0.2.1:80 ?", "A: ask"]);
 }
 
 #[test]

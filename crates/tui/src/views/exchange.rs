@@ -15,7 +15,8 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use overhear_exchange::{
-    Body, ContentCoding, Detail, Direction, Exchange, Headers, Http, HttpAnomaly, Peer, Timestamp,
+    Body, Call, ContentCoding, Detail, Direction, Exchange, Headers, Http, HttpAnomaly, Peer, RpcStatus,
+    Timestamp,
 };
 use ratatui::{
     buffer::Buffer,
@@ -78,6 +79,10 @@ fn lines(
         let line = format!(" HTTP/{} {status}", http.version.as_str());
         lines.push(Line::styled(line, theme.status(http.status).patch(theme.strong)));
         lines.extend(message(&http.response_headers, &http.response_body, theme));
+        if !http.trailers.is_empty() {
+            lines.push(Line::styled(" after it", theme.dim));
+            lines.extend(message(&http.trailers, &Body { complete: true, ..Body::default() }, theme));
+        }
     } else {
         lines.push(Line::styled(" There was none.", theme.error));
     }
@@ -117,6 +122,7 @@ fn facts(
         fact("service", &service(exchange), theme.dim),
         fact("connection", &exchange.connection.0.to_string(), theme.dim),
     ];
+    lines.extend(http.call.as_deref().and_then(called).map(|call| fact("call", &call, theme.dim)));
     if let Some(error) = exchange.error {
         let mut line = fact("error", &error.to_string(), theme.dim);
         line = line.patch_style(theme.error);
@@ -158,12 +164,26 @@ fn service(exchange: &Exchange) -> String {
     format!("{} ({role})", text::clean(&exchange.service))
 }
 
+/// How a remote procedure call went.
+fn called(call: &Call) -> Option<String> {
+    let rpc = call.rpc.as_ref()?;
+    let status = rpc.status.map_or("no status", RpcStatus::as_str);
+    Some(format!(
+        "{}: {status}, {} messages sent, {} received",
+        text::clean(&call.name),
+        rpc.sent.count,
+        rpc.received.count
+    ))
+}
+
 fn anomaly(anomaly: HttpAnomaly) -> &'static str {
     match anomaly {
         HttpAnomaly::AmbiguousFraming => "its framing can be read in two ways",
         HttpAnomaly::ObsoleteFolding => "a header was folded over lines",
         HttpAnomaly::BareLineFeed => "lines ended in a bare line feed",
         HttpAnomaly::Unsolicited => "a response to no request that was seen",
+        HttpAnomaly::Pushed => "pushed by the server, nobody asked",
+        HttpAnomaly::UnknownFields => "some header fields are from before we listened",
     }
 }
 

@@ -229,6 +229,7 @@ impl World {
                 complete: true,
                 ..Body::default()
             },
+            trailers: Headers::default(),
             call: None,
             stream: None,
             gen_ai: None,

@@ -72,6 +72,7 @@ impl Sent {
             response_body: response.as_deref().map(|bytes| Content { bytes, complete: self.complete }),
             stream: None,
             gen_ai: None,
+            rpc: None,
             effort: self.effort,
             at: self.at,
         };
