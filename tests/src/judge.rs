@@ -38,13 +38,24 @@ pub fn makes_a_client(document: &Path) -> Result<()> {
 
 /// Chromium goes through the views of the page: what it saw and what the server said meanwhile. Leaves pictures.
 pub fn visits(page: &str, shop: &str, pictures: &Path) -> Result<serde_json::Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/page.cjs");
+    let seen = browse("page.cjs", [OsStr::new(page), OsStr::new(shop), pictures.as_os_str()])?;
+    Ok(serde_json::from_str(&seen)?)
+}
+
+/// The text of one view of the page, as soon as there is something that the selector finds.
+pub fn looks(page: &str, path: &str, ready: &str) -> Result<String> {
+    browse("look.cjs", [page, path, ready])
+}
+
+/// Runs a script of ours with Chromium, and takes what it says.
+pub fn browse<S: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
     let modules = cache().join("browser/node_modules");
     let mut node = Command::new("node");
-    node.arg(script).args(["/usr/bin/chromium", page, shop]).arg(pictures).env("NODE_PATH", modules);
+    node.arg(script).arg("/usr/bin/chromium").args(arguments).env("NODE_PATH", modules);
     let output = node.output()?;
     said("the browser", &output)?;
-    Ok(serde_json::from_slice(&output.stdout)?)
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Runs a script with the Python tools at hand.

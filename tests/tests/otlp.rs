@@ -8,8 +8,9 @@ use overhear_tests::{
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    fs,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver as Lines},
     time::{Duration, Instant},
@@ -28,12 +29,13 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// One that is too busy for so many requests first.
-    fn start(busy: u32) -> Result<Self> {
+    /// One that is too busy for so many requests first; with a certificate and its key, by TLS.
+    fn start(busy: u32, protocol: &str, pem: Option<&Path>) -> Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/otlp_receiver.py");
         let mut child = Command::new("python3")
             .arg(script)
-            .arg(busy.to_string())
+            .args([&busy.to_string(), protocol])
+            .args(pem)
             .env("PYTHONPATH", cache().join("python"))
             .stdout(Stdio::piped())
             .spawn()?;
@@ -48,7 +50,11 @@ impl Receiver {
             }
         });
         let first: Value = lines.recv_timeout(PATIENCE)?;
-        Ok(Self { child, lines, url: format!("http://127.0.0.1:{}", first["port"]) })
+        Ok(Self {
+            child,
+            lines,
+            url: format!("{}://127.0.0.1:{}", if pem.is_some() { "https" } else { "http" }, first["port"]),
+        })
     }
 
     /// What came until that is all.
@@ -116,15 +122,74 @@ fn durations(lines: &[Value]) -> BTreeMap<String, u64> {
         .collect()
 }
 
+/// A certificate for this machine, vouched for by itself, and its key.
+fn certificate(folder: &Path) -> Result<PathBuf> {
+    let (key, pem) = (folder.join("key.pem"), folder.join("both.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-days", "2", "-subj", "/CN=receiver", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args([Path::new("-keyout"), &key, Path::new("-out"), &pem])
+        .output()?;
+    if !made.status.success() {
+        return Err(String::from_utf8_lossy(&made.stderr).into());
+    }
+    let both = fs::read_to_string(&pem)? + &fs::read_to_string(&key)?;
+    fs::write(&pem, both)?;
+    Ok(pem)
+}
+
 #[test]
 fn a_receiver_is_told_what_was_called_and_what_failed() {
+    told_to_a_receiver("http/protobuf", false);
+}
+
+#[test]
+fn a_receiver_is_told_by_grpc() {
+    told_to_a_receiver("grpc", false);
+}
+
+#[test]
+fn a_receiver_is_told_by_tls() {
+    told_to_a_receiver("http/protobuf", true);
+}
+
+#[test]
+fn a_receiver_is_told_by_grpc_and_tls() {
+    told_to_a_receiver("grpc", true);
+}
+
+/// Nobody vouches for this receiver: it is told nothing.
+#[test]
+fn a_stranger_is_told_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = certificate(folder.path()).unwrap();
+    let server = Server::start(Kind::Python).unwrap();
+    for protocol in ["grpc", "http/protobuf"] {
+        let receiver = Receiver::start(0, protocol.get(..4).unwrap(), Some(&pem)).unwrap();
+        let arguments = ["--json", "--port", &server.port.to_string(), "--otlp", &receiver.url];
+        let variables = [("OTEL_METRIC_EXPORT_INTERVAL", "100"), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let watch = Watch::start_with(&arguments, &variables, |_| true).unwrap();
+        make_calls(Client::Python, server.port).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        let heard = watch.stop().unwrap();
+        assert_eq!(heard.err.matches("logs cannot be pushed").count(), 1, "{}", heard.err);
+        assert!(receiver.lines.try_recv().is_err(), "{protocol}");
+    }
+}
+
+fn told_to_a_receiver(protocol: &str, encrypted: bool) {
+    let certificates = tempfile::tempdir().unwrap();
+    let pem = encrypted.then(|| certificate(certificates.path()).unwrap());
     let server = Server::start(Kind::Python).unwrap();
     // Busy first: nothing is lost by that.
-    let receiver = Receiver::start(2).unwrap();
+    let receiver = Receiver::start(2, protocol.get(..4).unwrap(), pem.as_deref()).unwrap();
     let port = server.port.to_string();
     let variables = [
         ("OTEL_METRIC_EXPORT_INTERVAL", "300"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20letmein"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", pem.as_ref().map_or("", |pem| pem.to_str().unwrap())),
     ];
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("overhear.db").to_string_lossy().into_owned();

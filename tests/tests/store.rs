@@ -205,6 +205,17 @@ fn a_file_that_never_was_a_store_is_left_alone() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn a_folder_is_no_store_and_the_file_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().display().to_string();
+    let said = run(&["endpoints", "--store", &named]).unwrap();
+    assert_eq!(said.code, Some(2));
+    let says = format!("{named} is a folder: name the file of a store in it, such as {named}/overhear.db");
+    assert!(said.err.contains(&says), "{}", said.err);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 /// A file system of its own, gone with the test.
 struct Disk(TempDir);
 

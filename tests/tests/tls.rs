@@ -307,6 +307,24 @@ fn a_file_descriptor_that_is_used_again() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// A program that gives its library bytes in one thread and uses the socket in another.
+#[test]
+fn a_session_whose_socket_does_not_show_is_told_and_says_so() {
+    let server = Server::start_tls(Kind::Nginx).unwrap();
+    let mut child = waiting_client("python3", "bio.py", &server).unwrap();
+    let watch = Watch::start(&["--json", "--pid", &child.id().to_string()]).unwrap();
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let heard = watch.stop().unwrap();
+    assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
+    let exchange = &heard.exchanges[0];
+    assert_eq!(exchange["overhear.connection"], "unknown", "{exchange}");
+    assert_eq!(exchange["url.query"], "from=memory");
+    assert_eq!(exchange["http.response.body.size"], 7);
+    assert_eq!(exchange["process.pid"], child.id(), "{exchange}");
+    assert!(exchange.get("client.address").is_none(), "{exchange}");
+}
+
 /// The server starts while we listen; so do the clients of every other test.
 #[test]
 fn programs_that_start_later() {

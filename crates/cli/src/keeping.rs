@@ -113,7 +113,8 @@ impl Place {
             Err(error) => {
                 let hint = match &error {
                     Error::Busy(_) => "; name another place with --store",
-                    Error::Foreign(_)
+                    Error::Folder(_)
+                    | Error::Foreign(_)
                     | Error::Missing(_)
                     | Error::Newer { .. }
                     | Error::Damaged { .. }

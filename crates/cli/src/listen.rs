@@ -15,7 +15,7 @@ use crate::{
 };
 use overhear_model::Model;
 use overhear_pipeline::{
-    Heard, Listener, Picture, Receiver, Source, Target, subscription, subscription_aside,
+    Heard, Listener, Monitor, Picture, Receiver, Source, Target, subscription, subscription_aside,
 };
 use overhear_query::{LiveSource, Selection, endpoints};
 use serde_json::json;
@@ -95,10 +95,10 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     let monitor = kept.as_ref().map(Kept::monitor);
     let (keeping, page) = kept.map(|kept| kept.serve(plan.page)).unzip();
     let page = page.flatten();
-    let push = push::start(plan.push.clone(), pushed, missed, monitor, plan.view == View::Table)?;
+    let push = push::start(plan.push.clone(), pushed, missed, monitor.clone(), plan.view == View::Table)?;
     let control = ask::answer(plan.socket, &picture);
     let shown = match plan.view {
-        View::Table => table(&picture, plan, page.as_ref(), stop),
+        View::Table => table(&picture, monitor, plan, page.as_ref(), stop),
         View::Lines => lines(&listener, &heard, stop, &mut line),
         View::Json => lines(&listener, &heard, stop, &mut json_line),
         View::Quiet => {
@@ -132,6 +132,7 @@ type Exchanges = Receiver<Arc<Heard>>;
 
 fn table(
     source: &dyn LiveSource,
+    monitor: Option<Arc<Monitor>>,
     plan: &Plan<'_>,
     page: Option<&page::Page>,
     stop: &Stop,
@@ -139,9 +140,11 @@ fn table(
     let options = overhear_tui::Options {
         listening_to: plan.listening_to.clone(),
         notice: page.map(|page| format!("the page is {}", page.url())),
+        page: page.map(page::Page::url),
         ..overhear_tui::Options::default()
     };
-    overhear_tui::run(source, &options, &stop.flag()).map(|_| ()).map_err(Fault::new)
+    let kept = monitor.map(|monitor| monitor as overhear_tui::Kept);
+    overhear_tui::run(source, kept, &options, &stop.flag()).map(|_| ()).map_err(Fault::new)
 }
 
 type WriteLine = dyn FnMut(&Heard, &mut Vec<u8>) -> io::Result<()>;

@@ -19,7 +19,7 @@ pub(crate) struct Bounded<V> {
 }
 
 /// A name's place in the order of all names. Without the key nobody can choose names that rank low.
-pub(crate) fn rank(key: u64, name: &str) -> u64 {
+pub fn rank(key: u64, name: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_keys(key, 0);
     hasher.write(name.as_bytes());
     hasher.finish()

@@ -79,7 +79,9 @@ impl Histogram {
     /// From what [`Self::indexed`] and [`Self::sum`] gave. `None` when an index is out of range.
     pub fn from_parts(buckets: impl IntoIterator<Item = (i16, u64)>, sum: Duration) -> Option<Self> {
         let sum_nanos = u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX);
-        let mut histogram = Self { sum_nanos, ..Self::default() };
+        let buckets = buckets.into_iter();
+        let room = Vec::with_capacity(buckets.size_hint().0);
+        let mut histogram = Self { buckets: room, sum_nanos, ..Self::default() };
         for (index, count) in buckets {
             if !(LOWEST..=HIGHEST).contains(&index) {
                 return None;

@@ -21,11 +21,13 @@ mod series;
 mod server;
 mod service;
 pub mod shape;
+mod sum;
 mod tally;
 mod tree;
 mod verb;
 
 pub use bodies::Bodies;
+pub use bounded::rank;
 pub use callers::{Callers, Calls};
 pub use described::{Described, Surface};
 pub use endpoint::{Endpoint, EndpointId, Way};
@@ -35,6 +37,7 @@ pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
 pub use series::{Counted, RouteIndex, Series};
 pub use server::server_asked;
+pub use sum::Sum;
 pub use tally::{Count, Ending, Slot, Tally};
 
 /// Service, server, method, route and caller of what is beyond the bounds.

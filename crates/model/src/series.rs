@@ -48,6 +48,14 @@ pub(crate) struct Step {
     pub(crate) suffix: Arc<str>,
 }
 
+impl Series {
+    /// All calls of its service that go its way, whatever their paths: what the edges of a map are counted under.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self { service: Arc::clone(&self.service), way: self.way.clone(), place: None }
+    }
+}
+
 /// What was counted of a series within a slot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted {

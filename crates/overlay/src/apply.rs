@@ -56,7 +56,7 @@ impl Overlay {
 }
 
 /// Where a path leads, as JSON Pointers (RFC 6901).
-fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
+pub(crate) fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
     path.query_located(document).locations().map(|location| location.to_json_pointer()).collect()
 }
 

@@ -6,6 +6,7 @@
 
 mod apply;
 mod document;
+mod edit;
 mod error;
 mod prior;
 mod propose;
@@ -14,6 +15,7 @@ mod yaml;
 
 pub use apply::{Applied, Unmatched};
 pub use document::{Action, Alias, Change, Overlay, Promise, RouteHints};
+pub use edit::{Entry, Kind, Line, Proposal, Refused};
 pub use error::Error;
 pub use prior::Prior;
 pub use propose::propose;

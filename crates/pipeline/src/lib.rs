@@ -18,6 +18,7 @@ mod people;
 mod push;
 mod read;
 mod replay;
+mod since_deploy;
 mod table;
 
 pub use body::DecodedBodies;
@@ -31,7 +32,7 @@ pub use live::{
     subscription_aside,
 };
 pub use monitor::Monitor;
-pub use push::{Push, Target};
+pub use push::{Protocol, Push, Refused, Target, Trust};
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;
 pub use table::Table;

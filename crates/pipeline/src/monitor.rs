@@ -1,19 +1,20 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
-use crate::{Picture, keep, keep::KeeperHandle};
+use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Tally};
+use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, Change, Counts, Covered, Deploy, EndpointFigures, EndpointHistory, Health,
-        History, Map, ServiceFigures, StoreHealth, Unanswered,
+        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
+        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
+        changes, ends,
     },
 };
-use overhear_store::{Error, Questions, Resolution, Session, Totals, Window};
+use overhear_store::{Edge, Error, First, Questions, Resolution, Session, Sums, Trait, Window};
 use rustc_hash::FxHashMap;
 use std::{
-    collections::btree_map::Entry,
+    collections::{BTreeMap, btree_map::Entry},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -28,7 +29,7 @@ const READ_SHARE: u32 = 10;
 pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
-    hints: Hints,
+    hints: Mutex<Hints>,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -55,7 +56,7 @@ impl Monitor {
         Self {
             questions: Mutex::new(questions),
             known: Mutex::default(),
-            hints,
+            hints: Mutex::new(hints),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -95,7 +96,7 @@ impl Monitor {
         }
         let began = Instant::now();
         let mut model = questions.evidence()?;
-        model.set_hints(self.hints.clone());
+        model.set_hints(lock(&self.hints).clone());
         let index = model.route_index();
         let read = Known {
             version,
@@ -117,75 +118,155 @@ impl Monitor {
         answer.map_err(|error| Unanswered(error.to_string()))
     }
 
-    /// What was counted over the window that is asked about, and over the one it is compared with.
+    /// What was counted of all endpoints over the window that is asked about, and over the one it is compared with.
     fn count(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
         points: usize,
-        one: Option<&EndpointId>,
+        of: Of<'_>,
     ) -> Result<(Counts, Span), Error> {
-        let mut span = self.span(questions, asked)?;
-        let mut totals = questions.totals(span.window)?;
-        if let Some(one) = one {
-            totals.what.retain(|(series, _)| *known.endpoint(series) == *one);
-        }
-        let seconds = self.listened(&span.sessions, totals.window);
-        let before = self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0);
-        let before = match before {
-            Some(seconds) => Some((known.sum(&questions.totals(span.before)?.what), seconds)),
+        let mut span = self.span(questions, asked, of)?;
+        let sums = questions.sums(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
             None => None,
         };
         let mut counts = Counts {
-            key: questions.key(),
-            seconds: seconds.unwrap_or_else(|| seconds_of(totals.window)),
-            now: known.sum(&totals.what),
+            seconds: self.seconds(&span.sessions, sums.window),
+            now: known.sum(&sums.what, of),
             before,
             ..Counts::default()
         };
         if points > 0 {
-            let series: Vec<Series> = match one {
-                Some(_) => totals.what.iter().map(|(series, _)| (**series).clone()).collect(),
-                None => Vec::new(),
-            };
-            let of = one.map(|_| series.as_slice());
-            let timeline = questions.timeline(span.window, step(span.window, points), of)?;
-            span.step = timeline.resolution;
-            #[expect(clippy::cast_precision_loss, reason = "a day at most")]
-            let step = timeline.resolution.seconds() as f64;
-            counts.step = step;
-            for (series, tallies) in timeline.what {
+            let line = questions.sum_line(span.window, step(span.window, points))?;
+            span.step = line.resolution;
+            counts.step = seconds_in(line.resolution);
+            for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
                 let steps = counts.steps.entry(known.endpoint(&series)).or_default();
-                for (slot, tally) in tallies {
+                for (slot, sum) in sums {
                     // Mostly an endpoint is one series: nothing to add up.
                     match steps.entry(slot) {
-                        Entry::Vacant(entry) => drop(entry.insert(tally)),
-                        Entry::Occupied(mut entry) => entry.get_mut().merge(counts.key, &tally),
+                        Entry::Vacant(entry) => drop(entry.insert(sum)),
+                        Entry::Occupied(mut entry) => entry.get_mut().merge(&sum),
                     }
                 }
             }
         }
-        span.window = totals.window;
+        span.window = sums.window;
         Ok((counts, span))
     }
 
-    fn span(&self, questions: &dyn Questions, asked: Asked) -> Result<Span, Error> {
-        let (from, until) = self.whole.map_or((None, keep::now()), |(from, until)| (Some(from), until));
-        let until = asked.until.unwrap_or(until);
+    /// The same of one endpoint, by caller and ending.
+    fn count_one(
+        &self,
+        questions: &dyn Questions,
+        known: &Known,
+        asked: Asked,
+        points: usize,
+        id: &EndpointId,
+    ) -> Result<(Depth, Span), Error> {
+        let mut span = self.span(questions, asked, Of::Service(&id.service))?;
+        let key = questions.key();
+        let both = Window { from: span.before.from.min(span.window.from), until: span.window.until };
+        let of: Vec<Series> = questions
+            .sums(both)?
+            .what
+            .into_iter()
+            .filter(|(series, _)| *known.endpoint(series) == *id)
+            .map(|(series, _)| (*series).clone())
+            .collect();
+        let total = |window| -> Result<_, Error> {
+            let totals = questions.totals(window, Some(&of))?;
+            let mut sum = Tally::default();
+            totals.what.iter().for_each(|(_, tally)| sum.merge(key, tally));
+            Ok((sum, totals.window))
+        };
+        let (now, window) = total(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((total(span.before)?.0, seconds)),
+            None => None,
+        };
+        let line = questions.timeline(span.window, step(span.window, points), Some(&of))?;
+        let mut steps = BTreeMap::<Slot, Sum>::new();
+        for (slot, tally) in line.what.iter().flat_map(|(_, line)| line) {
+            steps.entry(*slot).or_default().merge(&tally.into());
+        }
+        span.step = line.resolution;
+        span.window = window;
+        let seconds = self.seconds(&span.sessions, window);
+        Ok((Depth { seconds, now, before, steps, step: seconds_in(line.resolution) }, span))
+    }
+
+    /// What was counted between any two.
+    fn count_edges(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        of: Of<'_>,
+    ) -> Result<(Edges, Span), Error> {
+        let mut span = self.span(questions, asked, of)?;
+        let now = questions.edges(span.window)?;
+        let before = match self.listened_before(&span) {
+            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what, of), seconds)),
+            None => None,
+        };
+        let asks = now.what.iter().filter(|edge| of.includes(&edge.whole.service));
+        let outside = asks.filter_map(|edge| edge.whole.way.server());
+        let edges = Edges {
+            seconds: self.seconds(&span.sessions, now.window),
+            outside: outside.map(Arc::from).collect(),
+            now: by_ends(&now.what, of),
+            before,
+        };
+        span.window = now.window;
+        Ok((edges, span))
+    }
+
+    /// Counts by what each service is compared with: those that were deployed each apart, then all others.
+    fn parts<T>(
+        &self,
+        questions: &dyn Questions,
+        asked: Asked,
+        count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
+    ) -> Result<(Vec<T>, Vec<Span>), Error> {
+        let deployed = self.deployed(questions, asked)?;
+        let each = deployed.iter().map(|name| Of::Service(name));
+        let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
+        let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
+        Ok(parts.into_iter().unzip())
+    }
+
+    /// The services that are looked at from their last deploy on.
+    fn deployed(&self, questions: &dyn Questions, asked: Asked) -> Result<Vec<Arc<str>>, Error> {
+        match asked.beside {
+            Beside::WindowBefore => Ok(Vec::new()),
+            Beside::DeployBefore => since_deploy::deployed(questions, self.until(asked)),
+        }
+    }
+
+    fn until(&self, asked: Asked) -> Timestamp {
+        asked.until.unwrap_or_else(|| self.whole.map_or_else(keep::now, |(_, until)| until))
+    }
+
+    fn span(&self, questions: &dyn Questions, asked: Asked, of: Of<'_>) -> Result<Span, Error> {
+        let (from, until) = (self.whole.map(|(from, _)| from), self.until(asked));
         let usual = u64::try_from(USUAL.as_nanos()).unwrap_or(u64::MAX);
         let since = asked.since.or(from);
         let since = since.unwrap_or_else(|| Timestamp::from_nanos(until.as_nanos().saturating_sub(usual)));
         let mut window = Window::between(since.min(until), until);
         let mut before = window.before();
+        let mut since = None;
         if asked.beside == Beside::DeployBefore
-            && let Some((earlier, last)) = last_deploy(questions, until)?
+            && let Some(service) = of.service()
+            && let Some(last) = since_deploy::last(questions, service, until)?
         {
-            window = Window::between(last, until);
-            before = Window { from: Window::between(earlier, last).from, until: window.from };
+            (before, window) = last.windows(questions.about()?.retention, until);
+            since = Some(last.deploy);
         }
         let sessions = questions.sessions(Window { from: before.from, until: window.until })?;
-        Ok(Span { window, before, sessions, step: Resolution::TenSeconds })
+        Ok(Span { window, before, sessions, step: Resolution::TenSeconds, since })
     }
 
     /// How much of a window somebody listened, in seconds; `None` where that is not known.
@@ -202,18 +283,28 @@ impl Monitor {
         (!sessions.is_empty()).then(|| heard.sum())
     }
 
-    fn covered<T>(questions: &dyn Questions, span: &Span, what: T) -> Result<Covered<T>, Error> {
-        let deploys = questions.deploys(span.window)?.into_iter().map(|deployed| Deploy {
-            service: deployed.service,
-            at: deployed.at,
-            version: deployed.version,
-        });
+    /// How much of the window that is asked about somebody listened, in seconds.
+    fn seconds(&self, sessions: &[Session], window: Window) -> f64 {
+        self.listened(sessions, window).unwrap_or_else(|| seconds_of(window))
+    }
+
+    /// The same of the time it is compared with; `None` when nobody did.
+    fn listened_before(&self, span: &Span) -> Option<f64> {
+        self.listened(&span.sessions, span.before).filter(|seconds| *seconds > 0.0)
+    }
+
+    fn covered<T>(questions: &dyn Questions, spans: &[Span], what: T) -> Result<Covered<T>, Error> {
+        let windows = || spans.iter().map(|span| span.window);
+        let from = windows().map(|window| window.from).min().unwrap_or_default();
+        let until = windows().map(|window| window.until).max().unwrap_or_default();
+        let step = spans.iter().map(|span| span.step.seconds()).max().unwrap_or_default();
         Ok(Covered {
             what,
-            from: span.window.from.start(),
-            until: span.window.until.start(),
-            step: Duration::from_secs(span.step.seconds()),
-            deploys: deploys.collect(),
+            from: from.start(),
+            until: until.start(),
+            step: Duration::from_secs(step),
+            deploys: questions.deploys(Window { from, until })?.into_iter().map(since_deploy::told).collect(),
+            since: spans.iter().filter_map(|span| span.since.clone()).collect(),
         })
     }
 }
@@ -224,20 +315,51 @@ struct Span {
     before: Window,
     sessions: Vec<Session>,
     step: Resolution,
+    /// The deploy that it begins with.
+    since: Option<Deploy>,
+}
+
+/// Whose calls are counted: what these services answer and ask.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    All,
+    Service(&'a str),
+    /// Every service but these.
+    Others(&'a [Arc<str>]),
+}
+
+impl<'a> Of<'a> {
+    fn includes(self, service: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Service(name) => name == service,
+            Self::Others(names) => !names.iter().any(|name| **name == *service),
+        }
+    }
+
+    /// The one it is about.
+    const fn service(self) -> Option<&'a str> {
+        match self {
+            Self::All | Self::Others(_) => None,
+            Self::Service(name) => Some(name),
+        }
+    }
 }
 
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
-            Self::covered(questions, &span, counts.endpoints())
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, points, None)?;
-            Self::covered(questions, &span, counts.services())
+            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
+            let (counts, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
 
@@ -251,27 +373,35 @@ impl History for Monitor {
             if known.model.endpoint(id).is_none() {
                 return Ok(None);
             }
-            let (counts, span) = self.count(questions, known, asked, points, Some(id))?;
-            Self::covered(questions, &span, counts.history(&Arc::new(id.clone()))).map(Some)
+            let (depth, span) = self.count_one(questions, known, asked, points, id)?;
+            Self::covered(questions, &[span], depth.history(id)).map(Some)
         })
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
-        self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, 0, None)?;
-            Self::covered(questions, &span, counts.map())
+        self.with(|questions, _| {
+            let count = |of: Of<'_>| self.count_edges(questions, asked, of);
+            let (edges, spans) = self.parts(questions, asked, count)?;
+            Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
         self.with(|questions, known| {
-            let (counts, span) = self.count(questions, known, asked, CHANGE_POINTS, None)?;
-            let earlier = Window { from: Window::ALL.from, until: span.window.from };
-            let earlier = known.sum(&questions.totals(earlier)?.what);
-            let first = |id: &EndpointId| {
+            let firsts = known.firsts(questions.firsts()?);
+            let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            Self::covered(questions, &span, counts.changes(&earlier, &first))
+            let count = |of: Of<'_>| {
+                let span = self.span(questions, asked, of)?;
+                let window = (span.window.from, span.window.until);
+                let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
+                Ok((changes(firsts, window, &first_seen), span))
+            };
+            let (all, spans) = self.parts(questions, asked, count)?;
+            let mut all: Vec<Change> = all.into_iter().flatten().collect();
+            all.sort_by(Change::newest_first);
+            Self::covered(questions, &spans, all)
         })
     }
 
@@ -312,10 +442,23 @@ impl History for Monitor {
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
         self.with(|_, known| Ok(endpoint(&known.model, id)))
     }
-}
 
-/// Steps that changes are dated by.
-const CHANGE_POINTS: usize = 60;
+    fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
+        let known = self.with(|_, known| Ok(Arc::clone(known)))?;
+        let selection = Selection { service: Some(service.to_owned()), ..Selection::default() };
+        if *lock(&self.hints) == hints {
+            return Ok(apis(&known.model, &selection));
+        }
+        let mut model = known.model.clone();
+        model.set_hints(hints);
+        Ok(apis(&model, &selection))
+    }
+
+    fn know(&self, hints: Hints) {
+        *lock(&self.hints) = hints;
+        *lock(&self.known) = None;
+    }
+}
 
 impl LiveSource for Monitor {
     fn rows(&self) -> Vec<LiveRow> {
@@ -350,24 +493,34 @@ impl Known {
         id
     }
 
-    fn sum(&self, totals: &Totals) -> ByEndpoint {
-        let mut sums = ByEndpoint::new();
-        for (series, tally) in totals {
-            let sum: &mut Tally = sums.entry(self.endpoint(series)).or_default();
-            sum.merge(self.model.key(), tally);
+    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
+        let mut by_endpoint = ByEndpoint::new();
+        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
+            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
         }
-        sums
+        by_endpoint
+    }
+
+    fn firsts(&self, all: Vec<First>) -> Firsts {
+        let mut firsts = Firsts::new();
+        for First { series, what, slot } in all {
+            let what = match what {
+                Trait::Status(status) => Novelty::Status(status),
+                Trait::Caller(caller) => Novelty::Caller(caller),
+            };
+            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
+            *first = slot.min(*first);
+        }
+        firsts
     }
 }
 
-/// The last deploy before a time that followed another of its service: when that other was, and when it was.
-fn last_deploy(questions: &dyn Questions, until: Timestamp) -> Result<Option<(Timestamp, Timestamp)>, Error> {
-    let deploys = questions.deploys(Window::between(Timestamp::from_nanos(0), until))?;
-    let pair = deploys.iter().enumerate().rev().find_map(|(at, last)| {
-        let earlier = deploys.iter().take(at).rev().find(|earlier| earlier.service == last.service)?;
-        Some((earlier.at, last.at))
-    });
-    Ok(pair)
+fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
+    let mut sums = ByEnds::new();
+    for Edge { whole, caller, sum } in edges.iter().filter(|edge| of.includes(&edge.whole.service)) {
+        sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
+    }
+    sums
 }
 
 /// The finest steps that are not many more than `points`.
@@ -377,10 +530,14 @@ fn step(window: Window, points: usize) -> Resolution {
     Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day)
 }
 
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
 fn seconds_of(window: Window) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]
-    let seconds = window.seconds() as f64;
-    seconds
+    window.seconds() as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a day at most")]
+fn seconds_in(step: Resolution) -> f64 {
+    step.seconds() as f64
 }
 
 /// Seconds that a window has in common with the time between two points.

@@ -2,10 +2,11 @@
 
 mod sum;
 
-pub use sum::{ByEndpoint, Counts, Steps};
+pub use sum::{ByEndpoint, ByEnds, Counts, Depth, Edges, Ends, Firsts, Steps, changes, ends};
 
-use crate::{EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
+use crate::{Api, EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
+use overhear_model::Hints;
 use std::{sync::Arc, time::Duration};
 
 /// Which time is asked about. Absent ends: an hour ago, now.
@@ -25,7 +26,8 @@ pub enum Beside {
     /// As long a time right before it.
     #[default]
     WindowBefore,
-    /// The time from the last deploy but one until the last, of each service; the window begins with the last.
+    /// The time from the last deploy but one until the last, of each service; its window begins with the last. Services
+    /// that were not deployed while they were listened to: as [`Self::WindowBefore`].
     DeployBefore,
 }
 
@@ -42,6 +44,9 @@ pub struct Covered<T> {
     pub step: Duration,
     /// Deploys within it, oldest first.
     pub deploys: Vec<Deploy>,
+    /// The deploys from which on services are looked at ([`Beside::DeployBefore`]), each beside the time before its own; all
+    /// others are looked at over the window that was asked for.
+    pub since: Vec<Deploy>,
 }
 
 /// A service began to run another build.
@@ -169,6 +174,23 @@ pub struct Map {
     pub edges: Vec<MapEdge>,
 }
 
+impl Map {
+    /// One of several, of different services.
+    #[must_use]
+    pub fn of_all(maps: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for map in maps {
+            all.nodes.extend(map.nodes);
+            all.edges.extend(map.edges);
+        }
+        // Whoever is outside for one is for all.
+        all.nodes.sort_by(|a, b| (&a.name, b.is_external).cmp(&(&b.name, a.is_external)));
+        all.nodes.dedup_by(|a, b| a.name == b.name);
+        all.edges.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+        all
+    }
+}
+
 /// Somebody on the map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MapNode {
@@ -202,8 +224,15 @@ pub struct Change {
     pub what: Novelty,
 }
 
+impl Change {
+    /// The order in which changes are told.
+    pub fn newest_first(&self, other: &Self) -> std::cmp::Ordering {
+        other.at.cmp(&self.at).then_with(|| self.endpoint.cmp(&other.endpoint))
+    }
+}
+
 /// What is new at an endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Novelty {
     /// The endpoint.
     Endpoint,
@@ -300,4 +329,13 @@ pub trait History {
     /// # Errors
     /// As [`Self::endpoints`].
     fn describe(&self, id: &EndpointId) -> Result<Option<crate::EndpointDetail>, Unanswered>;
+    /// The APIs of a service, or of the server of this name, as they would be if these hints were given.
+    ///
+    /// # Errors
+    /// As [`Self::endpoints`].
+    fn apis(&self, _service: &str, _hints: Hints) -> Result<Vec<Api>, Unanswered> {
+        Ok(Vec::new())
+    }
+    /// From now on these hints hold, for the past as well.
+    fn know(&self, _hints: Hints) {}
 }

@@ -3,7 +3,7 @@
 use overhear_exchange::ErrorType;
 use overhear_model::{Count, Ending, Histogram, Tally};
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Below this length in bytes compression gains little.
 const WORTH_IT: usize = 512;
@@ -22,9 +22,38 @@ struct Cell<'a> {
     requests: u64,
     bytes_in: u64,
     bytes_out: u64,
+    latency: Latency,
+}
+
+/// A histogram.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Latency {
     sum_nanos: u64,
     /// Each bucket's index less that of the one before, and its count.
     buckets: Vec<(i16, u64)>,
+}
+
+impl From<&Histogram> for Latency {
+    fn from(histogram: &Histogram) -> Self {
+        let mut last = 0;
+        let buckets = histogram.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));
+        Self {
+            sum_nanos: u64::try_from(histogram.sum().as_nanos()).unwrap_or(u64::MAX),
+            buckets: buckets.collect(),
+        }
+    }
+}
+
+impl Latency {
+    pub(crate) fn histogram(&self) -> Result<Histogram, Damage> {
+        let mut last = 0i16;
+        let buckets = self.buckets.iter().map(|(step, n)| {
+            last = last.saturating_add(*step);
+            (last, *n)
+        });
+        Histogram::from_parts(buckets, Duration::from_nanos(self.sum_nanos))
+            .ok_or_else(|| damage("a histogram is out of range"))
+    }
 }
 
 /// What is wrong with a blob.
@@ -41,7 +70,12 @@ impl From<String> for Damage {
 /// Offsets, slots or series with a tally each.
 pub(crate) fn encode(tallies: &[(u32, &Tally)]) -> Result<Vec<u8>, Damage> {
     let plain: Vec<(u32, Vec<Cell<'_>>)> = tallies.iter().map(|(at, tally)| (*at, cells(tally))).collect();
-    let plain = postcard::to_stdvec(&plain).map_err(damage)?;
+    pack(&plain)
+}
+
+/// Anything as a blob.
+pub(crate) fn pack(what: &impl Serialize) -> Result<Vec<u8>, Damage> {
+    let plain = postcard::to_stdvec(what).map_err(damage)?;
     let mut blob = vec![0];
     if plain.len() < WORTH_IT {
         blob.extend(plain);
@@ -52,45 +86,43 @@ pub(crate) fn encode(tallies: &[(u32, &Tally)]) -> Result<Vec<u8>, Damage> {
     Ok(blob)
 }
 
+/// The text of what [`pack`] made, to be read in place.
+pub(crate) fn unpack(blob: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
+    match blob.split_first() {
+        Some((0, rest)) => Ok(Cow::Borrowed(rest)),
+        Some((1, rest)) => inflate(rest).map(Cow::Owned),
+        _ => Err(Damage("a blob of no known kind".to_owned())),
+    }
+}
+
+fn inflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
+    // Ours say how long they are.
+    let length = zstd::zstd_safe::get_frame_content_size(text).ok().flatten();
+    let length = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= LONGEST);
+    let length = length.ok_or_else(|| damage("compressed text of no known length"))?;
+    zstd::bulk::decompress(text, length).map_err(damage)
+}
+
 /// What [`encode`] was given. `key` is the model's; only what `wanted` says yes to is made.
 pub(crate) fn decode(
     key: u64,
     blob: &[u8],
     wanted: &dyn Fn(u32) -> bool,
 ) -> Result<Vec<(u32, Tally)>, Damage> {
-    let inflated;
-    let plain = match blob.split_first() {
-        Some((0, rest)) => rest,
-        Some((1, rest)) => {
-            let mut decoder = zstd::Decoder::with_buffer(rest).map_err(damage)?;
-            inflated = read_all(&mut decoder)?;
-            &inflated
-        }
-        _ => return Err(Damage("a blob of no known kind".to_owned())),
-    };
-    let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(plain).map_err(damage)?;
+    let plain = unpack(blob)?;
+    let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(&plain).map_err(damage)?;
     let wanted = cells.iter().filter(|(at, _)| wanted(*at));
     let mut names = Vec::new();
     wanted.map(|(at, cells)| Ok((*at, tally(key, cells, &mut names)?))).collect()
 }
 
-fn read_all(from: &mut impl std::io::Read) -> Result<Vec<u8>, Damage> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    from.by_ref().take(LONGEST as u64).read_to_end(&mut text).map_err(damage)?;
-    Ok(text)
-}
-
-fn damage(why: impl ToString) -> Damage {
+pub(crate) fn damage(why: impl ToString) -> Damage {
     Damage(why.to_string())
 }
 
 fn cells(tally: &Tally) -> Vec<Cell<'_>> {
     let cell = |(caller, ending, count): (_, Ending, &Count)| {
         let caller: &Arc<str> = caller;
-        let mut last = 0;
-        let buckets =
-            count.latency.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));
         Cell {
             caller,
             status: ending.status.unwrap_or(0),
@@ -99,8 +131,7 @@ fn cells(tally: &Tally) -> Vec<Cell<'_>> {
             requests: count.requests,
             bytes_in: count.bytes_in,
             bytes_out: count.bytes_out,
-            sum_nanos: u64::try_from(count.latency.sum().as_nanos()).unwrap_or(u64::MAX),
-            buckets: buckets.collect(),
+            latency: (&count.latency).into(),
         }
     };
     tally.cells().map(|(caller, ending, count)| cell((caller, ending, count))).collect()
@@ -122,13 +153,7 @@ fn name(names: &mut Vec<Arc<str>>, text: &str) -> Arc<str> {
 fn tally(key: u64, cells: &[Cell<'_>], names: &mut Vec<Arc<str>>) -> Result<Tally, Damage> {
     let mut tally = Tally::default();
     for cell in cells {
-        let mut last = 0i16;
-        let buckets = cell.buckets.iter().map(|(step, n)| {
-            last = last.saturating_add(*step);
-            (last, *n)
-        });
-        let latency = Histogram::from_parts(buckets, Duration::from_nanos(cell.sum_nanos))
-            .ok_or_else(|| damage("a histogram is out of range"))?;
+        let latency = cell.latency.histogram()?;
         let ending = Ending {
             status: (cell.status > 0).then_some(cell.status),
             error: error_of(cell.error)?,
@@ -172,7 +197,7 @@ fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{ERRORS, decode, encode};
     use overhear_exchange::ErrorType;
     use overhear_model::{Count, Ending, Histogram, Tally};

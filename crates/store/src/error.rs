@@ -9,6 +9,9 @@ pub enum Error {
     /// There is none.
     #[error("there is no store at {0}: `overhear watch` writes one as it listens")]
     Missing(PathBuf),
+    /// A store is a file.
+    #[error("{} is a folder: name the file of a store in it, such as {}", .0.display(), .0.join("overhear.db").display())]
+    Folder(PathBuf),
     /// Somebody's file, which stays as it is.
     #[error("{0} is no store of overhear, and is left alone: name another place with --store")]
     Foreign(PathBuf),

@@ -6,6 +6,7 @@
 //! Everything kept is a sum, so answers of a store and of what was not written yet add up.
 
 mod codec;
+mod columns;
 mod error;
 mod evidence;
 mod memory;
@@ -16,7 +17,10 @@ mod window;
 
 pub use error::Error;
 pub use memory::Memory;
-pub use question::{About, Deployed, Heard, Questions, Recorded, Session, Store, Timeline, Totals};
+pub use question::{
+    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Questions, Recorded, Session, Store, SumLine, Sums,
+    Timeline, Totals, Trait,
+};
 pub use retention::Retention;
 pub use sqlite::{Opened, Sqlite};
 pub use window::{Resolution, Window};

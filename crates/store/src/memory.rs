@@ -1,9 +1,9 @@
 use crate::{
-    About, Deployed, Error, Questions, Recorded, Resolution, Retention, Session, Store, Timeline, Totals,
-    Window, evidence,
+    About, Deployed, Edge, Error, First, Questions, Recorded, Resolution, Retention, Session, Store, SumLine,
+    Sums, Timeline, Totals, Trait, Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
-use overhear_model::{Counted, Model, Series, Slot, Tally};
+use overhear_model::{Counted, Model, Series, Slot, Sum, Tally};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -40,9 +40,53 @@ impl Questions for Memory {
         Ok(self.version)
     }
 
-    fn totals(&self, window: Window) -> Result<Recorded<Totals>, Error> {
+    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
+        let totals = self.totals(window, None)?;
+        let what = totals.what.iter().map(|(series, tally)| (Arc::clone(series), Sum::from(tally)));
+        Ok(Recorded { what: what.collect(), window: totals.window, resolution: totals.resolution })
+    }
+
+    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
+        let line = self.timeline(window, step, None)?;
+        let what = line.what.iter().map(|(series, steps)| {
+            (Arc::clone(series), steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect())
+        });
+        Ok(Recorded { what: what.collect(), window: line.window, resolution: line.resolution })
+    }
+
+    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error> {
+        let mut edges = BTreeMap::<(Arc<Series>, Arc<str>), Sum>::new();
+        for (series, slots) in &self.counted {
+            let whole = Arc::new(series.whole());
+            for (_, tally) in slots.iter().filter(|(slot, _)| window.contains(**slot)) {
+                for (caller, ending, count) in tally.cells() {
+                    edges.entry((Arc::clone(&whole), Arc::clone(caller))).or_default().add(ending, count);
+                }
+            }
+        }
+        let what = edges.into_iter().map(|((whole, caller), sum)| Edge { whole, caller, sum }).collect();
+        Ok(Recorded { what, window, resolution: Resolution::TenSeconds })
+    }
+
+    fn firsts(&self) -> Result<Vec<First>, Error> {
+        let mut firsts = BTreeMap::<(Arc<Series>, Trait), Slot>::new();
+        for (series, slots) in &self.counted {
+            for (slot, tally) in slots {
+                for what in tally.cells().flat_map(|(caller, ending, _)| Trait::of(caller, ending)) {
+                    firsts.entry((Arc::clone(series), what)).or_insert(*slot);
+                }
+            }
+        }
+        Ok(firsts.into_iter().map(|((series, what), slot)| First { series, what, slot }).collect())
+    }
+
+    fn totals(&self, window: Window, of: Option<&[Series]>) -> Result<Recorded<Totals>, Error> {
+        let wanted: Option<BTreeSet<&Series>> = of.map(|of| of.iter().collect());
         let mut totals = Totals::new();
         for (series, slots) in &self.counted {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&**series)) {
+                continue;
+            }
             let mut sum = Tally::default();
             let within = slots.iter().filter(|(slot, _)| window.contains(**slot));
             within.for_each(|(_, tally)| sum.merge(self.key, tally));

@@ -1,13 +1,62 @@
 use crate::{Error, Resolution, Retention, Window};
 use overhear_exchange::{Statistics, Timestamp};
-use overhear_model::{Counted, Model, Series, Slot, Tally};
+use overhear_model::{Counted, Ending, Model, Series, Slot, Sum, Tally};
 use std::sync::Arc;
+
+/// Callers told apart of what is called as a whole; the others are [`overhear_model::OTHER`].
+pub const EDGES: usize = 64;
+/// Statuses and callers whose first time is kept, of a series.
+pub const FIRSTS: usize = 256;
 
 /// What was counted of each series over a window.
 pub type Totals = Vec<(Arc<Series>, Tally)>;
 
 /// What was counted of each series, step by step; ascending by time, steps without calls left out.
 pub type Timeline = Vec<(Arc<Series>, Vec<(Slot, Tally)>)>;
+
+/// What was counted of each series over a window, callers and endings added up.
+pub type Sums = Vec<(Arc<Series>, Sum)>;
+
+/// The same step by step; ascending by time, steps without calls left out.
+pub type SumLine = Vec<(Arc<Series>, Vec<(Slot, Sum)>)>;
+
+/// What was counted between two who talk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    /// What is called, as a whole ([`Series::whole`]).
+    pub whole: Arc<Series>,
+    /// Who calls.
+    pub caller: Arc<str>,
+    /// How much.
+    pub sum: Sum,
+}
+
+/// When a series first had something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct First {
+    /// Which.
+    pub series: Arc<Series>,
+    /// What.
+    pub what: Trait,
+    /// When.
+    pub slot: Slot,
+}
+
+/// What a call may be the first to have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trait {
+    /// Response status; none without a response.
+    Status(Option<u16>),
+    /// Who calls.
+    Caller(Arc<str>),
+}
+
+impl Trait {
+    /// Both of calls that are counted together.
+    pub(crate) fn of(caller: &Arc<str>, ending: Ending) -> [Self; 2] {
+        [Self::Status(ending.status), Self::Caller(Arc::clone(caller))]
+    }
+}
 
 /// All that is asked of a store.
 pub trait Questions {
@@ -26,15 +75,39 @@ pub trait Questions {
     /// When it cannot be read.
     fn evidence_version(&self) -> Result<u64, Error>;
 
-    /// What was counted over a window, in no particular order; series without calls left out. Where the ends are older
-    /// than is kept so fine, the window is made wider: see [`Recorded::window`].
+    /// What was counted of all series over a window, in no particular order; series without calls left out. Where the ends
+    /// are older than is kept so fine, the window is made wider: see [`Recorded::window`].
     ///
     /// # Errors
     /// When it cannot be read.
-    fn totals(&self, window: Window) -> Result<Recorded<Totals>, Error>;
+    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error>;
 
-    /// The same step by step, of some series or of all, in no particular order. Where so fine steps are no longer kept they
-    /// are longer: see [`Recorded::resolution`].
+    /// The same step by step. Where so fine steps are no longer kept they are longer: see [`Recorded::resolution`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error>;
+
+    /// Who called what over a window, in no particular order. Of each called whole at most [`EDGES`] callers are told apart.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error>;
+
+    /// What was there when for the first time, of all series, in no particular order; of each series at most [`FIRSTS`].
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn firsts(&self) -> Result<Vec<First>, Error>;
+
+    /// What was counted of some series or of all over a window, by caller and ending, like [`Self::sums`]; far more to
+    /// read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn totals(&self, window: Window, of: Option<&[Series]>) -> Result<Recorded<Totals>, Error>;
+
+    /// The same step by step.
     ///
     /// # Errors
     /// When it cannot be read.

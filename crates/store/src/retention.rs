@@ -18,7 +18,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { ten_seconds: 2 * 60 * 60, minutes: 3 * DAY, hours: 90 * DAY, bytes: 2 << 30 }
+        Self { ten_seconds: 2 * 60 * 60, minutes: 3 * DAY, hours: 90 * DAY, bytes: 2_000_000_000 }
     }
 }
 

@@ -35,6 +35,11 @@ impl Window {
         u64::from(self.slots()) * Slot::SECONDS
     }
 
+    /// Whether it is read slot by slot, where these are still kept; longer ones are read by minutes.
+    pub fn is_short(self) -> bool {
+        self.slots() <= SHORT
+    }
+
     /// As long, right before it.
     #[must_use]
     pub fn before(self) -> Self {
@@ -47,6 +52,9 @@ impl Window {
         Self { from: step.floor(self.from), until }
     }
 }
+
+/// A window of at most so many slots is read slot by slot.
+const SHORT: u32 = 90;
 
 /// How fine counts are kept apart by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,9 @@
 
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};
-use overhear_store::{Deployed, Memory, Questions, Resolution, Retention, Sqlite, Store, Window};
+use overhear_store::{
+    Deployed, Edge, First, Memory, Questions, Resolution, Retention, Sqlite, Store, SumLine, Window,
+};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -59,7 +61,8 @@ fn counted(series: &[Series], calls: &[(usize, u32, u16, u64)]) -> Vec<Counted> 
         latency.record(Duration::from_micros(*micros));
         let mut tally = Tally::default();
         let ending = Ending { status: Some(*status), ..Ending::default() };
-        tally.add(KEY, "curl", ending, &Count { requests: 1, bytes_in: 1, bytes_out: *micros, latency });
+        let caller = if micros % 3 == 0 { "web" } else { "curl" };
+        tally.add(KEY, caller, ending, &Count { requests: 1, bytes_in: 1, bytes_out: *micros, latency });
         Counted { series: series[*which].clone(), slot: Slot(DAY + slot), tally }
     };
     calls.iter().map(count).collect()
@@ -74,11 +77,27 @@ fn windows() -> impl Strategy<Value = Vec<Window>> {
 }
 
 fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestCaseError> {
-    let answer = store.totals(window).unwrap();
-    prop_assert!(answer.window.from <= window.from && answer.window.until >= window.until);
-    let expected: BTreeMap<_, _> = reference.totals(answer.window).unwrap().what.into_iter().collect();
+    for of in [None, Some(series().get(..2).unwrap_or_default())] {
+        let answer = store.totals(window, of).unwrap();
+        prop_assert!(answer.window.from <= window.from && answer.window.until >= window.until);
+        let expected: BTreeMap<_, _> =
+            reference.totals(answer.window, of).unwrap().what.into_iter().collect();
+        prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
+    }
+    let answer = store.sums(window).unwrap();
+    let expected: BTreeMap<_, _> = reference.sums(answer.window).unwrap().what.into_iter().collect();
     prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
+    let answer = store.edges(window).unwrap();
+    let sorted = |edges: Vec<Edge>| {
+        edges.into_iter().map(|edge| ((edge.whole, edge.caller), edge.sum)).collect::<BTreeMap<_, _>>()
+    };
+    let expected = reference.edges(answer.window).unwrap();
+    prop_assert_eq!(sorted(answer.what), sorted(expected.what), "{:?}", window);
     for step in Resolution::ALL {
+        let answer = store.sum_line(window, step).unwrap();
+        let expected = reference.sum_line(answer.window, answer.resolution).unwrap();
+        let sorted = |line: SumLine| line.into_iter().collect::<BTreeMap<_, _>>();
+        prop_assert_eq!(sorted(answer.what), sorted(expected.what), "{:?} by {:?}", window, step);
         for of in [None, Some(series().get(..2).unwrap_or_default())] {
             let answer = store.timeline(window, step, of).unwrap();
             let expected = reference.timeline(answer.window, answer.resolution, of).unwrap();
@@ -114,6 +133,10 @@ proptest! {
                 }
             }
         }
+        let sorted = |firsts: Vec<First>| {
+            firsts.into_iter().map(|first| ((first.series, first.what), first.slot)).collect::<BTreeMap<_, _>>()
+        };
+        prop_assert_eq!(sorted(store.firsts().unwrap()), sorted(reference.firsts().unwrap()));
         for window in &windows {
             agree(&store, &reference, *window)?;
         }
@@ -122,6 +145,33 @@ proptest! {
         for window in windows {
             agree(&reader, &reference, window)?;
         }
+    }
+}
+
+#[test]
+fn a_file_of_before_there_were_rolls_gets_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let series = series();
+    let mut reference = Memory::new(KEY);
+    let mut store = open(&path);
+    for slot in [0u32, 3, 400, 9000, 30_000] {
+        let calls: Vec<_> = (0..10).map(|which| (which, slot, 200, 1000 + u64::from(slot))).collect();
+        store.append(&counted(&series, &calls)).unwrap();
+        reference.append(&counted(&series, &calls)).unwrap();
+    }
+    store.tidy(at(DAY + 29_000)).unwrap();
+    drop(store);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE roll; DROP TABLE first; PRAGMA user_version = 2").unwrap();
+    drop(file);
+    let store = open(&path);
+    for (from, length) in [(0, 50_000), (0, 60), (6, 8640), (360, 40_000)] {
+        agree(&store, &reference, Window { from: Slot(DAY + from), until: Slot(DAY + from + length) })
+            .unwrap();
+    }
+    for first in store.firsts().unwrap() {
+        assert!(first.slot <= Slot(DAY + 3), "{first:?}");
     }
 }
 

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let source = Moving { began: Instant::now(), empty: mode == "empty" };
     let options = overhear_tui::Options { listening_to: "port 8080".to_owned(), ..Default::default() };
-    let outcome = overhear_tui::run(&source, &options, &stop)?;
+    let outcome = overhear_tui::run(&source, None, &options, &stop)?;
     println!("{outcome:?}");
     Ok(())
 }

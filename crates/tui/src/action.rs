@@ -11,6 +11,7 @@ pub(crate) enum Action {
     Back,
     Open,
     Move(Move),
+    Show(View),
     Pause,
     /// Start typing a filter.
     EditFilter,
@@ -23,6 +24,15 @@ pub(crate) enum Action {
     SetFilter(String),
     /// A command was not understood: say why.
     Complain(String),
+}
+
+/// What can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    Table,
+    Live,
+    Map,
+    Health,
 }
 
 /// Where the selection or the page goes.
@@ -52,7 +62,7 @@ pub(crate) struct Binding {
     keys: &'static [Key],
     /// The keys as the help and the hint line name them.
     pub(crate) shown: &'static str,
-    /// What they do, in the help.
+    /// What they do, in the help; empty where the line before says it.
     pub(crate) help: &'static str,
     /// What they do, in the hint line; empty keeps them out of it.
     pub(crate) hint: &'static str,
@@ -79,15 +89,19 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Code(KeyCode::Esc)], "esc", "back; clear the filter", "back", Action::Back),
     bind(&[Char('/')], "/", "filter by service, method, route", "filter", Action::EditFilter),
     bind(&[Char(' ')], "space", "pause: freeze the picture", "pause", Action::Pause),
-    bind(&[Char(':')], ":", "command: :q  :sort p95  :filter TEXT", "", Action::EditCommand),
-    bind(&[Char('R')], "R", "sort by rate", "", Action::Sort(SortBy::Rate)),
-    bind(&[Char('E')], "E", "sort by errors", "", Action::Sort(SortBy::Errors)),
-    bind(&[Char('P')], "P", "sort by p95", "", Action::Sort(SortBy::P95)),
-    bind(&[Char('N')], "N", "sort by route", "", Action::Sort(SortBy::Route)),
-    bind(&[Char('S')], "S", "sort by service", "", Action::Sort(SortBy::Service)),
-    bind(&[Char('L')], "L", "sort by last seen", "", Action::Sort(SortBy::Seen)),
+    bind(&[Char(':')], ":", "command: :q  :map  :sort p95  :filter TEXT", "", Action::EditCommand),
+    bind(&[Char('R')], "R E P", "sort by rate, errors, p95", "", Action::Sort(SortBy::Rate)),
+    bind(&[Char('E')], "E", "", "", Action::Sort(SortBy::Errors)),
+    bind(&[Char('P')], "P", "", "", Action::Sort(SortBy::P95)),
+    bind(&[Char('N')], "N S L", "sort by route, service, last seen", "", Action::Sort(SortBy::Route)),
+    bind(&[Char('S')], "S", "", "", Action::Sort(SortBy::Service)),
+    bind(&[Char('L')], "L", "", "", Action::Sort(SortBy::Seen)),
     bind(&[Char('?')], "?", "this help", "help", Action::Help),
     bind(&[Char('q'), Control('c')], "q", "quit (also Ctrl-C)", "quit", Action::Quit),
+    bind(&[Char('e')], "e", "endpoints, where it begins", "", Action::Show(View::Table)),
+    bind(&[Char('m')], "m", "map: who calls whom; enter: its endpoints", "map", Action::Show(View::Map)),
+    bind(&[Char('h')], "h", "health: captured, lost, kept", "health", Action::Show(View::Health)),
+    bind(&[Char('l')], "l", "live: every call as it comes", "live", Action::Show(View::Live)),
 ];
 
 const fn bind(
@@ -130,10 +144,16 @@ pub(crate) fn command(line: &str) -> Option<Action> {
         "" => return None,
         "q" | "quit" | "exit" => Action::Quit,
         "help" | "h" => Action::Help,
+        "endpoints" | "e" => Action::Show(View::Table),
+        "map" | "m" => Action::Show(View::Map),
+        "health" => Action::Show(View::Health),
+        "live" | "l" => Action::Show(View::Live),
         "pause" => Action::Pause,
         "filter" | "f" => Action::SetFilter(rest.trim().to_owned()),
         "sort" | "s" => sort_command(rest),
-        _ => Action::Complain(format!("no command `{name}`: q, sort, filter, pause, help")),
+        _ => Action::Complain(format!(
+            "no command `{name}`: endpoints, live, map, health, sort, filter, pause, help, q"
+        )),
     })
 }
 
@@ -167,7 +187,7 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, BINDINGS, Edit, Move, action, command, edit};
+    use super::{Action, BINDINGS, Edit, Move, View, action, command, edit};
     use crate::sort::SortBy;
     use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -224,6 +244,8 @@ mod tests {
             ("sort p95 asc", Action::SetSort(SortBy::P95, false)),
             ("filter  GET /orders ", Action::SetFilter("GET /orders".into())),
             ("filter", Action::SetFilter(String::new())),
+            ("map", Action::Show(View::Map)),
+            ("health", Action::Show(View::Health)),
         ];
         for (line, expected) in cases {
             assert_eq!(command(line), Some(expected), "{line}");

@@ -1,13 +1,17 @@
 //! The state of the screen and how actions change it.
 
 use crate::{
-    action::{self, Action, Edit, Move},
+    action::{self, Action, Edit, Move, View},
+    asking::Wanted,
     data::Data,
     theme::Theme,
     views::{
         self,
+        calls::CallsState,
         endpoint::EndpointState,
         exchange::ExchangeState,
+        health::HealthState,
+        map::MapState,
         prompt::{Prompt, PromptKind},
         table::TableState,
     },
@@ -22,6 +26,10 @@ pub(crate) enum Screen {
     Table,
     Endpoint(EndpointState),
     Exchange(EndpointState, ExchangeState),
+    Live(CallsState),
+    LiveExchange(CallsState, ExchangeState),
+    Map(MapState),
+    Health(HealthState),
 }
 
 /// Whether to go on.
@@ -36,6 +44,8 @@ pub(crate) enum Flow {
 pub(crate) struct App {
     /// What is listened to, for the header and the empty table.
     pub(crate) listening_to: String,
+    /// Where the page is.
+    pub(crate) page: Option<String>,
     pub(crate) theme: Theme,
     pub(crate) zone: TimeZone,
     pub(crate) screen: Screen,
@@ -52,6 +62,7 @@ impl App {
     pub(crate) fn new(listening_to: &str, theme: Theme, zone: TimeZone) -> Self {
         Self {
             listening_to: crate::text::clean(listening_to),
+            page: None,
             theme,
             zone,
             screen: Screen::Table,
@@ -67,8 +78,30 @@ impl App {
     /// The endpoint whose details are on screen or one step up.
     pub(crate) fn endpoint(&self) -> Option<&EndpointId> {
         match &self.screen {
-            Screen::Table => None,
             Screen::Endpoint(endpoint) | Screen::Exchange(endpoint, _) => Some(&endpoint.id),
+            Screen::Table
+            | Screen::Live(_)
+            | Screen::LiveExchange(..)
+            | Screen::Map(_)
+            | Screen::Health(_) => None,
+        }
+    }
+
+    /// Whether every exchange is looked at.
+    pub(crate) fn listens(&self) -> bool {
+        matches!(self.screen, Screen::Live(_) | Screen::LiveExchange(..))
+    }
+
+    /// What the view needs beside what was just heard.
+    pub(crate) fn wants(&self) -> Option<Wanted> {
+        match self.screen {
+            Screen::Map(_) => Some(Wanted::Map),
+            Screen::Health(_) => Some(Wanted::Health),
+            Screen::Table
+            | Screen::Endpoint(_)
+            | Screen::Exchange(..)
+            | Screen::Live(_)
+            | Screen::LiveExchange(..) => None,
         }
     }
 
@@ -83,6 +116,18 @@ impl App {
             Screen::Exchange(endpoint, exchange) => {
                 endpoint.settle(data, size);
                 exchange.settle(size, self.theme, &self.zone, data.now);
+            }
+            Screen::Live(calls) => calls.settle(&data.recent, views::table::page(page)),
+            Screen::LiveExchange(calls, exchange) => {
+                calls.settle(&data.recent, views::table::page(page));
+                exchange.settle(size, self.theme, &self.zone, data.now);
+            }
+            Screen::Map(map) => map.settle(data, page),
+            Screen::Health(_) => {
+                let lines = views::health::lines(self, data, usize::from(size.width)).len();
+                if let Screen::Health(health) = &mut self.screen {
+                    health.settle(lines, page);
+                }
             }
         }
     }
@@ -107,6 +152,7 @@ impl App {
             Action::Back => self.back(),
             Action::Open => self.open(data),
             Action::Move(to) => self.go(to, data),
+            Action::Show(view) => self.show(view),
             Action::Pause => self.paused = !self.paused,
             Action::EditFilter => self.edit_filter(),
             Action::EditCommand => self.prompt = Some(Prompt::new(PromptKind::Command, "")),
@@ -161,11 +207,21 @@ impl App {
     fn back(&mut self) {
         self.screen = match std::mem::replace(&mut self.screen, Screen::Table) {
             Screen::Exchange(endpoint, _) => Screen::Endpoint(endpoint),
-            Screen::Endpoint(_) => Screen::Table,
+            Screen::LiveExchange(calls, _) => Screen::Live(calls),
+            Screen::Endpoint(_) | Screen::Live(_) | Screen::Map(_) | Screen::Health(_) => Screen::Table,
             Screen::Table => {
                 self.table.filter.clear();
                 Screen::Table
             }
+        };
+    }
+
+    fn show(&mut self, view: View) {
+        self.screen = match view {
+            View::Table => Screen::Table,
+            View::Live => Screen::Live(CallsState::default()),
+            View::Map => Screen::Map(MapState::default()),
+            View::Health => Screen::Health(HealthState::default()),
         };
     }
 
@@ -179,7 +235,19 @@ impl App {
                 Some(exchange) => Screen::Exchange(endpoint, ExchangeState::new(exchange)),
                 None => Screen::Endpoint(endpoint),
             },
-            deepest @ Screen::Exchange(..) => deepest,
+            Screen::Live(calls) => match calls.selected(&data.recent) {
+                Some(exchange) => Screen::LiveExchange(calls, ExchangeState::new(exchange)),
+                None => Screen::Live(calls),
+            },
+            // The endpoints of who is called.
+            Screen::Map(map) => match map.selected(data) {
+                Some(called) => {
+                    self.table.filter = called.to_string();
+                    Screen::Table
+                }
+                None => Screen::Map(map),
+            },
+            deepest @ (Screen::Exchange(..) | Screen::LiveExchange(..) | Screen::Health(_)) => deepest,
         };
     }
 
@@ -188,7 +256,15 @@ impl App {
         match &mut self.screen {
             Screen::Table => self.table.go(to, data, views::table::page(page)),
             Screen::Endpoint(endpoint) => endpoint.go(to, data, self.size),
-            Screen::Exchange(_, exchange) => exchange.go(to, page),
+            Screen::Exchange(_, exchange) | Screen::LiveExchange(_, exchange) => exchange.go(to, page),
+            Screen::Live(calls) => calls.go(to, &data.recent, views::table::page(page)),
+            Screen::Map(map) => map.go(to, data, page),
+            Screen::Health(_) => {
+                let lines = views::health::lines(self, data, usize::from(self.size.width)).len();
+                if let Screen::Health(health) = &mut self.screen {
+                    health.go(to, lines, page);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What the source said last: the picture that is drawn, and frozen while paused.
 
+use crate::asking::Told;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_query::{EndpointDetail, EndpointId, LiveRow, LiveSource};
+use overhear_query::{
+    EndpointDetail, EndpointId, LiveRow, LiveSource,
+    monitor::{Covered, Health, Map},
+};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -30,6 +34,21 @@ pub(crate) struct Data {
     pub(crate) elapsed: Duration,
     /// The endpoint that is looked at.
     pub(crate) endpoint: Option<Endpoint>,
+    /// Of all endpoints, newest first; only while it is looked at.
+    pub(crate) recent: Vec<Arc<Exchange>>,
+    pub(crate) map: Answer<Covered<Map>>,
+    pub(crate) health: Option<Health>,
+}
+
+/// What was answered to a question over time.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Answer<T> {
+    /// There is nobody to ask.
+    #[default]
+    Unknown,
+    Awaited,
+    Told(T),
+    Refused(String),
 }
 
 /// One endpoint with what it did lately.
@@ -58,6 +77,20 @@ impl Data {
             let detail = source.endpoint(id)?;
             Some(Endpoint { detail, recent: source.recent(Some(id), RECENT) })
         });
+    }
+
+    /// Asks for the last exchanges of all endpoints, or forgets them.
+    pub(crate) fn listen(&mut self, source: &dyn LiveSource, is_looked_at: bool) {
+        self.recent = if is_looked_at { source.recent(None, RECENT) } else { Vec::new() };
+    }
+
+    /// Takes in an answer. What is shown stays where the next one fails.
+    pub(crate) fn take(&mut self, told: Told) {
+        match told {
+            Told::Map(Ok(map)) => self.map = Answer::Told(map),
+            Told::Map(Err(why)) => self.map = Answer::Refused(why.0),
+            Told::Health(health) => self.health = Some(health),
+        }
     }
 
     /// Whether this endpoint is the one that was asked for last.

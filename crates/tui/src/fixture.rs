@@ -7,6 +7,10 @@ use overhear_exchange::{
 };
 use overhear_query::{
     CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles, Way,
+    monitor::{
+        Asked, Change, Covered, EndpointFigures, EndpointHistory, Figures, Health, History, Latency, Map,
+        MapEdge, MapNode, ServiceFigures, StoreHealth, Unanswered,
+    },
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -37,6 +41,91 @@ impl LiveSource for Fake {
 
     fn statistics(&self) -> Statistics {
         self.statistics.clone()
+    }
+}
+
+impl History for Fake {
+    fn endpoints(&self, _: Asked, _: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
+        Err(Unanswered("not asked here".into()))
+    }
+
+    fn services(&self, _: Asked, _: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
+        Err(Unanswered("not asked here".into()))
+    }
+
+    fn endpoint(
+        &self,
+        _: &EndpointId,
+        _: Asked,
+        _: usize,
+    ) -> Result<Option<Covered<EndpointHistory>>, Unanswered> {
+        Err(Unanswered("not asked here".into()))
+    }
+
+    fn map(&self, _: Asked) -> Result<Covered<Map>, Unanswered> {
+        let edges = self.rows.iter().flat_map(edges);
+        let mut edges: Vec<_> = edges.collect();
+        edges.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
+        edges.dedup_by(|a, b| (&a.from, &a.to) == (&b.from, &b.to));
+        let outside = ["api.payments.example", "203.0.113.7"];
+        let nodes = outside.map(|name| MapNode { name: name.into(), is_external: true });
+        let what = Map { nodes: nodes.into(), edges };
+        let (from, until) = (Timestamp::from_nanos(NOW.as_nanos() - 3_600_000_000_000), NOW);
+        Ok(Covered { what, from, until, step: Duration::ZERO, deploys: Vec::new(), since: Vec::new() })
+    }
+
+    fn changes(&self, _: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
+        Err(Unanswered("not asked here".into()))
+    }
+
+    fn health(&self) -> Health {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        Health {
+            statistics: self.statistics.clone(),
+            store: Some(StoreHealth {
+                path: "/var/lib/overhear/overhear.db".into(),
+                bytes: 63_000_000,
+                most_bytes: 2 << 30,
+                kept: [hours(2), hours(72), hours(90 * 24)],
+                oldest: Some(Timestamp::from_nanos(NOW.as_nanos() - 8_000_000_000_000)),
+            }),
+            trouble: None,
+            resident: Some(58_000_000),
+            started: Some(Timestamp::from_nanos(NOW.as_nanos() - 43_000_000_000)),
+        }
+    }
+
+    fn describe(&self, _: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
+        Err(Unanswered("not asked here".into()))
+    }
+}
+
+/// Every service is called by the gateway, which is called from outside.
+fn edges(row: &LiveRow) -> Vec<MapEdge> {
+    let edge = |from: &str, to: &str, slower: f64| {
+        let (requests, seconds) = (row.row.requests, 3_600.0);
+        let latency = row.row.latency.map(|it| Latency {
+            p50: it.p50,
+            p90: it.p90,
+            p95: it.p95 * slower,
+            p99: it.p99,
+            max: it.p99,
+        });
+        let now = Figures { requests, errors: row.row.errors, latency, seconds, ..Figures::default() };
+        let latency = row.row.latency.map(|it| Latency {
+            p50: it.p50,
+            p90: it.p90,
+            p95: it.p95,
+            p99: it.p99,
+            max: it.p99,
+        });
+        let before = Figures { requests: requests / 2, latency, seconds, ..Figures::default() };
+        let before = (to != "users").then_some(before).or_else(|| Some(Figures::default()));
+        MapEdge { from: from.into(), to: to.into(), now, before }
+    };
+    match row.row.id.way.server() {
+        Some(server) => vec![edge(&row.row.id.service, server, 4.0)],
+        None => vec![edge("gateway", &row.row.id.service, 1.0), edge("203.0.113.7", "gateway", 1.1)],
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod action;
 mod app;
+mod asking;
 mod body;
 mod cursor;
 mod data;
@@ -26,6 +27,7 @@ mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use asking::Kept;
 pub use data::Clock;
 pub use run::{Error, Options, Outcome, run};
 pub use theme::Colour;

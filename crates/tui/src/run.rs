@@ -2,7 +2,8 @@
 
 use crate::{
     app::{App, Flow},
-    data::{Clock, Data},
+    asking::{Asking, Kept, Wanted},
+    data::{Answer, Clock, Data},
     keyboard::{Keyboard, Keys},
     terminal::Terminal,
     theme::{Colour, Theme},
@@ -34,6 +35,8 @@ pub struct Options {
     pub listening_to: String,
     /// What is said at first, until a key is pressed.
     pub notice: Option<String>,
+    /// Where the page is, if there is one.
+    pub page: Option<String>,
     /// Whether to use colours.
     pub colour: Colour,
     /// What "2 s ago" is measured from.
@@ -47,6 +50,7 @@ impl Default for Options {
         Self {
             listening_to: "every port".to_owned(),
             notice: None,
+            page: None,
             colour: Colour::Auto,
             clock: Clock::Wall,
             refresh: Duration::from_millis(500),
@@ -74,7 +78,7 @@ pub enum Error {
     Panicked,
 }
 
-/// Takes the terminal and shows `source` until the user quits or `stop` is set (within a fifth of a second).
+/// Takes the terminal and shows `source`, and what `kept` says over time, until the user quits or `stop` is set (within a fifth of a second).
 ///
 /// In raw mode Ctrl-C is a key and quits. For SIGTERM, SIGHUP and the end of `--for` the caller sets `stop`.
 /// The terminal is given back on return, on error and on a panic of any thread.
@@ -83,9 +87,15 @@ pub enum Error {
 ///
 /// [`Error::Terminal`] if standard output or input is not a usable terminal, [`Error::Panicked`] if another
 /// thread panicked meanwhile.
-pub fn run(source: &dyn LiveSource, options: &Options, stop: &AtomicBool) -> Result<Outcome, Error> {
+pub fn run(
+    source: &dyn LiveSource,
+    kept: Option<Kept>,
+    options: &Options,
+    stop: &AtomicBool,
+) -> Result<Outcome, Error> {
     let mut terminal = Terminal::take()?;
-    let mut session = Session::new(source, options, Keyboard::open()?);
+    let asking = kept.map(Asking::start).transpose()?;
+    let mut session = Session::new(source, asking, options, Keyboard::open()?);
     loop {
         if terminal.panicked() {
             return Err(Error::Panicked);
@@ -94,6 +104,7 @@ pub fn run(source: &dyn LiveSource, options: &Options, stop: &AtomicBool) -> Res
             return Ok(Outcome::Stopped);
         }
         session.refresh_if_due();
+        session.ask();
         if session.dirty {
             let size = terminal.screen.size()?;
             session.fit(size);
@@ -108,6 +119,7 @@ pub fn run(source: &dyn LiveSource, options: &Options, stop: &AtomicBool) -> Res
 
 struct Session<'a> {
     source: &'a dyn LiveSource,
+    asking: Option<Asking>,
     keyboard: Keyboard,
     app: App,
     data: Data,
@@ -119,14 +131,22 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(source: &'a dyn LiveSource, options: &Options, keyboard: Keyboard) -> Self {
+    fn new(
+        source: &'a dyn LiveSource,
+        asking: Option<Asking>,
+        options: &Options,
+        keyboard: Keyboard,
+    ) -> Self {
         let mut app = App::new(&options.listening_to, Theme::new(options.colour), TimeZone::system());
         app.notice.clone_from(&options.notice);
+        app.page.clone_from(&options.page);
+        let map = if asking.is_some() { Answer::Awaited } else { Answer::Unknown };
         Self {
             source,
+            asking,
             keyboard,
             app,
-            data: Data::default(),
+            data: Data { map, ..Data::default() },
             clock: options.clock,
             refresh: options.refresh.max(MIN_REFRESH),
             began: Instant::now(),
@@ -147,7 +167,26 @@ impl<'a> Session<'a> {
         if !self.app.paused {
             self.data.refresh(self.source, self.clock, self.began.elapsed());
             self.data.look_at(self.source, self.app.endpoint());
+            self.data.listen(self.source, self.app.listens());
             self.dirty = true;
+        }
+    }
+
+    /// Takes in what was answered, and asks for what is on screen.
+    fn ask(&mut self) {
+        let Some(asking) = &mut self.asking else { return };
+        if let Some(told) = asking.take() {
+            self.data.take(told);
+            self.dirty = true;
+        }
+        // A frozen picture needs its data once.
+        let is_there = match self.app.wants() {
+            None => return,
+            Some(Wanted::Map) => matches!(self.data.map, Answer::Told(_)),
+            Some(Wanted::Health) => self.data.health.is_some(),
+        };
+        if let Some(wanted) = self.app.wants().filter(|_| !self.app.paused || !is_there) {
+            asking.want(wanted);
         }
     }
 
@@ -182,6 +221,9 @@ impl<'a> Session<'a> {
         // A view that was just opened needs its data at once, even while the picture is frozen.
         if self.app.endpoint().is_some_and(|id| !self.data.shows(id)) {
             self.data.look_at(self.source, self.app.endpoint());
+        }
+        if self.app.listens() && self.data.recent.is_empty() {
+            self.data.listen(self.source, true);
         }
         flow
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{App, Flow},
+    asking::Told,
     data::Data,
     fixture::{self, Fake, NOW, busy},
     theme::{Colour, Theme},
@@ -9,7 +10,10 @@ use crate::{
 };
 use jiff::tz::TimeZone;
 use overhear_exchange::LossReason;
-use overhear_query::LiveSource;
+use overhear_query::{
+    LiveSource,
+    monitor::{Asked, History},
+};
 use ratatui::{
     Terminal,
     backend::TestBackend,
@@ -28,7 +32,8 @@ struct Session {
 
 impl Session {
     fn new(source: Fake, width: u16, height: u16) -> Self {
-        let app = App::new("port 8080", Theme::new(Colour::Always), TimeZone::UTC);
+        let mut app = App::new("port 8080", Theme::new(Colour::Always), TimeZone::UTC);
+        app.page = Some("http://127.0.0.1:4327/?token=0123456789abcdef0123456789abcdef".to_owned());
         let terminal = Terminal::new(TestBackend::new(width, height)).expect("in memory");
         let mut session = Self { app, data: Data::default(), source, terminal };
         session.refresh();
@@ -45,6 +50,9 @@ impl Session {
 
     fn draw(&mut self) {
         self.data.look_at(&self.source, self.app.endpoint());
+        self.data.listen(&self.source, self.app.listens());
+        self.data.take(Told::Map(self.source.map(Asked::default())));
+        self.data.take(Told::Health(self.source.health()));
         let size = self.terminal.size().expect("in memory");
         self.app.fit(size, &self.data);
         self.terminal.draw(|frame| views::render(&self.app, &self.data, frame)).expect("in memory");
@@ -169,6 +177,70 @@ fn exchange() {
 #[test]
 fn failed_exchange_on_60_columns() {
     insta::assert_snapshot!(Session::new(busy(), 60, 24).keys("\njjjj\n").picture());
+}
+
+#[test]
+fn map() {
+    insta::assert_snapshot!(Session::new(busy(), 120, 20).keys("mj").picture());
+}
+
+#[test]
+fn map_on_80_columns() {
+    insta::assert_snapshot!(Session::new(busy(), 80, 18).keys("m").picture());
+}
+
+#[test]
+fn map_on_60_columns() {
+    insta::assert_snapshot!(Session::new(busy(), 60, 18).keys(":map\n").picture());
+}
+
+#[test]
+fn a_map_without_calls_says_so() {
+    assert!(Session::new(Fake::default(), 80, 18).keys("m").has("Nobody called anybody"));
+}
+
+#[test]
+fn from_the_map_to_the_endpoints_of_who_is_called() {
+    let mut session = Session::new(busy(), 120, 20);
+    let called = session.keys("mG").selected();
+    assert!(called.contains("203.0.113.7"), "{called}");
+    session.keys("k");
+    assert!(session.selected().contains("api.payments.example"), "{}", session.selected());
+    session.keys("\n");
+    assert!(session.has("1 of 8") && session.has("/charges"));
+}
+
+fn with_losses() -> Fake {
+    let mut source = busy();
+    source.statistics.lose(LossReason::RingFull, 1_200, 5_000_000);
+    source.statistics.lose(LossReason::OverCap, 30, 100);
+    source.statistics.unreadable.insert("unknown", 3);
+    source
+}
+
+#[test]
+fn health() {
+    insta::assert_snapshot!(Session::new(with_losses(), 120, 30).keys("h").picture());
+}
+
+#[test]
+fn health_on_60_columns_scrolls() {
+    let mut session = Session::new(with_losses(), 60, 24);
+    insta::assert_snapshot!(session.keys("hG").picture());
+}
+
+#[test]
+fn live() {
+    insta::assert_snapshot!(Session::new(busy(), 120, 14).keys("lj").picture());
+}
+
+#[test]
+fn from_live_to_an_exchange_and_back() {
+    let mut session = Session::new(busy(), 100, 30);
+    assert!(session.keys("l\n").has("── response ──"));
+    assert!(session.keys("\x1b").has("newest first"));
+    assert!(session.keys("\x1b").has("8 endpoints"));
+    assert!(session.keys("he").has("8 endpoints"));
 }
 
 #[test]
@@ -314,6 +386,6 @@ fn hostile_text_is_seen_and_not_obeyed() {
 fn every_size_is_drawn() {
     for (width, height) in [(0, 0), (1, 1), (3, 3), (10, 4), (20, 8), (40, 12), (59, 17), (300, 80)] {
         let mut session = Session::new(busy(), width, height);
-        session.keys("G?\x1b\nGg\nGgG\x1b\x1b/o\n:x\n ");
+        session.keys("G?\x1b\nGg\nGgG\x1b\x1b/o\n:x\n mGgjk\x1bhGgjk\x1blGgjk\nG\x1b\x1b");
     }
 }

@@ -49,7 +49,7 @@ function Times({ params }) {
   const since = params.get('since') || '1h';
   return html`<div class="seg" role="group" aria-label="Time">${windows.map(([key, name, long]) => html`<button key=${key} title=${`last ${long}`} aria-pressed=${!deploy && since === key}
     onClick=${() => set({ since: key === '1h' ? null : key, beside: null })}>${name}</button>`)}
-    <button title="Since the last deploy, beside the time before it" aria-pressed=${deploy} onClick=${() => set({ beside: deploy ? null : 'deploy' })}>since deploy</button></div>`;
+    <button title="Each service since its own last deploy, beside the time before it" aria-pressed=${deploy} onClick=${() => set({ beside: deploy ? null : 'deploy' })}>since deploy</button></div>`;
 }
 
 function BarOf({ path, params }) {

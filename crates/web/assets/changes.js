@@ -25,7 +25,7 @@ export function Changes() {
   const open = (n) => lines[n].endpoint && go(endpoint_href(lines[n].endpoint));
   const show = (n) => document.querySelectorAll('.changes li')[n]?.scrollIntoView({ block: 'nearest' });
   const [at] = useList(lines.length, open, show);
-  return html`<h1>Changes</h1><p class="sub">${answer.data ? `${plural(all.length, 'thing')} that ${all.length === 1 ? 'was' : 'were'} not there before, ${window_name(params)}.` : '\u00a0'}</p>
+  return html`<h1>Changes</h1><p class="sub">${answer.data ? `${plural(all.length, 'thing')} that ${all.length === 1 ? 'was' : 'were'} not there before, ${window_name(params, answer.data.since)}.` : '\u00a0'}</p>
     <div class="seg small" role="group" aria-label="Kind">${KINDS.map(([key, name]) => html`<button aria-pressed=${kind === key} onClick=${() => set({ kind: key })}>${name}</button>`)}</div>
     <${Waiting} answer=${answer}>${lines.length
       ? html`<ul class="changes">${lines.map((one, n) => Line({ one, n, at, before: lines[n - 1] }))}</ul>`

@@ -6,7 +6,7 @@ import { Bar, Card, Empty, Route, Waiting, endpoint_params, useKeys } from './pa
 import { Chart, steps } from './chart.js';
 import { Heat } from './heat.js';
 import { Calls, Detail } from './live.js';
-import { ago, change, count, duration, finding, moment, percent, plural, rate, share } from './format.js';
+import { ago, change, count, deploy_name, duration, finding, moment, percent, plural, rate, share, window_name } from './format.js';
 
 const id_of = (params) => ({
   service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
@@ -23,7 +23,7 @@ export function Endpoint() {
   if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
   const data = answer.data;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
-    <p class="sub">${Sub({ id, data, described: described.data })}</p>
+    <p class="sub">${Sub({ id, data, described: described.data, params })}</p>
     <${Waiting} answer=${answer}>${data && html`
       ${Worse({ row: data.endpoint, data })}
       ${Lines({ data })}
@@ -33,18 +33,20 @@ export function Endpoint() {
       <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}</div></div>`}</${Waiting}>`;
 }
 
-function Sub({ id, data, described }) {
-  const deploys = data?.deploys ?? [];
-  const last = deploys[deploys.length - 1];
+// The last deploy of the service that is looked at.
+const deployed = (data) => [...(data?.deploys ?? []), ...(data?.since ?? [])].filter((one) => one.service === data.endpoint.service).pop();
+
+function Sub({ id, data, described, params }) {
+  const last = deployed(data);
   const callers = (data?.endpoint.callers ?? []).slice(0, 3).map((one) => one.name);
   return html`<a href=${href('/endpoints', { service: id.service })}>${id.service}</a>${id.server ? ` asks ${id.server}` : ''}
     ${described && ` · first heard ${ago(described.first_seen)}`}${callers.length > 0 && ` · called by ${callers.join(', ')}`}
-    ${last && html` · deploy <code>${last.version ?? 'restart'}</code> ${ago(last.at)}`} · <${Copy} act=${() => copy_curl(id, described)} />`;
+    ${last && html` · deploy <code>${deploy_name(last)}</code> ${ago(last.at)}`}${params.get('beside') === 'deploy' && html` · ${data?.since.length ? 'since that deploy, beside the time before it' : window_name(params)}`} · <${Copy} act=${() => copy_curl(id, described)} />`;
 }
 
 function Worse({ row, data }) {
   if (!row.worse) return null;
-  const deploy = data.deploys[data.deploys.length - 1];
+  const deploy = deployed(data);
   return html`<p class="note"><b>${finding(row.worse)}</b>${deploy && html`; <code>${deploy.version ?? 'a restart'}</code> of ${deploy.service} was deployed at ${moment(deploy.at)}`}. <span class="dim">${plural(row.now.requests, 'call')} beside ${count(row.before.requests)}; more than chance.</span></p>`;
 }
 

@@ -51,7 +51,7 @@ export function Endpoints() {
   const services = useMemo(() => new Set(rows.map((row) => row.service)).size, [rows]);
   const filtered = shown.length !== rows.length;
   return html`<div class="fill"><div class="head"><h1>Endpoints</h1>
-    <p class="sub">${answer.data ? html`${filtered ? `${count(shown.length)} of ` : ''}${plural(rows.length, 'endpoint')} in ${plural(services, 'service')}, ${window_name(params)}.` : '\u00a0'}</p></div>
+    <p class="sub">${answer.data ? html`${filtered ? `${count(shown.length)} of ` : ''}${plural(rows.length, 'endpoint')} in ${plural(services, 'service')}, ${window_name(params, answer.data.since)}.` : '\u00a0'}</p></div>
     <${Waiting} answer=${answer}>${answer.data && (rows.length
       ? html`<div class="cols"><${Tree} rows=${rows} want=${want} /><${Table} rows=${shown} want=${want} from=${answer.data.from} until=${answer.data.until} /></div>`
       : html`<${Empty} title="No endpoint was called in this time">Send a request to a service on this machine, or choose a longer time above.</${Empty}>`)}</${Waiting}></div>`;

@@ -115,12 +115,20 @@ export function error_tone(row) {
 
 export const windows = [['5m', '5 m', '5 minutes'], ['1h', '1 h', 'hour'], ['6h', '6 h', '6 hours'], ['1d', '1 d', 'day'], ['7d', '7 d', 'week']];
 
-export function window_name(params) {
-  if (params.get('beside') === 'deploy') return 'since the last deploy, beside the time before it';
-  const since = params.get('since') || '1h';
-  const name = windows.find(([key]) => key === since)?.[2] ?? since;
-  return `last ${name} beside the ${name} before`;
+// Which time is looked at. Since a deploy: `since` are the deploys that the server looks at services from.
+export function window_name(params, since = []) {
+  const asked = params.get('since') || '1h';
+  const name = windows.find(([key]) => key === asked)?.[2] ?? asked;
+  const window = `last ${name} beside the ${name} before`;
+  if (params.get('beside') !== 'deploy') return window;
+  if (!since.length) return `no deploy was noticed yet, so: ${window}`;
+  const told = since.slice(0, 3).map((one) => `${one.service} ${deploy_name(one)} at ${moment(one.at)}`);
+  if (since.length > 3) told.push(`${since.length - 3} more`);
+  const each = since.length > 1 ? 'each service since its own last deploy, beside the time before it' : 'since its last deploy, beside the time before it';
+  return `${each} (${told.join(', ')}); services without one: ${window}`;
 }
+
+export const deploy_name = (deploy) => deploy.version ?? 'restart';
 
 // What got worse, as a sentence.
 export const finding = ({ what, from, to }) => (what === 'errors'

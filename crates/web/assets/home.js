@@ -17,7 +17,7 @@ export function Home() {
   const worse = (data?.worse ?? []).slice(0, params.get('all') === '1' ? undefined : MOST);
   const [at] = useList(worse.length, (n) => go(endpoint_href(worse[n])));
   return html`<h1>Home</h1>
-    <p class="sub">${data ? html`${plural(data.endpoints_in_all, 'endpoint')} in ${plural(data.services.length, 'service')}, ${window_name(params)}.` : '\u00a0'}</p>
+    <p class="sub">${data ? html`${plural(data.endpoints_in_all, 'endpoint')} in ${plural(data.services.length, 'service')}, ${window_name(params, data.since)}.` : '\u00a0'}</p>
     <${Waiting} answer=${answer}>${data && html`<div class="home">
       <div>
         <h2>Got worse</h2>${Worse({ data, rows: worse, at })}

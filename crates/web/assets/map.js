@@ -24,7 +24,7 @@ export function ServiceMap() {
   const { params } = useUrl();
   const answer = useAnswer(address('map', window_of(params)));
   const map = answer.data?.map;
-  return html`<h1>Map</h1><p class="sub">${map ? `${plural(map.nodes.length, 'node')}, ${plural(map.edges.length, 'connection')}, ${window_name(params)}. Calls per second · errors · p95.` : '\u00a0'}</p>
+  return html`<h1>Map</h1><p class="sub">${map ? `${plural(map.nodes.length, 'node')}, ${plural(map.edges.length, 'connection')}, ${window_name(params, answer.data.since)}. Calls per second · errors · p95.` : '\u00a0'}</p>
     <${Waiting} answer=${answer}>${map && (map.nodes.length ? html`<${Drawing} map=${map} />`
       : html`<${Empty} title="Nobody called anybody in this time">Send a request to a service on this machine, or choose a longer time above.</${Empty}>`)}</${Waiting}>`;
 }

@@ -31,6 +31,7 @@ pub(crate) fn covered<T>(
         "until": time(covered.until),
         "step": covered.step.as_secs_f64(),
         "deploys": covered.deploys.iter().map(deploy).collect::<Vec<_>>(),
+        "since": covered.since.iter().map(deploy).collect::<Vec<_>>(),
     });
     object[name] = what(&covered.what, covered.from);
     object

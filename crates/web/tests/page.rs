@@ -169,7 +169,7 @@ const ENDPOINT: [&str; 9] =
 fn lists_have_their_shape() {
     let server = shop(60);
     let endpoints = get(&server, "/api/endpoints?since=1h&points=10").json();
-    assert_eq!(names(&endpoints), ["deploys", "endpoints", "from", "step", "until"]);
+    assert_eq!(names(&endpoints), ["deploys", "endpoints", "from", "since", "step", "until"]);
     assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 60);
     let row = &endpoints["endpoints"][0];
     assert_eq!(names(row), ENDPOINT);

@@ -4,6 +4,7 @@
 //! `enum` is there only where every value seen is in it; `required` only where every object had the field.
 
 mod components;
+mod fragment;
 mod names;
 mod operation;
 mod paths;
@@ -11,6 +12,7 @@ mod schema;
 mod security;
 
 use components::Components;
+pub use fragment::fragment;
 use jiff::Timestamp as Instant;
 use overhear_exchange::Timestamp;
 use overhear_query::{Api, Owner};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{EndpointId, LatencyBucket};
 use overhear_exchange::{Direction, ErrorType, Timestamp};
-use overhear_model::{Count, Ending, Histogram, Slot, Tally};
+use overhear_model::{Histogram, Slot, Sum, Tally, Way};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -14,16 +14,14 @@ use std::{
 };
 
 /// Counts of each endpoint over one stretch of time.
-pub type ByEndpoint = BTreeMap<Arc<EndpointId>, Tally>;
+pub type ByEndpoint = BTreeMap<Arc<EndpointId>, Sum>;
 
 /// Counts of each endpoint step by step.
-pub type Steps = BTreeMap<Arc<EndpointId>, BTreeMap<Slot, Tally>>;
+pub type Steps = BTreeMap<Arc<EndpointId>, BTreeMap<Slot, Sum>>;
 
-/// What figures are made of: counts of a window, of what it is compared with, and step by step.
+/// What figures of many endpoints are made of: counts of a window, of what it is compared with, and step by step.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// The key of the model they were counted by.
-    pub key: u64,
     /// Length of the window, in seconds.
     pub seconds: f64,
     /// The window.
@@ -44,134 +42,185 @@ impl Counts {
         ids.into_iter().map(|id| self.endpoint(id)).collect()
     }
 
-    /// One endpoint.
-    pub fn endpoint(&self, id: &Arc<EndpointId>) -> EndpointFigures {
+    fn endpoint(&self, id: &Arc<EndpointId>) -> EndpointFigures {
+        let of = |all: &ByEndpoint, seconds| {
+            all.get(id).map_or_else(|| none(seconds), |sum| figures(sum, seconds))
+        };
         EndpointFigures {
             id: (**id).clone(),
-            now: figures(self.now.get(id), self.seconds),
-            before: self.before.as_ref().map(|(before, seconds)| figures(before.get(id), *seconds)),
-            points: self.steps.get(id).map_or_else(Vec::new, |steps| self.points(steps)),
+            now: of(&self.now, self.seconds),
+            before: self.before.as_ref().map(|(before, seconds)| of(before, *seconds)),
+            points: self.steps.get(id).map_or_else(Vec::new, |steps| points(steps, self.step)),
         }
     }
 
     /// A row per service, of what it answers; services that only ask have one without calls.
     pub fn services(&self) -> Vec<ServiceFigures> {
-        let earlier = self.before.iter().flat_map(|(before, _)| before.keys());
-        let names: BTreeSet<&Arc<str>> = self.now.keys().chain(earlier).map(|id| &id.service).collect();
-        names.into_iter().map(|name| self.service(name)).collect()
-    }
-
-    fn service(&self, name: &Arc<str>) -> ServiceFigures {
-        let mine = |id: &EndpointId| id.service == *name && id.way.direction() == Direction::Inbound;
-        let of = |all: &ByEndpoint, seconds| {
-            figures(all.iter().filter(|(id, _)| mine(id)).map(|(_, t)| t), seconds)
+        let now = by_service(&self.now);
+        let before = self.before.as_ref().map(|(before, seconds)| (by_service(before), *seconds));
+        let mut steps = BTreeMap::<&Arc<str>, BTreeMap<Slot, Sum>>::new();
+        for (id, sums) in self.steps.iter().filter(|(id, _)| is_answered(id)) {
+            let steps = steps.entry(&id.service).or_default();
+            sums.iter().for_each(|(slot, sum)| steps.entry(*slot).or_default().merge(sum));
+        }
+        let earlier = before.iter().flat_map(|(before, _)| before.keys());
+        let names: BTreeSet<&Arc<str>> = now.keys().chain(earlier).copied().collect();
+        let of = |all: &ByService<'_>, name: &Arc<str>, seconds| {
+            all.get(name).map_or_else(|| none(seconds), |(_, sum)| figures(sum, seconds))
         };
-        let mut steps = BTreeMap::<Slot, Tally>::new();
-        for (slot, tally) in self.steps.iter().filter(|(id, _)| mine(id)).flat_map(|(_, steps)| steps) {
-            steps.entry(*slot).or_default().merge(self.key, tally);
-        }
-        ServiceFigures {
+        let row = |name: &Arc<str>| ServiceFigures {
             name: Arc::clone(name),
-            endpoints: self.now.keys().filter(|id| mine(id)).count() as u64,
-            now: of(&self.now, self.seconds),
-            before: self.before.as_ref().map(|(before, seconds)| of(before, *seconds)),
-            points: self.points(&steps),
+            endpoints: now.get(name).map_or(0, |(endpoints, _)| *endpoints),
+            now: of(&now, name, self.seconds),
+            before: before.as_ref().map(|(before, seconds)| of(before, name, *seconds)),
+            points: steps.get(name).map_or_else(Vec::new, |steps| points(steps, self.step)),
+        };
+        names.into_iter().map(row).collect()
+    }
+}
+
+/// How many endpoints each service answers, and their calls; none for one that only asks.
+type ByService<'a> = BTreeMap<&'a Arc<str>, (u64, Sum)>;
+
+fn by_service(all: &ByEndpoint) -> ByService<'_> {
+    let mut services = ByService::new();
+    for (id, more) in all {
+        let (endpoints, sum) = services.entry(&id.service).or_default();
+        if is_answered(id) {
+            *endpoints += 1;
+            sum.merge(more);
         }
     }
+    services
+}
 
-    fn points(&self, steps: &BTreeMap<Slot, Tally>) -> Vec<Point> {
-        let point =
-            |(slot, tally): (&Slot, &Tally)| Point { at: slot.start(), figures: figures([tally], self.step) };
-        steps.iter().map(point).collect()
-    }
+fn is_answered(id: &EndpointId) -> bool {
+    id.way.direction() == Direction::Inbound
+}
 
+/// What is known of one endpoint: by caller and ending too.
+#[derive(Clone, Debug, Default)]
+pub struct Depth {
+    /// Length of the window, in seconds.
+    pub seconds: f64,
+    /// The window.
+    pub now: Tally,
+    /// What it is compared with, and its length in seconds; absent where nothing listened.
+    pub before: Option<(Tally, f64)>,
+    /// The window step by step.
+    pub steps: BTreeMap<Slot, Sum>,
+    /// Length of a step, in seconds.
+    pub step: f64,
+}
+
+impl Depth {
     /// One endpoint in depth.
-    pub fn history(&self, id: &Arc<EndpointId>) -> EndpointHistory {
-        let empty = Tally::default();
-        let now = self.now.get(id).unwrap_or(&empty);
-        let before =
-            self.before.as_ref().map(|(before, seconds)| (before.get(id).unwrap_or(&empty), *seconds));
-        let heat = self.steps.get(id).into_iter().flatten();
+    pub fn history(&self, id: &EndpointId) -> EndpointHistory {
+        let of = |tally: &Tally, seconds| figures(&tally.into(), seconds);
+        let before = self.before.as_ref().map(|(tally, seconds)| (tally, *seconds));
         EndpointHistory {
-            figures: self.endpoint(id),
-            heat: heat.map(|(slot, tally)| (slot.start(), buckets(tally))).collect(),
-            statuses: statuses(now, before.map(|(tally, _)| tally)),
-            errors: errors(now),
-            callers: callers(now, self.seconds, before),
+            figures: EndpointFigures {
+                id: id.clone(),
+                now: of(&self.now, self.seconds),
+                before: before.map(|(tally, seconds)| of(tally, seconds)),
+                points: points(&self.steps, self.step),
+            },
+            heat: self.steps.iter().map(|(slot, sum)| (slot.start(), buckets(&sum.latency))).collect(),
+            statuses: statuses(&self.now, before.map(|(tally, _)| tally)),
+            errors: errors(&self.now),
+            callers: callers(&self.now, self.seconds, before),
         }
     }
+}
 
+/// Who calls, and who is called.
+pub type Ends = (Arc<str>, Arc<str>);
+
+/// What was counted between any two.
+pub type ByEnds = BTreeMap<Ends, Sum>;
+
+/// Who talks: those who call a service, or the service and whom it asks.
+pub fn ends(service: &Arc<str>, way: &Way, caller: &Arc<str>) -> Ends {
+    match way.server() {
+        Some(server) => (Arc::clone(service), Arc::from(server)),
+        None => (Arc::clone(caller), Arc::clone(service)),
+    }
+}
+
+/// What a map is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Edges {
+    /// Length of the window, in seconds.
+    pub seconds: f64,
+    /// The window.
+    pub now: ByEnds,
+    /// What it is compared with, and its length in seconds; absent where nothing listened.
+    pub before: Option<(ByEnds, f64)>,
+    /// Servers that services ask.
+    pub outside: BTreeSet<Arc<str>>,
+}
+
+impl Edges {
     /// Who calls whom.
     pub fn map(&self) -> Map {
-        let now = edges(&self.now);
-        let before = self.before.as_ref().map(|(before, seconds)| (edges(before), *seconds));
-        let outside: BTreeSet<&str> = self.now.keys().filter_map(|id| id.way.server()).collect();
-        let names: BTreeSet<&Arc<str>> = now.keys().flat_map(|(from, to)| [from, to]).collect();
+        let names: BTreeSet<&Arc<str>> = self.now.keys().flat_map(|(from, to)| [from, to]).collect();
         let node = |name: &Arc<str>| MapNode {
             name: Arc::clone(name),
-            is_external: outside.contains(&**name) || name.parse::<IpAddr>().is_ok(),
+            is_external: self.outside.contains(name) || name.parse::<IpAddr>().is_ok(),
         };
-        let edge = |(ends, cells): (&Ends, &Vec<Cell<'_>>)| MapEdge {
+        let before = |ends: &Ends, (before, seconds): &(ByEnds, f64)| {
+            before.get(ends).map_or_else(|| none(*seconds), |sum| figures(sum, *seconds))
+        };
+        let edge = |(ends, sum): (&Ends, &Sum)| MapEdge {
             from: Arc::clone(&ends.0),
             to: Arc::clone(&ends.1),
-            now: sum(cells.iter().copied(), self.seconds),
-            before: before
-                .as_ref()
-                .map(|(before, seconds)| sum(before.get(ends).into_iter().flatten().copied(), *seconds)),
+            now: figures(sum, self.seconds),
+            before: self.before.as_ref().map(|all| before(ends, all)),
         };
-        Map { nodes: names.into_iter().map(node).collect(), edges: now.iter().map(edge).collect() }
-    }
-
-    /// What is in [`Self::steps`] and was not `known` before, newest first. `first_seen` says when an endpoint was.
-    pub fn changes(
-        &self,
-        known: &ByEndpoint,
-        first_seen: &dyn Fn(&EndpointId) -> Option<Timestamp>,
-    ) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (id, steps) in &self.steps {
-            let Some(first) = steps.keys().next() else { continue };
-            let endpoint = (**id).clone();
-            match known.get(id) {
-                None => changes.push(Change {
-                    at: first_seen(id).unwrap_or_else(|| first.start()).max(first.start()),
-                    endpoint,
-                    what: Novelty::Endpoint,
-                }),
-                Some(known) => news(known, steps, &mut |slot, what| {
-                    changes.push(Change { at: slot.start(), endpoint: endpoint.clone(), what });
-                }),
-            }
-        }
-        changes.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.endpoint.cmp(&b.endpoint)));
-        changes
+        Map { nodes: names.into_iter().map(node).collect(), edges: self.now.iter().map(edge).collect() }
     }
 }
 
-/// How calls ended, and how many.
-type Cell<'a> = (Ending, &'a Count);
-/// Who calls, and who is called.
-type Ends = (Arc<str>, Arc<str>);
+/// When each endpoint first had something.
+pub type Firsts = BTreeMap<Arc<EndpointId>, BTreeMap<Novelty, Slot>>;
+
+/// What was there for the first time within a window, newest first. `first_seen` says when an endpoint was.
+pub fn changes<'a>(
+    firsts: impl IntoIterator<Item = (&'a Arc<EndpointId>, &'a BTreeMap<Novelty, Slot>)>,
+    (from, until): (Slot, Slot),
+    first_seen: &dyn Fn(&EndpointId) -> Option<Timestamp>,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (id, news) in firsts {
+        let Some(begin) = news.values().min().filter(|begin| **begin < until) else { continue };
+        let endpoint = (**id).clone();
+        if *begin >= from {
+            let at = first_seen(id).unwrap_or_else(|| begin.start()).max(begin.start());
+            changes.push(Change { at, endpoint, what: Novelty::Endpoint });
+            continue;
+        }
+        for (what, slot) in news.iter().filter(|(_, slot)| from <= **slot && **slot < until) {
+            changes.push(Change { at: slot.start(), endpoint: endpoint.clone(), what: what.clone() });
+        }
+    }
+    changes.sort_by(Change::newest_first);
+    changes
+}
+
+fn points(steps: &BTreeMap<Slot, Sum>, seconds: f64) -> Vec<Point> {
+    steps.iter().map(|(slot, sum)| Point { at: slot.start(), figures: figures(sum, seconds) }).collect()
+}
+
+/// No calls.
+fn none(seconds: f64) -> Figures {
+    Figures { seconds, ..Figures::default() }
+}
 
 /// What some calls come to.
-fn figures<'a>(tallies: impl IntoIterator<Item = &'a Tally>, seconds: f64) -> Figures {
-    let cells = tallies.into_iter().flat_map(Tally::cells);
-    sum(cells.map(|(_, ending, count)| (ending, count)), seconds)
-}
-
-fn sum<'a>(cells: impl Iterator<Item = Cell<'a>>, seconds: f64) -> Figures {
-    let mut all = Figures { seconds, ..Figures::default() };
-    let mut latency = Histogram::default();
-    for (ending, count) in cells {
-        all.requests += count.requests;
-        all.bytes_in = all.bytes_in.saturating_add(count.bytes_in);
-        all.bytes_out = all.bytes_out.saturating_add(count.bytes_out);
-        all.errors += if ending.error.is_some() { count.requests } else { 0 };
-        all.errors_hidden += if ending.hidden_error { count.requests } else { 0 };
-        latency.merge(&count.latency);
-    }
-    all.latency = percentiles(&latency);
-    all
+fn figures(sum: &Sum, seconds: f64) -> Figures {
+    let Sum { requests, errors, errors_hidden, bytes_in, bytes_out, ref latency } = *sum;
+    let latency = percentiles(latency);
+    Figures { requests, errors, errors_hidden, bytes_in, bytes_out, latency, seconds }
 }
 
 fn percentiles(latency: &Histogram) -> Option<Latency> {
@@ -179,9 +228,7 @@ fn percentiles(latency: &Histogram) -> Option<Latency> {
     Some(Latency { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)?, max: at(1.0)? })
 }
 
-fn buckets(tally: &Tally) -> Vec<LatencyBucket> {
-    let mut latency = Histogram::default();
-    tally.cells().for_each(|(.., count)| latency.merge(&count.latency));
+fn buckets(latency: &Histogram) -> Vec<LatencyBucket> {
     latency.buckets().map(|(from, to, count)| LatencyBucket { from, to, count }).collect()
 }
 
@@ -210,48 +257,27 @@ fn errors(now: &Tally) -> Vec<(ErrorType, u64)> {
 type CallerFigures = Vec<(Arc<str>, Figures, Option<Figures>)>;
 
 fn callers(now: &Tally, seconds: f64, before: Option<(&Tally, f64)>) -> CallerFigures {
-    fn of<'a>(tally: &'a Tally, name: &'a str) -> impl Iterator<Item = Cell<'a>> {
-        tally.cells().filter(move |(caller, ..)| ***caller == *name).map(|(_, ending, count)| (ending, count))
-    }
-    let earlier = before.iter().flat_map(|(tally, _)| tally.cells());
-    let names: BTreeSet<&Arc<str>> = now.cells().chain(earlier).map(|(caller, ..)| caller).collect();
+    let (now, before) = (by_caller(now), before.map(|(tally, seconds)| (by_caller(tally), seconds)));
+    let earlier = before.iter().flat_map(|(before, _)| before.keys());
+    let names: BTreeSet<&Arc<str>> = now.keys().chain(earlier).collect();
+    let of = |all: &BTreeMap<Arc<str>, Sum>, name: &Arc<str>, seconds| {
+        all.get(name).map_or_else(|| none(seconds), |sum| figures(sum, seconds))
+    };
     let row = |name: &Arc<str>| {
-        let before = before.map(|(tally, seconds)| sum(of(tally, name), seconds));
-        (Arc::clone(name), sum(of(now, name), seconds), before)
+        let before = before.as_ref().map(|(before, seconds)| of(before, name, *seconds));
+        (Arc::clone(name), of(&now, name, seconds), before)
     };
     let mut rows: Vec<_> = names.into_iter().map(row).collect();
     rows.sort_by_key(|(_, now, _)| std::cmp::Reverse(now.requests));
     rows
 }
 
-fn edges(all: &ByEndpoint) -> BTreeMap<Ends, Vec<Cell<'_>>> {
-    let mut edges = BTreeMap::<Ends, Vec<Cell<'_>>>::new();
-    for (id, tally) in all {
-        for (caller, ending, count) in tally.cells() {
-            let ends = match id.way.server() {
-                Some(server) => (Arc::clone(&id.service), Arc::from(server)),
-                None => (Arc::clone(caller), Arc::clone(&id.service)),
-            };
-            edges.entry(ends).or_default().push((ending, count));
-        }
+fn by_caller(tally: &Tally) -> BTreeMap<Arc<str>, Sum> {
+    let mut sums = BTreeMap::<Arc<str>, Sum>::new();
+    for (caller, ending, count) in tally.cells() {
+        sums.entry(Arc::clone(caller)).or_default().add(ending, count);
     }
-    edges
-}
-
-/// Statuses and callers that an endpoint had not had before.
-fn news(known: &Tally, steps: &BTreeMap<Slot, Tally>, tell: &mut dyn FnMut(Slot, Novelty)) {
-    let mut statuses: BTreeSet<Option<u16>> = known.cells().map(|(_, ending, _)| ending.status).collect();
-    let mut callers: BTreeSet<&Arc<str>> = known.cells().map(|(caller, ..)| caller).collect();
-    for (slot, tally) in steps {
-        for (caller, ending, _) in tally.cells() {
-            if statuses.insert(ending.status) {
-                tell(*slot, Novelty::Status(ending.status));
-            }
-            if callers.insert(caller) {
-                tell(*slot, Novelty::Caller(Arc::clone(caller)));
-            }
-        }
-    }
+    sums
 }
 
 #[cfg(test)]

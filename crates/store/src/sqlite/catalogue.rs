@@ -9,6 +9,8 @@ use std::{collections::HashMap, sync::Arc};
 pub(super) struct Catalogue {
     by_number: HashMap<u32, Arc<Series>>,
     by_name: HashMap<Arc<Series>, u32>,
+    /// What each is part of.
+    wholes: HashMap<u32, u32>,
     /// The last one that was read from the file.
     last: u32,
 }
@@ -37,6 +39,18 @@ impl Catalogue {
 
     pub(super) fn len(&self) -> usize {
         self.by_number.len()
+    }
+
+    /// The number of what a series is part of.
+    pub(super) fn whole(&mut self, connection: &Connection, number: u32) -> Result<u32, Failure> {
+        if let Some(whole) = self.wholes.get(&number) {
+            return Ok(*whole);
+        }
+        let series =
+            self.series(number).ok_or_else(|| Damage::from(format!("series {number} has no name")))?;
+        let whole = self.number_or_add(connection, &series.whole())?;
+        self.wholes.insert(number, whole);
+        Ok(whole)
     }
 
     /// The number of a series, a new one if need be.

@@ -1,6 +1,6 @@
 //! Summing up what is old, and forgetting what is older than is kept.
 
-use super::{Failure, Sqlite, read::Level};
+use super::{Failure, Sqlite, read::Level, roll::Rolls};
 use crate::{Resolution, codec};
 use overhear_exchange::Timestamp;
 use overhear_model::{Slot, Tally};
@@ -20,8 +20,13 @@ impl Sqlite {
     pub(super) fn fold(&mut self, now: Timestamp) -> Result<(), Failure> {
         let limit = Slot(Resolution::Minute.floor(Slot::of(now)).0.saturating_sub(SETTLED));
         self.writer()?.open.retain(|slot, _| *slot >= limit);
-        while self.fold_some(limit)? {}
-        Ok(())
+        loop {
+            let folded = self.fold_some(limit);
+            // Numbers may have been given that were taken back.
+            if !folded.inspect_err(|_| self.catalogue.borrow_mut().forget())? {
+                return Ok(());
+            }
+        }
     }
 
     /// True when there is more.
@@ -33,6 +38,9 @@ impl Sqlite {
         )?;
         let mut rows = select.query((limit.0, AT_ONCE))?;
         let mut packs = Packs::new();
+        let mut rolls = Rolls::default();
+        let mut catalogue = self.catalogue.borrow_mut();
+        catalogue.refresh(&transaction)?;
         let mut ids = Vec::new();
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
@@ -41,6 +49,7 @@ impl Sqlite {
                 codec::decode(key, row.get_ref(2)?.as_blob().unwrap_or_default(), &|_| true)?
             {
                 add(&mut packs, key, (series, slot), &tally);
+                rolls.add(&mut catalogue, &transaction, (series, slot), &tally)?;
             }
             ids.push(id);
         }
@@ -49,6 +58,7 @@ impl Sqlite {
         for ((level, start, series), counts) in packs {
             put(&transaction, key, (level, start, series), counts)?;
         }
+        rolls.write(&transaction, key)?;
         let mut mark = transaction.prepare_cached("UPDATE slice SET folded = 1 WHERE id = ?")?;
         for id in &ids {
             mark.execute([id])?;
@@ -139,6 +149,7 @@ fn put(
 /// Takes away what begins before a slot; coarser counts have it too.
 fn forget(connection: &Connection, level: Level, before: Slot) -> Result<(), Failure> {
     connection.execute("DELETE FROM pack WHERE level = ? AND start < ?", (level.number(), before.0))?;
+    connection.execute("DELETE FROM roll WHERE level = ? AND start < ?", (level.number(), before.0))?;
     match level {
         Level::Minutes => raise(connection, "minutes_from", before),
         Level::Hour => raise(connection, "hours_from", before),

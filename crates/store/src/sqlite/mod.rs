@@ -5,7 +5,9 @@ mod fold;
 mod open;
 mod plan;
 mod read;
+mod roll;
 mod schema;
+mod sums;
 mod write;
 
 use crate::{Error, codec::Damage};

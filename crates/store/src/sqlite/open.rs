@@ -1,6 +1,6 @@
 //! Opening a file: by the one that writes, or by any that read.
 
-use super::{Failure, Sqlite, catalogue::Catalogue, schema, signed, unsigned, write::Writer};
+use super::{Failure, Sqlite, catalogue::Catalogue, roll, schema, signed, unsigned, write::Writer};
 use crate::{Error, Retention, evidence};
 use overhear_exchange::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
@@ -39,6 +39,7 @@ impl Sqlite {
         retention: Retention,
         now: Timestamp,
     ) -> Result<Opened, Error> {
+        no_folder(path)?;
         let was_ours = lock_of(path).exists();
         let lock = lock(path)?;
         let writer = |lock| Writer {
@@ -77,6 +78,7 @@ impl Sqlite {
         if !path.exists() {
             return Err(Error::Missing(path.to_owned()));
         }
+        no_folder(path)?;
         let open = || -> Result<(Connection, i64, Option<i64>), Failure> {
             // Not read-only: who reads a journal has to take part in its locks.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -131,6 +133,10 @@ impl Sqlite {
     }
 }
 
+fn no_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() { Err(Error::Folder(path.to_owned())) } else { Ok(()) }
+}
+
 /// Beside every store, from its first moment on: a file without one is not ours.
 fn lock_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -181,7 +187,7 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
          PRAGMA journal_size_limit = 16777216;",
     )?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::migrate(&transaction)?;
+    let from = schema::migrate(&transaction)?;
     let key = match key_of(&transaction)? {
         Some(key) => unsigned(key),
         None => {
@@ -190,6 +196,9 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
             key
         }
     };
+    if (1..schema::WITH_ROLLS).contains(&from) {
+        roll::derive(&transaction, key)?;
+    }
     transaction.commit()?;
     Ok(key)
 }

@@ -11,9 +11,6 @@ pub(super) struct Kept {
     pub(super) hours: Slot,
 }
 
-/// A window of at most so many slots is read slot by slot.
-const SHORT: u32 = 90;
-
 impl Kept {
     fn from(&self, resolution: Resolution) -> Slot {
         match resolution {
@@ -30,16 +27,30 @@ impl Kept {
         enough.find(|resolution| self.from(*resolution) <= window.from).unwrap_or(Resolution::Day)
     }
 
+    /// The same window as of [`Self::plan`], in parts of which rolls are the larger ones.
+    pub(super) fn plan_rolls(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
+        if !self.is_exact(window) {
+            return self.plan(window);
+        }
+        let mut parts = Vec::new();
+        divide(window, Resolution::Day, Resolution::TenSeconds, &mut parts);
+        (parts, window)
+    }
+
+    fn is_exact(&self, window: Window) -> bool {
+        window.is_short() && self.ten_seconds <= window.from
+    }
+
     /// The parts of a window, and the window they make.
     pub(super) fn plan(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
-        if window.slots() <= SHORT && self.ten_seconds <= window.from {
+        if self.is_exact(window) {
             return (vec![(Resolution::TenSeconds, window)], window);
         }
         let from = self.end(window.from, false);
         let until = self.end(window.until, true);
         let window = Window { from, until: until.max(from) };
         let mut parts = Vec::new();
-        divide(window, Resolution::Day, &mut parts);
+        divide(window, Resolution::Day, Resolution::Minute, &mut parts);
         (parts, window)
     }
 
@@ -54,27 +65,30 @@ impl Kept {
     }
 }
 
-fn divide(window: Window, resolution: Resolution, parts: &mut Vec<(Resolution, Window)>) {
+fn divide(window: Window, resolution: Resolution, finest: Resolution, parts: &mut Vec<(Resolution, Window)>) {
     if window.slots() == 0 {
         return;
     }
     let finer = match resolution {
-        Resolution::Day => Resolution::Hour,
-        Resolution::Hour => Resolution::Minute,
-        Resolution::Minute | Resolution::TenSeconds => {
-            parts.push((resolution, window));
-            return;
-        }
+        _ if resolution == finest => None,
+        Resolution::Day => Some(Resolution::Hour),
+        Resolution::Hour => Some(Resolution::Minute),
+        Resolution::Minute => Some(Resolution::TenSeconds),
+        Resolution::TenSeconds => None,
+    };
+    let Some(finer) = finer else {
+        parts.push((resolution, window));
+        return;
     };
     let until = resolution.floor(window.until);
     let floor = resolution.floor(window.from);
     let from = if floor < window.from { Slot(floor.0.saturating_add(resolution.slots())) } else { floor };
     if from >= until {
-        return divide(window, finer, parts);
+        return divide(window, finer, finest, parts);
     }
-    divide(Window { until: from, ..window }, finer, parts);
+    divide(Window { until: from, ..window }, finer, finest, parts);
     parts.push((resolution, Window { from, until }));
-    divide(Window { from: until, ..window }, finer, parts);
+    divide(Window { from: until, ..window }, finer, finest, parts);
 }
 
 #[cfg(test)]
@@ -94,17 +108,19 @@ mod tests {
                 hours: Resolution::Day.floor(Slot(hours.min(minutes))),
             };
             let asked = Window { from: Slot(from), until: Slot(from + length) };
-            let (parts, window) = kept.plan(asked);
-            prop_assert!(window.from <= asked.from && window.until >= asked.until, "{window:?}");
-            let mut at = window.from;
-            for (resolution, part) in &parts {
-                prop_assert_eq!(part.from, at);
-                prop_assert_eq!(resolution.floor(part.from), part.from);
-                prop_assert_eq!(resolution.floor(part.until), part.until);
-                prop_assert!(kept.from(*resolution) <= part.from, "{:?} {:?}", resolution, part);
-                at = part.until;
+            prop_assert_eq!(kept.plan(asked).1, kept.plan_rolls(asked).1);
+            for (parts, window) in [kept.plan(asked), kept.plan_rolls(asked)] {
+                prop_assert!(window.from <= asked.from && window.until >= asked.until, "{window:?}");
+                let mut at = window.from;
+                for (resolution, part) in &parts {
+                    prop_assert_eq!(part.from, at);
+                    prop_assert_eq!(resolution.floor(part.from), part.from);
+                    prop_assert_eq!(resolution.floor(part.until), part.until);
+                    prop_assert!(kept.from(*resolution) <= part.from, "{:?} {:?}", resolution, part);
+                    at = part.until;
+                }
+                prop_assert_eq!(at, window.until);
             }
-            prop_assert_eq!(at, window.until);
         }
     }
 

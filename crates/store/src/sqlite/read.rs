@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Error, Questions, Recorded, Resolution, Retention, Session, Timeline, Totals, Window,
-    codec, evidence,
+    About, Deployed, Edge, Error, First, Questions, Recorded, Resolution, Retention, Session, SumLine, Sums,
+    Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -29,8 +29,24 @@ impl Questions for Sqlite {
         self.reading(self.meta("evidence_version").map(|version| unsigned(version.unwrap_or(0))))
     }
 
-    fn totals(&self, window: Window) -> Result<Recorded<Totals>, Error> {
-        self.reading(self.read_totals(window))
+    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
+        self.reading(self.read_sums(window))
+    }
+
+    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
+        self.reading(self.read_sum_line(window, step))
+    }
+
+    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error> {
+        self.reading(self.read_edges(window))
+    }
+
+    fn firsts(&self) -> Result<Vec<First>, Error> {
+        self.reading(self.read_firsts())
+    }
+
+    fn totals(&self, window: Window, of: Option<&[Series]>) -> Result<Recorded<Totals>, Error> {
+        self.reading(self.read_totals(window, of))
     }
 
     fn timeline(
@@ -88,9 +104,10 @@ impl Sqlite {
         })
     }
 
-    fn read_totals(&self, window: Window) -> Result<Recorded<Totals>, Failure> {
+    fn read_totals(&self, window: Window, of: Option<&[Series]>) -> Result<Recorded<Totals>, Failure> {
         // One moment for all parts: a fold in between would show some calls twice.
         let moment = self.connection.unchecked_transaction()?;
+        let numbers = self.numbers(of)?;
         let (parts, window) = self.kept()?.plan(window);
         let mut sums = HashMap::<u32, Tally>::new();
         let mut take = |series, _, tally: Tally| {
@@ -99,7 +116,7 @@ impl Sqlite {
         let mut finest = Resolution::Day;
         for (resolution, part) in parts {
             finest = finest.min(resolution);
-            self.each(resolution, part, None, &mut take)?;
+            self.each(resolution, part, numbers.as_deref(), &mut take)?;
         }
         let mut catalogue = self.catalogue.borrow_mut();
         catalogue.refresh(&self.connection)?;
@@ -118,10 +135,7 @@ impl Sqlite {
         let moment = self.connection.unchecked_transaction()?;
         let resolution = self.kept()?.resolution(window, step);
         let window = window.outward(resolution);
-        let mut catalogue = self.catalogue.borrow_mut();
-        catalogue.refresh(&self.connection)?;
-        let numbers: Option<Vec<u32>> =
-            of.map(|of| of.iter().filter_map(|series| catalogue.number(series)).collect());
+        let numbers = self.numbers(of)?;
         let mut steps = HashMap::<u32, BTreeMap<Slot, Tally>>::new();
         let mut take = |series, slot, tally: Tally| {
             let steps = steps.entry(series).or_default();
@@ -131,12 +145,20 @@ impl Sqlite {
                 .or_insert(tally);
         };
         self.each(resolution, window, numbers.as_deref(), &mut take)?;
+        let mut catalogue = self.catalogue.borrow_mut();
+        catalogue.refresh(&self.connection)?;
         let named = |(number, steps): (u32, BTreeMap<_, _>)| {
             Some((catalogue.series(number)?, steps.into_iter().collect()))
         };
         let what = steps.into_iter().filter_map(named).collect();
         moment.commit()?;
         Ok(Recorded { what, window, resolution })
+    }
+
+    fn numbers(&self, of: Option<&[Series]>) -> Result<Option<Vec<u32>>, Failure> {
+        let mut catalogue = self.catalogue.borrow_mut();
+        catalogue.refresh(&self.connection)?;
+        Ok(of.map(|of| of.iter().filter_map(|series| catalogue.number(series)).collect()))
     }
 
     /// Every count of this resolution that begins within a window, and what is not folded into it yet.
@@ -147,18 +169,12 @@ impl Sqlite {
         of: Option<&[u32]>,
         take: &mut Take<'_>,
     ) -> Result<(), Failure> {
-        let all = resolution == Resolution::TenSeconds;
-        self.each_slice(window, all, of, take)?;
-        let level = match resolution {
-            Resolution::TenSeconds => return Ok(()),
-            Resolution::Minute => Level::Minutes,
-            Resolution::Hour => Level::Hour,
-            Resolution::Day => Level::Day,
-        };
-        self.each_pack(level, window, of, take)
+        let level = Level::of(resolution);
+        self.each_slice(window, level.is_none(), of, take)?;
+        level.map_or(Ok(()), |level| self.each_pack(level, window, of, take))
     }
 
-    fn each_slice(
+    pub(super) fn each_slice(
         &self,
         window: Window,
         folded: bool,
@@ -324,6 +340,21 @@ pub(super) enum Level {
 
 impl Level {
     pub(super) const ALL: [Self; 3] = [Self::Minutes, Self::Hour, Self::Day];
+
+    /// Where counts of a resolution are; none: in slices.
+    pub(super) const fn of(resolution: Resolution) -> Option<Self> {
+        match resolution {
+            Resolution::TenSeconds => None,
+            Resolution::Minute => Some(Self::Minutes),
+            Resolution::Hour => Some(Self::Hour),
+            Resolution::Day => Some(Self::Day),
+        }
+    }
+
+    /// The first slot of the count that a slot is in.
+    pub(super) const fn floor(self, slot: u32) -> u32 {
+        slot - slot % self.unit()
+    }
 
     /// In the file.
     pub(super) const fn number(self) -> u8 {

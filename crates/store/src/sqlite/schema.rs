@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -22,7 +22,18 @@ const MIGRATIONS: [&str; 2] = [
     -- A service began to run another build.
     CREATE TABLE deploy (at INTEGER NOT NULL, service TEXT NOT NULL, version TEXT NOT NULL, UNIQUE (at, service, version));
 ",
+    "
+    -- Sums of all series in a minute (level 1), an hour (2), a day (3): what packs and slices that are folded have, and
+    -- only that.
+    CREATE TABLE roll (level INTEGER NOT NULL, start INTEGER NOT NULL, columns BLOB NOT NULL);
+    CREATE UNIQUE INDEX roll_by_start ON roll (level, start);
+    -- When a series first had a status (s503; s: no response) or a caller (cNAME), in slots that are folded.
+    CREATE TABLE first (series INTEGER NOT NULL, what TEXT NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (series, what)) WITHOUT ROWID;
+",
 ];
+
+/// From here on there are rolls and firsts beside packs.
+pub(super) const WITH_ROLLS: i64 = 3;
 
 pub(super) fn version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
@@ -32,11 +43,12 @@ pub(super) fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// Brings a file up to date, all or nothing.
-pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let from = usize::try_from(version_of(transaction)?).unwrap_or(usize::MAX);
-    for migration in MIGRATIONS.iter().skip(from) {
+/// Brings a file up to date, all or nothing; says which version it was.
+pub(super) fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let from = version_of(transaction)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(usize::MAX)) {
         transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", version())
+    transaction.pragma_update(None, "user_version", version())?;
+    Ok(from)
 }

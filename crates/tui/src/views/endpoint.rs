@@ -1,10 +1,13 @@
 //! One endpoint: how it answers, how fast, to whom, and what it did lately.
 
-use super::{pieces, table::error_share};
+use super::{
+    calls::{self, CallsState},
+    pieces,
+    table::error_share,
+};
 use crate::{
     action::Move,
     app::App,
-    cursor::Cursor,
     data::{Data, Endpoint},
     histogram::Histogram,
     text,
@@ -13,7 +16,7 @@ use crate::{
     views::body_height,
 };
 use jiff::{Timestamp as Instant, tz::TimeZone};
-use overhear_exchange::{Address, Detail, Exchange, Peer, Timestamp, wire::ConnectionId};
+use overhear_exchange::{Address, Exchange, Peer, Timestamp};
 use overhear_query::{CallerRow, EndpointDetail, EndpointId, Percentiles};
 use ratatui::{
     buffer::Buffer,
@@ -31,50 +34,46 @@ const SIDE: u16 = 30;
 /// From this width on, callers stand beside the histogram.
 const WIDE: u16 = 100;
 
-/// Which exchange stays selected while newer ones come in.
-type ExchangeKey = (ConnectionId, Timestamp);
-
 /// Which endpoint is looked at.
 #[derive(Debug)]
 pub(crate) struct EndpointState {
     pub(crate) id: EndpointId,
-    cursor: Cursor<ExchangeKey>,
+    calls: CallsState,
 }
 
 impl EndpointState {
     pub(crate) fn new(id: EndpointId) -> Self {
-        Self { id, cursor: Cursor::default() }
+        Self { id, calls: CallsState::default() }
     }
 
     pub(crate) fn settle(&mut self, data: &Data, size: Size) {
-        let keys = self.keys(data);
-        self.cursor.settle(&keys.iter().collect::<Vec<_>>(), page(size));
+        let (calls, page) = (self.recent(data).to_vec(), page(size));
+        self.calls.settle(&calls, page);
     }
 
     pub(crate) fn go(&mut self, to: Move, data: &Data, size: Size) {
-        let keys = self.keys(data);
-        self.cursor.go(to, &keys.iter().collect::<Vec<_>>(), page(size));
+        let (calls, page) = (self.recent(data).to_vec(), page(size));
+        self.calls.go(to, &calls, page);
     }
 
     pub(crate) fn selected(&self, data: &Data) -> Option<Arc<Exchange>> {
-        self.data(data)?.recent.get(self.cursor.index()).cloned()
+        self.calls.selected(self.recent(data))
+    }
+
+    fn recent<'a>(&self, data: &'a Data) -> &'a [Arc<Exchange>] {
+        self.data(data).map_or([].as_slice(), |endpoint| &endpoint.recent)
     }
 
     /// What is known of it, once the source was asked for this one.
     fn data<'a>(&self, data: &'a Data) -> Option<&'a Endpoint> {
         data.endpoint.as_ref().filter(|endpoint| endpoint.detail.row.id == self.id)
     }
-
-    fn keys(&self, data: &Data) -> Vec<ExchangeKey> {
-        let recent = self.data(data).map_or([].as_slice(), |endpoint| &endpoint.recent);
-        recent.iter().map(|exchange| (exchange.connection, exchange.time)).collect()
-    }
 }
 
 /// Rows of the list of exchanges.
 fn page(size: Size) -> usize {
     let body = u16::try_from(body_height(size)).unwrap_or(u16::MAX);
-    usize::from(areas(Rect::new(0, 0, size.width, body)).recent.height.saturating_sub(1))
+    calls::page(areas(Rect::new(0, 0, size.width, body)).recent.height)
 }
 
 struct Areas {
@@ -120,7 +119,8 @@ pub(crate) fn render(app: &App, state: &EndpointState, data: &Data, area: Rect, 
     Paragraph::new(answers(detail, app.theme, areas.answers)).render(areas.answers, buffer);
     Paragraph::new(latency(detail, app.theme, areas.latency)).render(areas.latency, buffer);
     Paragraph::new(callers(&detail.callers, app.theme, areas.callers)).render(areas.callers, buffer);
-    Paragraph::new(recent(app, state, endpoint, areas.recent)).render(areas.recent, buffer);
+    let recent = calls::lines(app, &state.calls, &endpoint.recent, areas.recent, false);
+    Paragraph::new(recent).render(areas.recent, buffer);
 }
 
 fn title(id: &EndpointId, theme: Theme, width: usize) -> Line<'static> {
@@ -276,53 +276,6 @@ fn cap(mut lines: Vec<Line<'static>>, area: Rect, theme: Theme) -> Vec<Line<'sta
         lines.push(Line::styled(format!(" {more} more"), theme.dim));
     }
     lines
-}
-
-fn recent(app: &App, state: &EndpointState, endpoint: &Endpoint, area: Rect) -> Vec<Line<'static>> {
-    let width = usize::from(area.width);
-    let client = if width >= 90 { 20 } else { 0 };
-    let mut heading =
-        format!(" {} {:<5} {:>7} {:>8}  ", pieces::left("last calls", 12), "", "took   ", "answer");
-    if client > 0 {
-        heading.push_str(&pieces::left("caller", client + 2));
-    }
-    heading.push_str("path");
-    let mut lines = vec![Line::styled(heading, app.theme.dim)];
-    let page = usize::from(area.height.saturating_sub(1));
-    for (index, exchange) in endpoint.recent.iter().enumerate().skip(state.cursor.offset()).take(page) {
-        let mut line = recent_line(exchange, app, client, width);
-        if index == state.cursor.index() {
-            line = line.patch_style(app.theme.selected);
-        }
-        lines.push(line);
-    }
-    lines
-}
-
-fn recent_line(exchange: &Exchange, app: &App, client: usize, width: usize) -> Line<'static> {
-    let Detail::Http(http) = &exchange.detail;
-    let took = exchange.duration.map_or_else(|| "–   ".to_owned(), |d| units::latency(d.as_secs_f64()));
-    let mut line = Line::from(vec![
-        Span::styled(format!(" {} ", time_of_day(exchange.time, &app.zone, true)), app.theme.dim),
-        Span::styled(pieces::left(&status_text(exchange, http.status), 5), app.theme.status(http.status)),
-        Span::raw(format!(" {}", pieces::right(&took, 7))),
-        Span::raw(format!(" {}  ", pieces::right(&units::bytes(http.response_body.size), 8))),
-    ]);
-    if client > 0 {
-        line.push_span(Span::raw(pieces::left(&who(&exchange.client), client) + "  "));
-    }
-    let query = http.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
-    let room = width.saturating_sub(line.width());
-    line.push_span(Span::raw(text::shorten(&text::clean(&format!("{}{query}", http.path)), room)));
-    line
-}
-
-fn status_text(exchange: &Exchange, status: Option<u16>) -> String {
-    match (status, exchange.error) {
-        (Some(status), _) => status.to_string(),
-        (None, Some(_)) => "fail".to_owned(),
-        (None, None) => "none".to_owned(),
-    }
 }
 
 /// The process's name, else the address.

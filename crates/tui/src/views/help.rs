@@ -57,6 +57,7 @@ pub(crate) fn render(theme: Theme, area: Rect, buffer: &mut Buffer) {
 fn keys(theme: Theme) -> Vec<Line<'static>> {
     BINDINGS
         .iter()
+        .filter(|binding| !binding.help.is_empty())
         .map(|binding| {
             Line::from(vec![
                 Span::styled(format!(" {} ", pieces::left(binding.shown, 6)), theme.accent),

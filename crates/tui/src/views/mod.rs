@@ -1,8 +1,12 @@
 //! What is on the screen: a header, one view, the state of the capture, and the keys.
 
+pub(crate) mod calls;
 pub(crate) mod endpoint;
 pub(crate) mod exchange;
+pub(crate) mod health;
 mod help;
+mod live;
+pub(crate) mod map;
 pub(crate) mod pieces;
 pub(crate) mod prompt;
 mod status;
@@ -40,7 +44,12 @@ pub(crate) fn render(app: &App, data: &Data, frame: &mut Frame<'_>) {
     match &app.screen {
         Screen::Table => table::render(app, data, body, frame.buffer_mut()),
         Screen::Endpoint(state) => endpoint::render(app, state, data, body, frame.buffer_mut()),
-        Screen::Exchange(_, state) => exchange::render(state, app, data, body, frame.buffer_mut()),
+        Screen::Exchange(_, state) | Screen::LiveExchange(_, state) => {
+            exchange::render(state, app, data, body, frame.buffer_mut());
+        }
+        Screen::Live(state) => live::render(app, state, data, body, frame.buffer_mut()),
+        Screen::Map(state) => map::render(app, state, data, body, frame.buffer_mut()),
+        Screen::Health(state) => health::render(app, state, data, body, frame.buffer_mut()),
     }
     frame.render_widget(status::line(data, app.theme, usize::from(status.width)), status);
     frame.render_widget(bottom_line(app, keys), keys);
@@ -67,7 +76,13 @@ fn header_line(app: &App, data: &Data, width: usize) -> Line<'static> {
         right.push(Span::styled(" PAUSED ", theme.selected));
         right.push(Span::raw(" "));
     }
-    right.push(Span::styled(app.table.summary(data), theme.dim));
+    let summary = match &app.screen {
+        Screen::Table | Screen::Endpoint(_) | Screen::Exchange(..) => app.table.summary(data),
+        Screen::Live(_) | Screen::LiveExchange(..) => "live · newest first".to_owned(),
+        Screen::Map(_) => map::summary(data),
+        Screen::Health(_) => "health".to_owned(),
+    };
+    right.push(Span::styled(summary, theme.dim));
     right.push(Span::raw(" "));
     let right_width: usize = right.iter().map(Span::width).sum();
     let name = " overhear ";

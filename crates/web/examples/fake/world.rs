@@ -97,13 +97,15 @@ impl World {
         }
     }
 
-    fn covered<T>(&self, (from, until): (u64, u64), points: usize, what: T) -> Covered<T> {
+    fn covered<T>(&self, asked: Asked, points: usize, what: T) -> Covered<T> {
+        let (from, until) = self.window(asked);
         let step = Duration::from_nanos((until - from) / points.max(1) as u64);
         let deploy = Deploy {
             service: "orders".into(),
             at: Timestamp::from_nanos(self.deploy()),
             version: Some("9f3c2e1".into()),
         };
+        let since = (asked.beside == Beside::DeployBefore).then(|| deploy.clone());
         let deploys = [deploy].into_iter().filter(|one| (from..until).contains(&one.at.as_nanos()));
         Covered {
             what,
@@ -111,6 +113,7 @@ impl World {
             until: Timestamp::from_nanos(until),
             step,
             deploys: deploys.collect(),
+            since: since.into_iter().collect(),
         }
     }
 
@@ -248,7 +251,7 @@ impl History for World {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         let window = self.window(asked);
         let rows = self.endpoints.iter().map(|one| self.row(one, window, points));
-        Ok(self.covered(window, points, rows.filter(|row| row.now.requests > 0).collect()))
+        Ok(self.covered(asked, points, rows.filter(|row| row.now.requests > 0).collect()))
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
@@ -275,7 +278,7 @@ impl History for World {
                 service.points.iter_mut().zip(&row.points).for_each(|(a, b)| add(&mut a.figures, &b.figures));
             }
         }
-        Ok(self.covered(window, points, services.into_values().collect()))
+        Ok(self.covered(asked, points, services.into_values().collect()))
     }
 
     fn endpoint(
@@ -302,13 +305,13 @@ impl History for World {
         ];
         let errors = vec![(ErrorType::Status(500), figures.now.errors)];
         let history = EndpointHistory { figures, heat, statuses, errors, callers };
-        Ok(Some(self.covered(window, points, history)))
+        Ok(Some(self.covered(asked, points, history)))
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
         let window = self.window(asked);
         if self.endpoints.is_empty() {
-            return Ok(self.covered(window, 0, Map::default()));
+            return Ok(self.covered(asked, 0, Map::default()));
         }
         let pairs = [
             ("web", "orders"),
@@ -334,7 +337,7 @@ impl History for World {
             nodes: nodes.map(|(name, is_external)| MapNode { name: name.into(), is_external }).collect(),
             edges: edges.collect(),
         };
-        Ok(self.covered(window, 0, map))
+        Ok(self.covered(asked, 0, map))
     }
 
     fn changes(&self, asked: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {
@@ -352,7 +355,7 @@ impl History for World {
         let mut new: Vec<_> =
             new.filter(|change| (window.0..window.1).contains(&change.at.as_nanos())).collect();
         new.sort_by_key(|change| std::cmp::Reverse(change.at));
-        Ok(self.covered(window, 0, new))
+        Ok(self.covered(asked, 0, new))
     }
 
     fn health(&self) -> Health {

@@ -1,7 +1,7 @@
-use super::{ByEndpoint, Counts, Steps};
+use super::{ByEndpoint, ByEnds, Counts, Depth, Edges, Firsts, Steps, changes, ends};
 use crate::{EndpointId, monitor::Novelty};
 use overhear_exchange::ErrorType;
-use overhear_model::{Count, Ending, Histogram, Slot, Tally, Way};
+use overhear_model::{Count, Ending, Histogram, Slot, Sum, Tally, Way};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 fn id(service: &str, way: Way, route: &str) -> Arc<EndpointId> {
@@ -22,27 +22,36 @@ fn tally(calls: &[(&str, u16, u64, u64)]) -> Tally {
     tally
 }
 
+fn orders() -> Arc<EndpointId> {
+    id("shop", Way::Inbound, "/orders/{orderId}")
+}
+
+fn pay() -> Arc<EndpointId> {
+    id("shop", Way::Outbound("pay.example".into()), "/charge")
+}
+
+fn now() -> [(Arc<EndpointId>, Tally); 2] {
+    [
+        (orders(), tally(&[("web", 200, 90, 10), ("web", 503, 10, 1000), ("10.0.0.9", 200, 5, 10)])),
+        (pay(), tally(&[("shop", 200, 4, 50)])),
+    ]
+}
+
+fn before() -> Tally {
+    tally(&[("web", 200, 50, 10)])
+}
+
+fn steps() -> BTreeMap<Slot, Sum> {
+    let second = tally(&[("web", 200, 40, 10), ("web", 503, 10, 1000), ("10.0.0.9", 200, 5, 10)]);
+    BTreeMap::from([(Slot(100), (&tally(&[("web", 200, 50, 10)])).into()), (Slot(101), (&second).into())])
+}
+
 fn shop() -> Counts {
-    let orders = id("shop", Way::Inbound, "/orders/{orderId}");
-    let pay = id("shop", Way::Outbound("pay.example".into()), "/charge");
-    let now = ByEndpoint::from([
-        (
-            Arc::clone(&orders),
-            tally(&[("web", 200, 90, 10), ("web", 503, 10, 1000), ("10.0.0.9", 200, 5, 10)]),
-        ),
-        (Arc::clone(&pay), tally(&[("shop", 200, 4, 50)])),
-    ]);
-    let before = ByEndpoint::from([(Arc::clone(&orders), tally(&[("web", 200, 50, 10)]))]);
-    let steps = BTreeMap::from([
-        (Slot(100), tally(&[("web", 200, 50, 10)])),
-        (Slot(101), tally(&[("web", 200, 40, 10), ("web", 503, 10, 1000), ("10.0.0.9", 200, 5, 10)])),
-    ]);
     Counts {
-        key: 1,
         seconds: 60.0,
-        now,
-        before: Some((before, 30.0)),
-        steps: Steps::from([(orders, steps)]),
+        now: now().into_iter().map(|(id, tally)| (id, (&tally).into())).collect(),
+        before: Some((ByEndpoint::from([(orders(), (&before()).into())]), 30.0)),
+        steps: Steps::from([(orders(), steps())]),
         step: 10.0,
     }
 }
@@ -73,9 +82,10 @@ fn a_service_is_what_it_answers() {
 
 #[test]
 fn an_endpoint_in_depth() {
-    let counts = shop();
-    let id = counts.now.keys().next().unwrap();
-    let history = counts.history(id);
+    let [(id, now), _] = now();
+    let depth = Depth { seconds: 60.0, now, before: Some((before(), 30.0)), steps: steps(), step: 10.0 };
+    let history = depth.history(&id);
+    assert_eq!(history.figures, shop().endpoints()[0]);
     assert_eq!(history.statuses, [(Some(200), 95, 50), (Some(503), 10, 0)]);
     assert_eq!(history.errors, [(ErrorType::Status(503), 10)]);
     let callers: Vec<_> = history.callers.iter().map(|(name, now, _)| (&**name, now.requests)).collect();
@@ -87,7 +97,22 @@ fn an_endpoint_in_depth() {
 
 #[test]
 fn the_map_has_callers_services_and_who_they_ask() {
-    let map = shop().map();
+    let edges = |all: &[(Arc<EndpointId>, Tally)]| {
+        let mut edges = ByEnds::new();
+        for (id, tally) in all {
+            for (caller, ending, count) in tally.cells() {
+                edges.entry(ends(&id.service, &id.way, caller)).or_default().add(ending, count);
+            }
+        }
+        edges
+    };
+    let map = Edges {
+        seconds: 60.0,
+        now: edges(&now()),
+        before: Some((edges(&[(orders(), before())]), 30.0)),
+        outside: ["pay.example".into()].into(),
+    };
+    let map = map.map();
     let nodes: Vec<_> = map.nodes.iter().map(|node| (&*node.name, node.is_external)).collect();
     assert_eq!(nodes, [("10.0.0.9", true), ("pay.example", true), ("shop", false), ("web", false)]);
     let edges: Vec<_> = map.edges.iter().map(|e| (&*e.from, &*e.to, e.now.requests, e.now.errors)).collect();
@@ -97,18 +122,31 @@ fn the_map_has_callers_services_and_who_they_ask() {
 
 #[test]
 fn what_is_new_is_told_once_newest_first() {
-    let counts = shop();
-    let known =
-        ByEndpoint::from([(id("shop", Way::Inbound, "/orders/{orderId}"), tally(&[("web", 200, 1, 1)]))]);
-    let changes = counts.changes(&known, &|_| None);
-    let told: Vec<_> = changes.into_iter().map(|change| (change.at, change.what)).collect();
+    let (old, new) = (id("shop", Way::Inbound, "/old"), id("shop", Way::Inbound, "/new"));
+    let status = |status| Novelty::Status(Some(status));
+    let firsts = Firsts::from([
+        (
+            orders(),
+            BTreeMap::from([
+                (status(200), Slot(50)),
+                (Novelty::Caller("web".into()), Slot(50)),
+                (Novelty::Caller("10.0.0.9".into()), Slot(101)),
+                (status(503), Slot(102)),
+                (status(404), Slot(200)),
+            ]),
+        ),
+        (Arc::clone(&new), BTreeMap::from([(status(200), Slot(103)), (status(404), Slot(104))])),
+        (old, BTreeMap::from([(status(200), Slot(1))])),
+        (pay(), BTreeMap::from([(status(200), Slot(200))])),
+    ]);
+    let changes = changes(&firsts, (Slot(100), Slot(200)), &|_| None);
+    let told: Vec<_> = changes.into_iter().map(|change| (change.at, change.endpoint, change.what)).collect();
     assert_eq!(
         told,
         [
-            (Slot(101).start(), Novelty::Caller("10.0.0.9".into())),
-            (Slot(101).start(), Novelty::Status(Some(503))),
+            (Slot(103).start(), (*new).clone(), Novelty::Endpoint),
+            (Slot(102).start(), (*orders()).clone(), status(503)),
+            (Slot(101).start(), (*orders()).clone(), Novelty::Caller("10.0.0.9".into())),
         ]
     );
-    let fresh = counts.changes(&ByEndpoint::new(), &|_| None);
-    assert_eq!(fresh.iter().map(|change| &change.what).collect::<Vec<_>>(), [&Novelty::Endpoint]);
 }

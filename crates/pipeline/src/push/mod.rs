@@ -1,5 +1,11 @@
-//! What is heard is pushed by OTLP over HTTP (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), in a thread of its
-//! own: counts from time to time, and each exchange that matters. Listening never waits for it.
+//! What is heard is pushed by OTLP (<https://opentelemetry.io/docs/specs/otlp/>), in a thread of its own: counts from time
+//! to time, and each exchange that matters. Listening never waits for it.
+
+mod grpc;
+mod http;
+mod tls;
+
+pub use tls::Trust;
 
 use crate::{Heard, Monitor, Report, keep::now};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -17,7 +23,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use ureq::Agent;
 
 /// Exchanges that wait to be pushed; what comes then is dropped, and counted.
 const WAITING: usize = 2_048;
@@ -33,17 +38,59 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts: twice as long each time.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// How a receiver is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 with protobuf.
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
 /// Where to push.
 #[derive(Clone)]
 pub struct Target {
-    /// `http://host:port`, to which `/v1/metrics`, `/v1/logs` and `/v1/traces` are added.
+    /// `http://host:port` or `https://host:port`; by HTTP, `/v1/metrics`, `/v1/logs` and `/v1/traces` are added.
     pub url: String,
+    /// How.
+    pub protocol: Protocol,
+    /// With `https`.
+    pub trust: Trust,
     /// What is sent with every request. Secrets: never told.
     pub headers: Vec<(String, String)>,
     /// How often.
     pub every: Duration,
     /// Version of this program.
     pub version: &'static str,
+}
+
+impl Target {
+    fn is_encrypted(&self) -> bool {
+        self.url.starts_with("https://")
+    }
+}
+
+/// Why nothing can be pushed to a target.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A certificate that is no certificate.
+    #[error("a certificate cannot be read: {0}")]
+    Certificate(String),
+    /// A key that is no key.
+    #[error("the key of our certificate cannot be read: {0}")]
+    Key(String),
+    /// No address, or nothing that TLS can be spoken with.
+    #[error("the receiver's address cannot be used: {0}")]
+    Address(String),
+    /// Its value is not told.
+    #[error("the header {0} cannot be sent by gRPC")]
+    Header(String),
+    /// No runtime for gRPC.
+    #[error("cannot wait for the network: {0}")]
+    Runtime(io::Error),
+    /// No thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
 }
 
 /// Pushes until it is dropped, and then what is left.
@@ -57,23 +104,18 @@ impl Push {
     /// `monitor`.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// When the target cannot be used, or the thread cannot be started.
     pub fn start(
         target: Target,
         heard: Receiver<Arc<Heard>>,
         missed: Arc<AtomicU64>,
         monitor: Option<Arc<Monitor>>,
         report: Report,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Refused> {
         let stop = Arc::new(AtomicBool::new(false));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(PATIENCE))
-            .user_agent(format!("overhear/{}", target.version))
-            .build();
         let work = Work {
-            agent: config.into(),
-            signals: ["metrics", "logs", "traces"].map(Signal::new),
+            wire: Wire::new(&target)?,
+            lines: Signal::ALL.map(Line::new),
             target,
             heard,
             missed,
@@ -85,7 +127,8 @@ impl Push {
             random: RandomState::new(),
             count: 0,
         };
-        let thread = thread::Builder::new().name("push".to_owned()).spawn(move || work.run())?;
+        let thread = thread::Builder::new().name("push".to_owned()).spawn(move || work.run());
+        let thread = thread.map_err(Refused::Thread)?;
         Ok(Self { stop, thread: Some(thread) })
     }
 }
@@ -102,13 +145,13 @@ impl Drop for Push {
 
 struct Work {
     target: Target,
-    agent: Agent,
+    wire: Wire,
     heard: Receiver<Arc<Heard>>,
     missed: Arc<AtomicU64>,
     monitor: Option<Arc<Monitor>>,
     report: Report,
     stop: Arc<AtomicBool>,
-    signals: [Signal; 3],
+    lines: [Line; 3],
     kinds: Kinds,
     /// For logs, and for traces.
     waiting: [Vec<Event>; 2],
@@ -116,9 +159,50 @@ struct Work {
     count: u64,
 }
 
-/// `/v1/metrics` and its like.
-struct Signal {
-    name: &'static str,
+/// What is pushed by itself.
+#[derive(Clone, Copy)]
+enum Signal {
+    Metrics,
+    Logs,
+    Traces,
+}
+
+impl Signal {
+    const ALL: [Self; 3] = [Self::Metrics, Self::Logs, Self::Traces];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+            Self::Traces => "traces",
+        }
+    }
+}
+
+enum Wire {
+    Http(http::Http),
+    Grpc(Box<grpc::Grpc>),
+}
+
+impl Wire {
+    fn new(target: &Target) -> Result<Self, Refused> {
+        match target.protocol {
+            Protocol::Http => http::Http::new(target).map(Self::Http),
+            Protocol::Grpc => grpc::Grpc::new(target).map(|grpc| Self::Grpc(Box::new(grpc))),
+        }
+    }
+
+    fn send(&mut self, target: &Target, signal: Signal, body: &[u8]) -> Ended {
+        match self {
+            Self::Http(http) => http.send(target, signal, body),
+            Self::Grpc(grpc) => grpc.send(signal, body),
+        }
+    }
+}
+
+/// How the pushing of a signal goes.
+struct Line {
+    signal: Signal,
     failing: bool,
     pause: Duration,
     not_before: Option<Instant>,
@@ -190,32 +274,31 @@ impl Work {
 
     /// True when it needs no second attempt.
     fn send(&mut self, at: usize, body: &[u8]) -> bool {
-        let Some(signal) = self.signals.get_mut(at) else { return true };
-        if signal.not_before.is_some_and(|time| Instant::now() < time) {
+        let Some(line) = self.lines.get_mut(at) else { return true };
+        if line.not_before.is_some_and(|time| Instant::now() < time) {
             return false;
         }
-        let (agent, target) = (&self.agent, &self.target);
-        let (name, url) = (signal.name, &target.url);
-        match request(agent, target, name, body) {
+        let (name, url) = (line.signal.name(), &self.target.url);
+        match self.wire.send(&self.target, line.signal, body) {
             Ended::Taken => {
-                if signal.failing {
+                if line.failing {
                     let missed = match self.missed.swap(0, Ordering::Relaxed) {
                         0 => String::new(),
                         missed => format!("; {missed} were dropped in the meantime"),
                     };
                     (self.report)(&format!("{name} are pushed to {url} again{missed}"));
                 }
-                *signal = Signal::new(name);
+                *line = Line::new(line.signal);
                 true
             }
             Ended::Later(why, after) => {
-                signal.fails(&self.report, &format!("{name} cannot be pushed to {url} now: {why}"));
-                signal.not_before = Some(Instant::now() + after.unwrap_or(signal.pause).min(RETRY.1));
-                signal.pause = (signal.pause * 2).min(RETRY.1);
+                line.fails(&self.report, &format!("{name} cannot be pushed to {url} now: {why}"));
+                line.not_before = Some(Instant::now() + after.unwrap_or(line.pause).min(RETRY.1));
+                line.pause = (line.pause * 2).min(RETRY.1);
                 false
             }
             Ended::Refused(why) => {
-                signal.fails(&self.report, &format!("{name} are not taken by {url}: {why}"));
+                line.fails(&self.report, &format!("{name} are not taken by {url}: {why}"));
                 true
             }
         }
@@ -232,33 +315,9 @@ impl Work {
     }
 }
 
-fn request(agent: &Agent, target: &Target, name: &str, body: &[u8]) -> Ended {
-    let url = format!("{}/v1/{name}", target.url.trim_end_matches('/'));
-    let mut request = agent.post(url).header("content-type", "application/x-protobuf");
-    for (name, value) in &target.headers {
-        request = request.header(name, value);
-    }
-    match request.send(body) {
-        Err(error) => Ended::Later(error.to_string(), None),
-        Ok(answer) => {
-            let status = answer.status().as_u16();
-            let after =
-                answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
-            match status {
-                200..=299 => Ended::Taken,
-                // OTLP, "Retryable Response Codes"
-                429 | 502..=504 => {
-                    Ended::Later(format!("it answers {status}"), after.map(Duration::from_secs))
-                }
-                _ => Ended::Refused(format!("it answers {status}")),
-            }
-        }
-    }
-}
-
-impl Signal {
-    const fn new(name: &'static str) -> Self {
-        Self { name, failing: false, pause: RETRY.0, not_before: None }
+impl Line {
+    const fn new(signal: Signal) -> Self {
+        Self { signal, failing: false, pause: RETRY.0, not_before: None }
     }
 
     /// Says so, the first time.
