@@ -39,6 +39,11 @@ impl Kernel {
         Ok(Self { live, hearing, exchanges: 0 })
     }
 
+    /// Why TLS is not heard, where it was wanted.
+    pub fn tls_unheard(&self) -> Option<&str> {
+        self.live.tls_unheard()
+    }
+
     /// Hears this process and its future children, too.
     pub fn target(&mut self, pid: u32) -> Result<(), live::Error> {
         self.live.target(pid)

@@ -39,6 +39,7 @@ const BATCH: usize = 8192;
 pub struct Live {
     /// Finds TLS libraries, and keeps the programs attached meanwhile.
     tls: Option<Tls>,
+    tls_unheard: Option<String>,
     /// Holds the programs, while `tls` does not; their links end with it.
     ebpf: Option<Ebpf>,
     records: RingBuf<MapData>,
@@ -74,11 +75,16 @@ impl Live {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
         // A kernel that has not what they need hears everything else.
-        let tls = if options.tls { Tls::load(&mut ebpf, &btf).ok() } else { None };
+        let loaded = options.tls.then(|| Tls::load(&mut ebpf, &btf)).transpose();
+        let (tls, unheard) = match loaded {
+            Ok(tls) => (tls, None),
+            Err(error) => (None, Some(refused("the probes of TLS", &error).to_string())),
+        };
         let (own_socket, _other_end) = UnixStream::pair()?;
         let existing = list_existing(&mut ebpf, &btf)?;
         let mut live = Self::assemble(&mut ebpf, &options, existing)?;
         live.settings.tls = tls.is_some();
+        live.tls_unheard = unheard;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
@@ -105,6 +111,11 @@ impl Live {
     /// Whether plaintext of TLS is heard.
     pub const fn hears_tls(&self) -> bool {
         self.settings.tls
+    }
+
+    /// Why it is not, where it was wanted.
+    pub fn tls_unheard(&self) -> Option<&str> {
+        self.tls_unheard.as_deref()
     }
 
     /// Wall clock minus the monotonic clock of the records, nanoseconds.
@@ -199,6 +210,7 @@ impl Live {
             losses: take(ebpf, "losses")?,
             heard: take(ebpf, "heard")?,
             tls: None,
+            tls_unheard: None,
             ebpf: None,
             settings,
             existing,

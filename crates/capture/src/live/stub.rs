@@ -17,6 +17,9 @@ impl Live {
     pub fn hears_tls(&self) -> bool {
         match self.0 {}
     }
+    pub fn tls_unheard(&self) -> Option<&str> {
+        match self.0 {}
+    }
     pub fn clock_epoch(&self) -> u64 {
         match self.0 {}
     }

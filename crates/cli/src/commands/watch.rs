@@ -64,6 +64,9 @@ pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fau
 fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     let begun = Instant::now();
     let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
+    if let Some(reason) = kernel.tls_unheard() {
+        tell(&format!("overhear: TLS is not read, everything else is: {reason}"));
+    }
     Ok((kernel, begun.elapsed()))
 }
 
