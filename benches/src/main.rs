@@ -7,6 +7,7 @@ mod learn;
 mod listener;
 mod machine;
 mod overhead;
+mod page;
 mod process;
 mod read;
 mod start;
@@ -65,11 +66,12 @@ fn run(words: &[String]) -> Result<()> {
     for word in words {
         match word.as_str() {
             "--quick" => effort = QUICK,
-            "read" | "learn" | "overhead" | "start" | "store" => parts.push(word.as_str()),
+            "read" | "learn" | "overhead" | "page" | "start" | "store" => parts.push(word.as_str()),
             other => {
-                return Err(
-                    format!("{other}: not one of --quick, read, learn, overhead, start, store").into()
-                );
+                return Err(format!(
+                    "{other}: not one of --quick, read, learn, overhead, page, start, store"
+                )
+                .into());
             }
         }
     }
@@ -86,6 +88,9 @@ fn run(words: &[String]) -> Result<()> {
     }
     if wanted("start") {
         show(start::measure(effort)?);
+    }
+    if wanted("page") {
+        show(page::measure(effort)?);
     }
     if wanted("overhead") {
         show(overhead::measure(effort)?);

@@ -76,6 +76,16 @@ impl Histogram {
         self.sum_nanos
     }
 
+    /// The same as [`Self::from_parts`]; what is in order stays where it is.
+    pub fn from_buckets(buckets: Vec<(i16, u64)>, sum: Duration) -> Option<Self> {
+        let fits = |(index, count): &(i16, u64)| *count > 0 && (LOWEST..=HIGHEST).contains(index);
+        if !(buckets.iter().all(fits) && buckets.is_sorted_by(|a, b| a.0 < b.0)) {
+            return Self::from_parts(buckets, sum);
+        }
+        let count = buckets.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        Some(Self { buckets, count, sum_nanos: u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX) })
+    }
+
     /// From what [`Self::indexed`] and [`Self::sum`] gave. `None` when an index is out of range.
     pub fn from_parts(buckets: impl IntoIterator<Item = (i16, u64)>, sum: Duration) -> Option<Self> {
         let sum_nanos = u64::try_from(sum.as_nanos()).unwrap_or(u64::MAX);
@@ -133,6 +143,50 @@ impl Histogram {
                 }
             }
             Err(at) => self.buckets.insert(at, (index, count)),
+        }
+    }
+}
+
+/// Many histograms added up: all buckets side by side, so that each is found at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dense {
+    /// The index of the first.
+    first: i16,
+    counts: Vec<u64>,
+    sum_nanos: u64,
+}
+
+impl Dense {
+    pub(crate) fn add(&mut self, histogram: &Histogram) {
+        self.sum_nanos = self.sum_nanos.saturating_add(histogram.sum_nanos);
+        let ends = histogram.buckets.first().zip(histogram.buckets.last());
+        let Some(((low, _), (high, _))) = ends else { return };
+        self.make_room(*low, *high);
+        for (index, count) in &histogram.buckets {
+            if let Some(sum) = self.counts.get_mut(usize::from(index.abs_diff(self.first))) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
+    }
+
+    pub(crate) fn histogram(self) -> Histogram {
+        let buckets = (self.first..).zip(self.counts).filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let count = buckets.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        Histogram { buckets, count, sum_nanos: self.sum_nanos }
+    }
+
+    fn make_room(&mut self, low: i16, high: i16) {
+        if self.counts.is_empty() {
+            self.first = low;
+        }
+        if low < self.first {
+            let before = usize::from(low.abs_diff(self.first));
+            self.counts.splice(..0, std::iter::repeat_n(0, before));
+            self.first = low;
+        }
+        let length = usize::from(high.abs_diff(self.first)) + 1;
+        if high >= self.first && self.counts.len() < length {
+            self.counts.resize(length, 0);
         }
     }
 }
@@ -255,6 +309,12 @@ mod tests {
             let mut merged = of(right);
             merged.merge(&of(left));
             prop_assert_eq!(&merged, &of(&nanos));
+            let buckets: Vec<_> = merged.indexed().collect();
+            let read = Histogram::from_buckets(buckets.clone(), merged.sum());
+            prop_assert_eq!(read.as_ref(), Some(&merged));
+            let odd: Vec<_> = buckets.into_iter().rev().chain([(0, 0)]).collect();
+            let read = Histogram::from_buckets(odd, merged.sum());
+            prop_assert_eq!(read.as_ref(), Some(&merged));
             prop_assert_eq!(Histogram::from_parts(merged.indexed(), merged.sum()), Some(merged));
         }
     }

@@ -2,8 +2,11 @@
 
 use overhear_exchange::ErrorType;
 use overhear_model::{Count, Ending, Histogram, Tally};
-use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// Below this length in bytes compression gains little.
 const WORTH_IT: usize = 512;
@@ -22,39 +25,56 @@ struct Cell<'a> {
     requests: u64,
     bytes_in: u64,
     bytes_out: u64,
-    latency: Latency,
+    latency: Latency<'a>,
 }
 
-/// A histogram.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Latency {
-    sum_nanos: u64,
-    /// Each bucket's index less that of the one before, and its count.
-    buckets: Vec<(i16, u64)>,
-}
+/// A histogram: its sum in nanoseconds; then of each bucket its index less that of the one before, and its count.
+pub(crate) struct Latency<'a>(pub(crate) Cow<'a, Histogram>);
 
-impl From<&Histogram> for Latency {
-    fn from(histogram: &Histogram) -> Self {
+impl Serialize for Latency<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(histogram) = self;
         let mut last = 0;
         let buckets = histogram.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));
-        Self {
-            sum_nanos: u64::try_from(histogram.sum().as_nanos()).unwrap_or(u64::MAX),
-            buckets: buckets.collect(),
-        }
+        let sum = u64::try_from(histogram.sum().as_nanos()).unwrap_or(u64::MAX);
+        (sum, buckets.collect::<Vec<(i16, u64)>>()).serialize(to)
     }
 }
 
-impl Latency {
-    pub(crate) fn histogram(&self) -> Result<Histogram, Damage> {
-        let mut last = 0i16;
-        let buckets = self.buckets.iter().map(|(step, n)| {
-            last = last.saturating_add(*step);
-            (last, *n)
-        });
-        Histogram::from_parts(buckets, Duration::from_nanos(self.sum_nanos))
-            .ok_or_else(|| damage("a histogram is out of range"))
+impl<'de> Deserialize<'de> for Latency<'_> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Buckets(Vec<(i16, u64)>);
+        /// Indices as they are, not as differences: read into the place where they stay.
+        struct InPlace;
+        impl<'de> Visitor<'de> for InPlace {
+            type Value = Buckets;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("buckets")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Buckets, A::Error> {
+                let mut buckets = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(LONGEST_HISTOGRAM));
+                let mut last = 0i16;
+                while let Some((step, n)) = seq.next_element::<(i16, u64)>()? {
+                    last = last.saturating_add(step);
+                    buckets.push((last, n));
+                }
+                Ok(Buckets(buckets))
+            }
+        }
+        impl<'de> Deserialize<'de> for Buckets {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_seq(InPlace)
+            }
+        }
+        let (sum, Buckets(buckets)) = <(u64, Buckets)>::deserialize(from)?;
+        let histogram = Histogram::from_buckets(buckets, Duration::from_nanos(sum));
+        let histogram = histogram.ok_or_else(|| D::Error::custom("a histogram is out of range"))?;
+        Ok(Self(Cow::Owned(histogram)))
     }
 }
+
+/// Room that is made for a histogram at once: more buckets than there can be.
+const LONGEST_HISTOGRAM: usize = 2048;
 
 /// What is wrong with a blob.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +131,9 @@ pub(crate) fn decode(
 ) -> Result<Vec<(u32, Tally)>, Damage> {
     let plain = unpack(blob)?;
     let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(&plain).map_err(damage)?;
-    let wanted = cells.iter().filter(|(at, _)| wanted(*at));
+    let wanted = cells.into_iter().filter(|(at, _)| wanted(*at));
     let mut names = Vec::new();
-    wanted.map(|(at, cells)| Ok((*at, tally(key, cells, &mut names)?))).collect()
+    wanted.map(|(at, cells)| Ok((at, tally(key, cells, &mut names)?))).collect()
 }
 
 pub(crate) fn damage(why: impl ToString) -> Damage {
@@ -121,8 +141,7 @@ pub(crate) fn damage(why: impl ToString) -> Damage {
 }
 
 fn cells(tally: &Tally) -> Vec<Cell<'_>> {
-    let cell = |(caller, ending, count): (_, Ending, &Count)| {
-        let caller: &Arc<str> = caller;
+    fn cell<'a>((caller, ending, count): (&'a Arc<str>, Ending, &'a Count)) -> Cell<'a> {
         Cell {
             caller,
             status: ending.status.unwrap_or(0),
@@ -131,10 +150,10 @@ fn cells(tally: &Tally) -> Vec<Cell<'_>> {
             requests: count.requests,
             bytes_in: count.bytes_in,
             bytes_out: count.bytes_out,
-            latency: (&count.latency).into(),
+            latency: Latency(Cow::Borrowed(&count.latency)),
         }
-    };
-    tally.cells().map(|(caller, ending, count)| cell((caller, ending, count))).collect()
+    }
+    tally.cells().map(cell).collect()
 }
 
 /// The same callers come again and again: each has one allocation in a blob.
@@ -150,16 +169,16 @@ fn name(names: &mut Vec<Arc<str>>, text: &str) -> Arc<str> {
     name
 }
 
-fn tally(key: u64, cells: &[Cell<'_>], names: &mut Vec<Arc<str>>) -> Result<Tally, Damage> {
+fn tally(key: u64, cells: Vec<Cell<'_>>, names: &mut Vec<Arc<str>>) -> Result<Tally, Damage> {
     let mut tally = Tally::default();
     for cell in cells {
-        let latency = cell.latency.histogram()?;
+        let latency = cell.latency.0.into_owned();
         let ending = Ending {
             status: (cell.status > 0).then_some(cell.status),
             error: error_of(cell.error)?,
             hidden_error: cell.hidden_error,
         };
-        let Cell { requests, bytes_in, bytes_out, .. } = *cell;
+        let Cell { requests, bytes_in, bytes_out, .. } = cell;
         tally.push(key, &name(names, cell.caller), ending, Count { requests, bytes_in, bytes_out, latency });
     }
     Ok(tally)
@@ -177,10 +196,13 @@ const ERRORS: [ErrorType; 7] = [
 ];
 /// Codes below are positions in [`ERRORS`], from one on.
 const FIRST_STATUS: u16 = 100;
+/// From here on they are close codes of WebSockets (RFC 6455 §7.4.2); no status is as large.
+const FIRST_CLOSE: u16 = 1000;
 
 fn error_code(error: ErrorType) -> u16 {
     match (error, ERRORS.iter().position(|known| *known == error)) {
-        (ErrorType::Status(status), _) => status.max(FIRST_STATUS),
+        (ErrorType::Status(status), _) => status.clamp(FIRST_STATUS, FIRST_CLOSE - 1),
+        (ErrorType::WebSocketClose(code), _) => code.max(FIRST_CLOSE),
         (_, position) => position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
     }
 }
@@ -188,6 +210,7 @@ fn error_code(error: ErrorType) -> u16 {
 fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
     match code {
         0 => Ok(None),
+        FIRST_CLOSE.. => Ok(Some(ErrorType::WebSocketClose(code))),
         FIRST_STATUS.. => Ok(Some(ErrorType::Status(code))),
         _ => match ERRORS.get(usize::from(code) - 1) {
             Some(error) => Ok(Some(*error)),

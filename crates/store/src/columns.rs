@@ -7,7 +7,7 @@ use crate::{
 };
 use overhear_model::{OTHER, Sum, Tally, rank};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// By the numbers of series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ struct Row<'a> {
     errors_hidden: u64,
     bytes_in: u64,
     bytes_out: u64,
-    latency: Latency,
+    latency: Latency<'a>,
 }
 
 impl Columns {
@@ -77,7 +77,7 @@ impl Columns {
         let rows: Vec<Row<'_>> = postcard::from_bytes(&plain).map_err(damage)?;
         for row in rows {
             let Row { requests, errors, errors_hidden, bytes_in, bytes_out, .. } = row;
-            let latency = row.latency.histogram()?;
+            let latency = row.latency.0.into_owned();
             let sum = Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency };
             match row.caller {
                 None => drop(columns.sums.insert(row.number, sum)),
@@ -88,9 +88,18 @@ impl Columns {
     }
 }
 
-fn row<'a>(number: u32, caller: Option<&'a str>, sum: &Sum) -> Row<'a> {
+fn row<'a>(number: u32, caller: Option<&'a str>, sum: &'a Sum) -> Row<'a> {
     let Sum { requests, errors, errors_hidden, bytes_in, bytes_out, ref latency } = *sum;
-    Row { number, caller, requests, errors, errors_hidden, bytes_in, bytes_out, latency: latency.into() }
+    Row {
+        number,
+        caller,
+        requests,
+        errors,
+        errors_hidden,
+        bytes_in,
+        bytes_out,
+        latency: Latency(Cow::Borrowed(latency)),
+    }
 }
 
 #[cfg(test)]

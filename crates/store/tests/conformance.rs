@@ -7,7 +7,11 @@ use overhear_store::{
     Deployed, Edge, First, Memory, Questions, Resolution, Retention, Sqlite, Store, SumLine, Window,
 };
 use proptest::prelude::*;
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 const KEY: u64 = 5;
 /// Somewhere in 2024, the begin of a day.
@@ -85,6 +89,9 @@ fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestC
         prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
     }
     let answer = store.sums(window).unwrap();
+    prop_assert_eq!(store.covers(window).unwrap(), answer.window);
+    let known: BTreeSet<_> = store.series().unwrap().into_iter().collect();
+    prop_assert!(reference.series().unwrap().iter().all(|series| known.contains(series)));
     let expected: BTreeMap<_, _> = reference.sums(answer.window).unwrap().what.into_iter().collect();
     prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
     let answer = store.edges(window).unwrap();
@@ -163,7 +170,10 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     store.tidy(at(DAY + 29_000)).unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE roll; DROP TABLE first; PRAGMA user_version = 2").unwrap();
+    file.execute_batch(
+        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE first; PRAGMA user_version = 2",
+    )
+    .unwrap();
     drop(file);
     let store = open(&path);
     for (from, length) in [(0, 50_000), (0, 60), (6, 8640), (360, 40_000)] {

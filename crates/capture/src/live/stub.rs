@@ -1,4 +1,4 @@
-use super::{Counters, Error, Options};
+use super::{Counters, Error, Options, Plan};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
 /// Live capture where there is none: it can only say so.
@@ -20,6 +20,9 @@ impl Live {
     pub fn tls_unheard(&self) -> Option<&str> {
         match self.0 {}
     }
+    pub fn plan(&self) -> Plan {
+        match self.0 {}
+    }
     pub fn clock_epoch(&self) -> u64 {
         match self.0 {}
     }
@@ -33,6 +36,9 @@ impl Live {
         match self.0 {}
     }
     pub fn target(&mut self, _: u32) -> Result<(), Error> {
+        match self.0 {}
+    }
+    pub fn needs_rights(&self) -> bool {
         match self.0 {}
     }
     pub fn counters(&self) -> Result<Counters, Error> {

@@ -33,6 +33,10 @@ impl Catalogue {
         self.by_number.get(&number).cloned()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Series>> {
+        self.by_number.values()
+    }
+
     pub(super) fn number(&self, series: &Series) -> Option<u32> {
         self.by_name.get(series).copied()
     }

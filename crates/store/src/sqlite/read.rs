@@ -2,13 +2,16 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Edge, Error, First, Questions, Recorded, Resolution, Retention, Session, SumLine, Sums,
-    Timeline, Totals, Window, codec, evidence,
+    About, Deployed, Edge, Error, First, Looks, Questions, Recorded, Resolution, Retention, Session, SumLine,
+    Sums, Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
 use rusqlite::{CachedStatement, OptionalExtension, ToSql};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Takes one pack: of which series, from which slot on.
 type Put<'a> = dyn FnMut(u32, Slot, &[u8]) -> Result<(), Failure> + 'a;
@@ -29,8 +32,18 @@ impl Questions for Sqlite {
         self.reading(self.meta("evidence_version").map(|version| unsigned(version.unwrap_or(0))))
     }
 
+    fn series(&self) -> Result<Vec<Arc<Series>>, Error> {
+        let mut catalogue = self.catalogue.borrow_mut();
+        self.reading(catalogue.refresh(&self.connection))?;
+        Ok(catalogue.all().cloned().collect())
+    }
+
     fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
         self.reading(self.read_sums(window))
+    }
+
+    fn covers(&self, window: Window) -> Result<Window, Error> {
+        Ok(self.reading(self.kept())?.plan_rolls(window).1)
     }
 
     fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
@@ -56,6 +69,10 @@ impl Questions for Sqlite {
         of: Option<&[Series]>,
     ) -> Result<Recorded<Timeline>, Error> {
         self.reading(self.read_timeline(window, step, of))
+    }
+
+    fn looks(&self, window: Window) -> Result<Recorded<Looks>, Error> {
+        self.reading(self.read_looks(window))
     }
 
     fn sessions(&self, window: Window) -> Result<Vec<Session>, Error> {
@@ -93,14 +110,16 @@ impl Sqlite {
         Ok(evidence::sum(self.key, models))
     }
 
+    /// From where on something is kept.
+    pub(super) fn from(&self, name: &str) -> Result<Slot, Failure> {
+        Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
+    }
+
     pub(super) fn kept(&self) -> Result<Kept, Failure> {
-        let from = |name| -> Result<Slot, Failure> {
-            Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
-        };
         Ok(Kept {
-            ten_seconds: from("ten_seconds_from")?,
-            minutes: from("minutes_from")?,
-            hours: from("hours_from")?,
+            ten_seconds: self.from("ten_seconds_from")?,
+            minutes: self.from("minutes_from")?,
+            hours: self.from("hours_from")?,
         })
     }
 
