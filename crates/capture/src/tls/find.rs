@@ -87,17 +87,16 @@ fn code(elf: &Elf<'_>, symbol: &Symbol) -> Option<(u64, Vec<u8>)> {
     (!code.is_empty()).then_some((offset, code))
 }
 
-/// The version that a program with OpenSSL inside names among its constants, or the name of a fork.
+/// The version that a program with OpenSSL inside names among its constants; if there is none, the name of a fork.
 fn openssl_inside(elf: &Elf<'_>) -> Option<String> {
     let (ours, boring) = (Finder::new("OpenSSL "), Finder::new("BoringSSL"));
-    let mut version = None;
+    let (mut version, mut fork) = (None, None);
     search_constants(elf, 32, |block| {
-        let texts = ours.find_iter(block).filter_map(|at| block.get(at + 8..at + 24));
-        version =
-            texts.filter_map(number).next().or_else(|| boring.find(block).map(|_| "BoringSSL".to_owned()));
+        version = ours.find_iter(block).filter_map(|at| number(block.get(at + 8..at + 24)?)).next();
+        fork = fork.take().or_else(|| boring.find(block).map(|_| "BoringSSL".to_owned()));
         version.is_some()
     });
-    version
+    version.or(fork)
 }
 
 /// `3.0.15` of `3.0.15 3 Sep 2024`.

@@ -69,7 +69,8 @@ pub(super) fn openssl_version(elf: &Elf<'_>) -> Option<String> {
         }
         ControlFlow::Continue(())
     });
-    highest.map(|[major, minor, patch]| format!("{major}.{minor}.{patch}"))
+    // Patches add no symbols as a rule, so the last number says little.
+    highest.map(|[major, minor, _]| format!("{major}.{minor}"))
 }
 
 fn version(text: &[u8]) -> Option<[u32; 3]> {
