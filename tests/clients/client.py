@@ -1,10 +1,16 @@
-"""One keep-alive connection; with --wait the calls after the first wait for a line on standard input."""
+"""One keep-alive connection; with --tls over TLS; with --wait the calls after the first wait for a line on standard input."""
 
 import http.client
+import ssl
 import sys
 
 port = int(sys.argv[1])
-connection = http.client.HTTPConnection("127.0.0.1", port)
+if "--tls" in sys.argv:
+    # Who it is does not matter here.
+    context = ssl._create_unverified_context()
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+else:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
 
 
 def call(method, path, body=None):

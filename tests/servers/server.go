@@ -1,7 +1,8 @@
-// The routes that every test server has: server PORT
+// The routes that every test server has: server PORT [CERTIFICATE KEY]; HTTP/1.1 only.
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -27,5 +28,12 @@ func main() {
 	http.HandleFunc("GET /fails", answer(500, "oops", 0))
 	http.HandleFunc("GET /slow", answer(200, "slow", 60*time.Millisecond))
 	http.HandleFunc("/", answer(404, "missing", 0))
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
+	server := http.Server{
+		Addr:         "127.0.0.1:" + os.Args[1],
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	if len(os.Args) > 2 {
+		log.Fatal(server.ListenAndServeTLS(os.Args[2], os.Args[3]))
+	}
+	log.Fatal(server.ListenAndServe())
 }

@@ -1,5 +1,7 @@
-// The routes that every test server has: node server.js PORT
+// The routes that every test server has: node server.js PORT [CERTIFICATE KEY]
+const fs = require("node:fs");
 const http = require("node:http");
+const https = require("node:https");
 
 const routes = {
   "GET /items": [200, "[1,2,3]"],
@@ -8,7 +10,8 @@ const routes = {
   "GET /slow": [200, "slow"],
 };
 
-const server = http.createServer((request, response) => {
+const [port, cert, key] = process.argv.slice(2);
+const handle = (request, response) => {
   const path = request.url.split("?")[0];
   const [status, body] = routes[`${request.method} ${path}`] ?? [404, "missing"];
   request.resume();
@@ -20,6 +23,11 @@ const server = http.createServer((request, response) => {
     if (path === "/slow") setTimeout(answer, 60);
     else answer();
   });
-});
+};
+
+const pem = (file) => fs.readFileSync(file);
+const server = cert
+  ? https.createServer({ cert: pem(cert), key: pem(key) }, handle)
+  : http.createServer(handle);
 server.keepAliveTimeout = 30_000;
-server.listen(Number(process.argv[2]), "127.0.0.1");
+server.listen(Number(port), "127.0.0.1");

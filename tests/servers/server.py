@@ -1,6 +1,7 @@
-"""The routes that every test server has: python3 server.py PORT (or the path of a unix socket)."""
+"""The routes that every test server has: python3 server.py PORT (or the path of a unix socket) [CERTIFICATE KEY]."""
 
 import socketserver
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,8 +42,19 @@ class UnixServer(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
 
+class TlsServer(ThreadingHTTPServer):
+    """The handshake is made by the thread of the connection, not by the one that accepts."""
+
+    def finish_request(self, request, client_address):
+        super().finish_request(CONTEXT.wrap_socket(request, server_side=True), client_address)
+
+
 where = sys.argv[1]
-if where.isdigit():
+if len(sys.argv) > 2:
+    CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CONTEXT.load_cert_chain(sys.argv[2], sys.argv[3])
+    TlsServer(("127.0.0.1", int(where)), Handler).serve_forever()
+elif where.isdigit():
     ThreadingHTTPServer(("127.0.0.1", int(where)), Handler).serve_forever()
 else:
     UnixServer(where, Handler).serve_forever()

@@ -21,6 +21,10 @@ pub enum Kind {
     Node,
     Python,
     Go,
+    /// TLS only.
+    Asyncio,
+    /// TLS only: stripped, position-independent, with wrapped connections and buffers on the stack.
+    OddGo,
 }
 
 /// A kind of client.
@@ -30,6 +34,9 @@ pub enum Client {
     Curl,
     Python,
     Node,
+    Go,
+    /// Over TLS only; it has no other header and less to choose from.
+    Wget,
 }
 
 /// A server that answers on loopback until it is dropped.
@@ -39,25 +46,42 @@ pub struct Server {
     folder: TempDir,
     /// Where it answers.
     pub port: u16,
+    tls: bool,
 }
 
 impl Server {
     /// Starts one and waits until it accepts connections.
     pub fn start(kind: Kind) -> Result<Self> {
+        Self::start_speaking(kind, false)
+    }
+
+    /// The same over TLS, with a certificate that nobody knows.
+    pub fn start_tls(kind: Kind) -> Result<Self> {
+        Self::start_speaking(kind, true)
+    }
+
+    fn start_speaking(kind: Kind, tls: bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let mut command = match kind {
-            Kind::Nginx => nginx(folder.path(), port)?,
+            Kind::Nginx => nginx(folder.path(), port, tls)?,
             Kind::Node => script("node", "server.js", port)?,
             Kind::Python => script("python3", "server.py", port)?,
-            Kind::Go => {
-                let mut command = Command::new(go_server()?);
+            Kind::Asyncio => script("python3", "server_asyncio.py", port)?,
+            Kind::Go | Kind::OddGo => {
+                let mut command = Command::new(go(if kind == Kind::Go { "server" } else { "odd" })?);
                 command.arg(port.to_string());
                 command
             }
         };
+        if tls {
+            let [certificate, key] = certificate(folder.path())?;
+            if kind != Kind::Nginx {
+                command.args([certificate, key]);
+            }
+        }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { child, folder, port };
+        let mut server = Self { child, folder, port, tls };
         server.wait_until_it_accepts()?;
         Ok(server)
     }
@@ -72,6 +96,11 @@ impl Server {
             next += 1;
         }
         pids
+    }
+
+    /// Makes all the [`calls`] to it over one connection, in its way of speaking; gives the process id of the client.
+    pub fn make_calls(&self, client: Client) -> Result<u32> {
+        make_calls_speaking(client, self.port, self.tls)
     }
 
     /// The unix socket it answers on too (nginx only).
@@ -142,21 +171,34 @@ pub fn calls(kind: Kind) -> Vec<Map<String, Value>> {
 
 /// Makes all the [`calls`] over one connection; gives the process id of the client.
 pub fn make_calls(client: Client, port: u16) -> Result<u32> {
+    make_calls_speaking(client, port, false)
+}
+
+fn make_calls_speaking(client: Client, port: u16, tls: bool) -> Result<u32> {
     let mut command = match client {
-        Client::Curl => curl(port),
+        Client::Curl => curl(port, if tls { "https" } else { "http" }),
         Client::Python => client_script("python3", "client.py", port)?,
         Client::Node => client_script("node", "client.js", port)?,
+        Client::Go => {
+            let mut command = Command::new(go("client")?);
+            command.arg(port.to_string());
+            command
+        }
+        Client::Wget => return wget(port),
     };
+    if tls && client != Client::Curl {
+        command.arg("--tls");
+    }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     let pid = child.id();
     let status = child.wait()?;
     if status.success() { Ok(pid) } else { Err(format!("{client:?}: {status}").into()) }
 }
 
-fn curl(port: u16) -> Command {
+fn curl(port: u16, scheme: &str) -> Command {
     let mut command = Command::new("curl");
-    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
-    let quiet = ["--silent", "--output", "/dev/null"];
+    let url = |path: &str| format!("{scheme}://127.0.0.1:{port}{path}");
+    let quiet = ["--insecure", "--silent", "--output", "/dev/null"];
     for number in 0..3 {
         command.args(quiet).arg(url(&format!("/items?n={number}"))).arg("--next");
     }
@@ -165,6 +207,29 @@ fn curl(port: u16) -> Command {
         command.arg("--next").args(quiet).arg(url(path));
     }
     command
+}
+
+/// GnuTLS, as Debian builds it. It can post only one thing a run, so these are the calls of two processes; the one that
+/// posts is told.
+fn wget(port: u16) -> Result<u32> {
+    let url = |path: &str| format!("https://127.0.0.1:{port}{path}");
+    let quiet = ["--quiet", "--tries=1", "--no-check-certificate", "--output-document=/dev/null"];
+    let run = |arguments: &[&str], paths: &[&str]| -> Result<u32> {
+        let mut command = Command::new("wget");
+        command.args(quiet).args(arguments).args(paths.iter().map(|path| url(path)));
+        let mut child = command.spawn()?;
+        let status = child.wait()?;
+        // 8: a server answered with an error, as it should.
+        if matches!(status.code(), Some(0 | 8)) {
+            Ok(child.id())
+        } else {
+            Err(format!("wget: {status}").into())
+        }
+    };
+    run(&[], &["/items?n=0", "/items?n=1", "/items?n=2"])?;
+    let pid = run(&["--post-data={\"q\": 12}"], &["/orders"])?;
+    run(&[], &["/missing", "/fails", "/slow"])?;
+    Ok(pid)
 }
 
 fn client_script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
@@ -180,8 +245,13 @@ fn script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
 }
 
 /// nginx with one worker, its files in `folder`; static files by sendfile under `/files/`.
-fn nginx(folder: &Path, port: u16) -> Result<Command> {
+fn nginx(folder: &Path, port: u16, tls: bool) -> Result<Command> {
     let root = folder.display();
+    let (ssl, files) = if tls {
+        (" ssl", format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"))
+    } else {
+        ("", String::new())
+    };
     let config = format!(
         "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
 events {{ worker_connections 512; }}
@@ -190,7 +260,7 @@ http {{
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
   server {{
-    listen 127.0.0.1:{port}; listen unix:{root}/socket;
+    listen 127.0.0.1:{port}{ssl}; listen unix:{root}/socket; {files}
     location = /items {{ return 200 '[1,2,3]'; }}
     location = /orders {{ return 201 '{{\"id\":7}}'; }}
     location = /fails {{ return 500 'oops'; }}
@@ -210,21 +280,57 @@ http {{
     Ok(command)
 }
 
-/// The Go server, built once and kept where the Go tool chain is.
-fn go_server() -> Result<PathBuf> {
+/// A certificate for this machine and its key, in `folder`.
+fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
+    let status = Command::new(program("openssl")?)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status()?;
+    if status.success() { Ok([certificate, key]) } else { Err(format!("openssl req: {status}").into()) }
+}
+
+/// A Go server or the client, built once and kept where the Go tool chain is.
+pub fn go(what: &str) -> Result<PathBuf> {
     use std::sync::{Mutex, PoisonError};
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let binary = cache().join("go-test-server");
-    let source = here("servers").join("server.go");
+    let binary = cache().join(format!("go-test-{what}"));
+    let folder = if what == "client" { "clients" } else { "servers" };
+    let source = here(folder).join(format!("{what}.go"));
     if newer(&binary, &source) {
         return Ok(binary);
     }
     let mut build = Command::new(program("go")?);
-    build.arg("build").arg("-o").arg(&binary).arg(source);
+    // Another test may run the one that is there.
+    let fresh = binary.with_extension(std::process::id().to_string());
+    build.arg("build");
+    if what == "odd" {
+        // As little of it as can be: no names, no fixed addresses.
+        build.args(["-buildmode=pie", "-ldflags=-s -w"]);
+    }
+    build.arg("-o").arg(&fresh).arg(source);
     build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOCACHE", cache().join("go-build"));
     let status = build.status()?;
-    if status.success() { Ok(binary) } else { Err(format!("go build: {status}").into()) }
+    if !status.success() {
+        return Err(format!("go build: {status}").into());
+    }
+    fs::rename(fresh, &binary)?;
+    Ok(binary)
 }
 
 fn newer(file: &Path, than: &Path) -> bool {

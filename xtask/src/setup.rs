@@ -7,9 +7,10 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
+    ("wget", "wget"),
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("node", "nodejs"),

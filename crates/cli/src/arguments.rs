@@ -68,6 +68,9 @@ pub(crate) struct Watch {
     /// Only this process and the children it starts (repeatable)
     #[arg(long = "pid", value_name = "P", env = "OVERHEAR_PID", value_delimiter = ',')]
     pub(crate) pids: Vec<u32>,
+    /// Leave TLS libraries alone: no probe in any program, and TLS is not read
+    #[arg(long, env = "OVERHEAR_NO_TLS")]
+    pub(crate) no_tls: bool,
     #[command(flatten)]
     pub(crate) ending: Ending,
     /// Write one JSON object per exchange, and the statistics at the end

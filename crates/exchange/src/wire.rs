@@ -67,6 +67,8 @@ pub enum Event<'a> {
         b: Address,
         /// `a` was seen to open it; else `a` is whoever spoke first.
         opener_known: bool,
+        /// Its bytes are the plaintext of TLS.
+        tls: bool,
     },
     /// Bytes that `from` sent, following directly on those before.
     Data {

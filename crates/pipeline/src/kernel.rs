@@ -29,12 +29,20 @@ struct Hearing {
 impl Kernel {
     /// Attaches the probes.
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
+        // Whether it is one of the ports that are asked for cannot be known then.
+        let without_socket = options.ports.is_empty();
         let live = Live::attach(options)?;
+        let bounds = socket::Limits { tls: live.hears_tls(), without_socket, ..socket::Limits::default() };
         let epoch = live.clock_epoch();
-        let mut assembler = Assembler::new(socket::Limits::default(), epoch);
+        let mut assembler = Assembler::new(bounds, epoch);
         assembler.existing(live.existing());
         let hearing = Hearing { people: People::new(epoch), ..Hearing::new(assembler, limits) };
         Ok(Self { live, hearing, exchanges: 0 })
+    }
+
+    /// Why TLS is not heard, where it was wanted.
+    pub fn tls_unheard(&self) -> Option<&str> {
+        self.live.tls_unheard()
     }
 
     /// Hears this process and its future children, too.
@@ -88,6 +96,11 @@ impl Kernel {
             unreadable: self.hearing.table.unreadable().clone(),
             ..Statistics::default()
         };
+        let unread = self.hearing.assembler.unread_tls();
+        statistics.connections = statistics.connections.saturating_add_signed(unread);
+        let tls = statistics.unreadable.entry("tls").or_default();
+        *tls = tls.saturating_add_signed(unread);
+        statistics.unreadable.retain(|_, connections| *connections > 0);
         for (loss, events, bytes) in counters.losses {
             statistics.lose(reason(loss), events, bytes);
         }
@@ -144,6 +157,7 @@ impl Hearing {
             match verdict {
                 Verdict::Undecided => {}
                 Verdict::Speaks(_) => self.assembler.judge(id, Judgement::Api),
+                Verdict::NotAnApi("tls") => self.assembler.judge(id, Judgement::Tls),
                 Verdict::NotAnApi(_) => self.assembler.judge(id, Judgement::NotApi),
             }
         }

@@ -47,7 +47,11 @@ impl People {
                 self.ended.insert(tgid, record.time);
                 self.mourned.push_back((record.time, tgid));
             }
-            What::Data { .. } | What::End { .. } | What::Close { .. } | What::Error { .. } => {}
+            What::Data { .. }
+            | What::End { .. }
+            | What::Close { .. }
+            | What::Error { .. }
+            | What::Tls { .. } => {}
         }
     }
 

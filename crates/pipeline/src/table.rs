@@ -81,8 +81,8 @@ impl Table {
 impl EventSink for Table {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Open { connection, opener_known, .. } => {
-                let hint = Hint { opener_known, ..Hint::default() };
+            Event::Open { connection, opener_known, tls, .. } => {
+                let hint = Hint { opener_known, tls };
                 let observer = Connection::new(self.limits, hint);
                 self.opened += 1;
                 let followed = Followed { connection: observer, verdict: Verdict::Undecided };

@@ -23,7 +23,8 @@ pub const LOSS_REASONS: u32 = 8;
 /// TCP_LISTEN of the kernel's socket states.
 pub const TCP_LISTEN: u8 = 10;
 
-/// A kernel socket cookie: names a socket for as long as the machine runs.
+/// A kernel socket cookie: names a socket for as long as the machine runs. Or a TLS session, numbered by the probes, which
+/// no cookie is equal to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(pub u64);
 
@@ -126,6 +127,9 @@ pub enum What<'a> {
     Close { socket: Cookie, errno: u32 },
     /// A call on it failed.
     Error { socket: Cookie, way: Way, errno: u32 },
+    /// A TLS session is first seen, or the socket that carries it is. Its plaintext then comes as `Data` of `session`, its
+    /// end as `Close`. `from_start`: its plaintext was heard from the first byte on.
+    Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
     /// The process is a new program.
     Exec { comm: String },
     /// The process is gone.
@@ -199,6 +203,10 @@ impl<'a> Record<'a> {
             5 => What::Error { socket, way, errno: size },
             6 => What::Exec { comm: comm(rest.0.get(..16)?) },
             7 => What::Exit,
+            8 => {
+                let carrier = (offset != 0).then_some(Cookie(offset));
+                What::Tls { session: socket, socket: carrier, from_start: size != 0 }
+            }
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -256,6 +264,8 @@ pub struct Settings {
     pub head: u32,
     /// Hear only the processes in the `targets` map, and their children.
     pub only_targets: bool,
+    /// Libraries of TLS are probed.
+    pub tls: bool,
     /// Waiting ring bytes that wake the reader.
     pub high_water: u32,
     /// Waiting ring bytes above which only heads are copied.
@@ -270,8 +280,10 @@ impl Settings {
         const FILTER_PORTS: u32 = 1;
         const FILTER_PIDS: u32 = 2;
         const FOLLOW_FORKS: u32 = 4;
+        const HEAR_TLS: u32 = 8;
         let ports = if self.ports.is_empty() { 0 } else { FILTER_PORTS };
         let pids = if self.only_targets { FILTER_PIDS | FOLLOW_FORKS } else { 0 };
+        let tls = if self.tls { HEAR_TLS } else { 0 };
         let count = self.ports.len().min(MAX_PORTS) as u32;
         let words = [
             self.own,
@@ -279,7 +291,7 @@ impl Settings {
             self.cap,
             self.undecided,
             self.head,
-            ports | pids,
+            ports | pids | tls,
             count,
             self.high_water,
             self.shed_water,
@@ -307,6 +319,10 @@ pub enum Verdict {
     Head,
     /// Nothing.
     Ignore,
+    /// It is encrypted: how much moved and in which thread, no bytes.
+    Sealed,
+    /// It is encrypted, and its plaintext is heard: no more than its end.
+    Carries,
 }
 
 impl Verdict {
@@ -316,6 +332,8 @@ impl Verdict {
             Self::Full => 1,
             Self::Head => 2,
             Self::Ignore => 3,
+            Self::Sealed => 4,
+            Self::Carries => 5,
         }
     }
 }
@@ -402,11 +420,14 @@ mod tests {
                     .state = 10, .type = 1 };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(e); i++) printf("%02x", ((unsigned char *)&e)[i]);
-                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS,
+                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS,
                     .port_count = 1, .high_water = 7, .shed_water = 8 };
                 ((unsigned char *)s.ports)[1] = 80;
+                struct record t = { .time = 1, .socket = TLS_SESSION | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(s); i++) printf("%02x", ((unsigned char *)&s)[i]);
+                printf("\n");
+                for (size_t i = 0; i < sizeof(t); i++) printf("%02x", ((unsigned char *)&t)[i]);
                 return 0;
             }"#;
         std::fs::write(folder.join("layout.c"), source).unwrap();
@@ -445,11 +466,17 @@ mod tests {
             undecided: 4,
             head: 5,
             only_targets: true,
+            tls: true,
             high_water: 7,
             shed_water: 8,
             ports: vec![80],
         };
         assert_eq!(settings.to_bytes().to_vec(), unhex(lines[3]));
+
+        let bytes = unhex(lines[4]);
+        let session = Cookie(1 << 63 | 2);
+        let expected = What::Tls { session, socket: Some(Cookie(3)), from_start: true };
+        assert_eq!(Record::parse(&bytes).unwrap().what, expected);
     }
 
     #[test]

@@ -82,6 +82,8 @@ attributes! {
     ProcessPid = "process.pid",
     /// The client's process, when it is on this machine.
     ClientProcessPid = "client.process.pid",
+    /// `unknown` where neither end is known: plaintext of TLS whose socket did not show.
+    Connection = "overhear.connection",
     /// Why it failed.
     ErrorType = "error.type",
     /// Name of the GraphQL operation that the body asks for.
@@ -188,6 +190,10 @@ impl Attribute {
                 Direction::Outbound => &exchange.client,
             }),
             Self::ClientProcessPid => pid(&exchange.client),
+            Self::Connection => {
+                let unknown = |peer: &Peer| peer.address == Address::Unknown;
+                if unknown(&exchange.client) && unknown(&exchange.server) { text("unknown") } else { None }
+            }
             Self::ErrorType => error(exchange, http).map(|error| Value::String(error.to_string().into())),
             Self::GraphQlOperationName => graphql(http).and_then(|(_, name)| text(name)),
             Self::GraphQlOperationType => graphql(http).and_then(|(kind, _)| text(kind.as_str())),
@@ -461,6 +467,7 @@ mod tests {
         (http.query, http.authority) = (None, None);
         http.request_headers = Default::default();
         let lines = lines(&exchange, None);
+        assert!(lines.contains(&r#"overhear.connection "unknown""#.to_owned()), "{lines:?}");
         for gone in
             ["duration", "url.query", "http.route", "server.", "client.", "process", "user_agent", "error"]
         {

@@ -254,6 +254,7 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::ClientAddress
         | Attribute::UserAgent
         | Attribute::ServiceName
+        | Attribute::Connection
         | Attribute::ErrorType
         | Attribute::GraphQlOperationName
         | Attribute::GraphQlOperationType

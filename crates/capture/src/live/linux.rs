@@ -1,5 +1,6 @@
 use super::{
-    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, version,
+    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, tls::Tls,
+    version,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
@@ -10,6 +11,7 @@ use overhear_probe::{
     SOCKET_OBJECT, SYSCALLS_OBJECT,
     record::{
         Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
+        What,
     },
 };
 use rustix::{
@@ -28,8 +30,11 @@ const BATCH: usize = 8192;
 
 /// The attached probes. Dropping it, and death in any form, detaches them.
 pub struct Live {
-    /// Holds the programs; their links end with it.
-    _ebpf: Ebpf,
+    /// Finds TLS libraries, and keeps the programs attached meanwhile.
+    tls: Option<Tls>,
+    tls_unheard: Option<String>,
+    /// Holds the programs, while `tls` does not; their links end with it.
+    ebpf: Option<Ebpf>,
     records: RingBuf<MapData>,
     settings_map: Array<MapData, [u8; SETTINGS_SIZE]>,
     verdicts: HashMap<MapData, u64, u8>,
@@ -67,19 +72,34 @@ impl Live {
         for (program, tracepoint) in &programs {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
+        // A kernel that has not what they need hears everything else.
+        let wanted = options.tls && plan == Plan::Sockets;
+        let loaded = wanted.then(|| Tls::load(&mut ebpf, &btf)).transpose();
+        let (tls, unheard) = match loaded {
+            Ok(tls) => (tls, None),
+            Err(error) => (None, Some(refused("the probes of TLS", &error).to_string())),
+        };
         let (own_socket, _other_end) = UnixStream::pair()?;
-        let mut live = Self::assemble(ebpf, plan, &options)?;
+        let mut live = Self::assemble(&mut ebpf, plan, &options)?;
+        live.settings.tls = tls.is_some();
+        live.tls_unheard = unheard;
         // The iterator looks at the filters.
         live.write_settings()?;
-        live.existing = list_existing(&mut live._ebpf, &btf)?;
+        live.existing = list_existing(&mut ebpf, &btf)?;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
         }
         live.write_settings()?;
         for (program, _) in programs {
-            let tracepoint = tracepoint_program(&mut live._ebpf, program)?;
+            let tracepoint = tracepoint_program(&mut ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
+        }
+        if let Some(way) = tls {
+            let state = take(&mut ebpf, "tls_state")?;
+            live.tls = Some(Tls::attach(ebpf, way, state));
+        } else {
+            live.ebpf = Some(ebpf);
         }
         Ok(live)
     }
@@ -87,6 +107,16 @@ impl Live {
     /// The sockets that were there before, of every network namespace.
     pub fn existing(&self) -> &[Existing] {
         &self.existing
+    }
+
+    /// Whether plaintext of TLS is heard.
+    pub const fn hears_tls(&self) -> bool {
+        self.settings.tls
+    }
+
+    /// Why it is not, where it was wanted.
+    pub fn tls_unheard(&self) -> Option<&str> {
+        self.tls_unheard.as_deref()
     }
 
     /// How it listens.
@@ -107,11 +137,19 @@ impl Live {
     /// Hands on what was recorded and says how many records that was. Waits a little first, longer the longer nothing
     /// came: records gather and nobody is woken for each.
     pub fn poll(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> Result<usize, Error> {
+        if let Some(tls) = &mut self.tls {
+            // Not before, because rights are given up in between.
+            tls.follow()?;
+        }
         let mut count = 0;
         while count < BATCH {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
+                if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread)
+                {
+                    tls.started(thread.tgid);
+                }
                 sink(record);
             }
         }
@@ -126,7 +164,9 @@ impl Live {
     pub fn judge(&mut self, verdicts: impl IntoIterator<Item = (Cookie, Verdict)>) -> Result<(), Error> {
         let mut taken_back = false;
         for (Cookie(cookie), verdict) in verdicts {
-            taken_back |= verdict == Verdict::Ignore && self.verdicts.get(&cookie, 0).is_ok();
+            // Only for what is not copied does it matter that a probe remembers the verdict before.
+            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries);
+            taken_back |= less && self.verdicts.get(&cookie, 0).is_ok();
             // A full map leaves the socket undecided: little of it is copied, and what is not is counted.
             let _full = self.verdicts.insert(cookie, verdict.code(), 0);
         }
@@ -167,7 +207,7 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
-    fn assemble(mut ebpf: Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
+    fn assemble(ebpf: &mut Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
             epoch: 0,
@@ -175,18 +215,21 @@ impl Live {
             undecided: options.undecided,
             head: 1024,
             only_targets: options.pids.is_some(),
+            tls: false,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),
         };
         Ok(Self {
-            records: take(&mut ebpf, "records")?,
-            settings_map: take(&mut ebpf, "settings")?,
-            verdicts: take(&mut ebpf, "verdicts")?,
-            targets: take(&mut ebpf, "targets")?,
-            losses: take(&mut ebpf, "losses")?,
-            heard: take(&mut ebpf, "heard")?,
-            _ebpf: ebpf,
+            records: take(ebpf, "records")?,
+            settings_map: take(ebpf, "settings")?,
+            verdicts: take(ebpf, "verdicts")?,
+            targets: take(ebpf, "targets")?,
+            losses: take(ebpf, "losses")?,
+            heard: take(ebpf, "heard")?,
+            tls: None,
+            tls_unheard: None,
+            ebpf: None,
             settings,
             existing: Vec::new(),
             plan,

@@ -2,9 +2,13 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod multi;
 mod plan;
 #[cfg(not(target_os = "linux"))]
 mod stub;
+#[cfg(target_os = "linux")]
+mod tls;
 
 #[cfg(target_os = "linux")]
 pub use linux::Live;
@@ -28,13 +32,23 @@ pub struct Options {
     pub undecided: u32,
     /// Bytes of the kernel's ring buffer, a power of two.
     pub ring: u32,
+    /// Plaintext of TLS is heard too, by probes in its libraries.
+    pub tls: bool,
     /// This way of listening; the best that the kernel has when absent.
     pub plan: Option<Plan>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20, plan: None }
+        Self {
+            ports: Vec::new(),
+            pids: None,
+            cap: 64 << 10,
+            undecided: 64 << 10,
+            ring: 16 << 20,
+            tls: true,
+            plan: None,
+        }
     }
 }
 

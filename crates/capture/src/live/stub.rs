@@ -14,6 +14,12 @@ impl Live {
     pub fn existing(&self) -> &[Existing] {
         match self.0 {}
     }
+    pub fn hears_tls(&self) -> bool {
+        match self.0 {}
+    }
+    pub fn tls_unheard(&self) -> Option<&str> {
+        match self.0 {}
+    }
     pub fn plan(&self) -> Plan {
         match self.0 {}
     }

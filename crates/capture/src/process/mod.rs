@@ -11,11 +11,11 @@ mod container;
 mod elf;
 mod git;
 mod manifest;
-mod proc;
+pub(crate) mod proc;
 mod survey;
 mod version;
 
-pub use survey::{Heard, Obstacle, Survey, TlsLibrary, survey, survey_at};
+pub use survey::{Heard, Obstacle, Survey, survey, survey_at};
 pub use version::Version;
 
 use cgroup::{Group, Place, group, workload};

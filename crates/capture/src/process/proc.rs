@@ -52,6 +52,15 @@ impl Proc {
         Some(Life { parent: fields.nth(1)?.parse().ok()?, start: fields.nth(17)?.parse().ok()? })
     }
 
+    /// Fields 22 and 23: when it started, and how many bytes of addresses it has in use.
+    pub(crate) fn extent(&self, pid: u32) -> Option<(u64, u64)> {
+        let stat = self.read(pid, "stat")?;
+        let end = stat.iter().rposition(|b| *b == b')')?;
+        let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+        let mut fields = rest.split_ascii_whitespace();
+        Some((fields.nth(19)?.parse().ok()?, fields.next()?.parse().ok()?))
+    }
+
     /// The arguments; empty for kernel threads and zombies.
     pub(crate) fn arguments(&self, pid: u32) -> Vec<String> {
         let bytes = self.read(pid, "cmdline").unwrap_or_default();
@@ -131,6 +140,17 @@ impl Proc {
         let careful = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat2(&root, path, careful, Mode::empty(), how).ok()?);
         file.metadata().ok()?.is_file().then_some(file)
+    }
+
+    /// An absolute path as the process sees it, for a look that follows no link of a stranger's but by mistake.
+    pub(crate) fn path_in_root(&self, pid: u32, path: &[u8]) -> PathBuf {
+        let relative = path.strip_prefix(b"/").unwrap_or(path);
+        self.path(pid).join("root").join(OsStr::from_bytes(relative))
+    }
+
+    /// The file of a mapping (proc_pid_map_files(5)), whatever became of its path.
+    pub(crate) fn map_file(&self, pid: u32, (begin, end): (u64, u64)) -> PathBuf {
+        self.path(pid).join(format!("map_files/{begin:x}-{end:x}"))
     }
 
     fn path(&self, pid: u32) -> PathBuf {

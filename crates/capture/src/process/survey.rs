@@ -1,16 +1,8 @@
 use super::{Names, proc::Proc};
+use crate::tls::{HeardTls, Library, TlsSurvey, Unreadable, unreadable};
 use overhear_exchange::Process;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::{
-    collections::BTreeSet,
-    fmt,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-
-/// The head of an executable in which its section names or a marker are looked for.
-const EXECUTABLE_SCAN: u64 = 64 * 1024 * 1024;
+use std::{collections::BTreeSet, fmt, io, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc};
 
 /// The processes of this machine that talk over the network.
 #[derive(Clone, Debug, Default)]
@@ -30,46 +22,25 @@ pub struct Heard {
     pub listening: Vec<u16>,
     /// TCP connections it has now.
     pub connections: u64,
-    /// What stands in the way of hearing all of it. None: everything it says in plain HTTP is heard.
+    /// TLS libraries whose plaintext is heard.
+    pub tls: BTreeSet<HeardTls>,
+    /// What stands in the way of hearing all of it. None: everything it says by HTTP is heard.
     pub obstacles: BTreeSet<Obstacle>,
 }
 
 /// Why a part of a process's traffic cannot be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Obstacle {
-    /// It has a TLS library loaded: what it encrypts is not readable yet; its plain connections are.
-    Tls(TlsLibrary),
+    /// It has TLS that is not read; its plain connections are.
+    Tls(Unreadable),
     /// It sends and receives with io_uring, whose buffers cannot be seen: lengths only.
     IoUring,
-}
-
-/// A TLS library found in a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the libraries are their names")]
-pub enum TlsLibrary {
-    OpenSsl,
-    GnuTls,
-    Nss,
-    GoTls,
-    Rustls,
-}
-
-impl fmt::Display for TlsLibrary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OpenSsl => "OpenSSL",
-            Self::GnuTls => "GnuTLS",
-            Self::Nss => "NSS",
-            Self::GoTls => "Go crypto/tls",
-            Self::Rustls => "rustls",
-        })
-    }
 }
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tls(library) => write!(f, "TLS by {library} is not readable yet"),
+            Self::Tls(reason) => write!(f, "its TLS is not read: {reason}"),
             Self::IoUring => f.write_str("io_uring hides what it sends and receives"),
         }
     }
@@ -93,9 +64,10 @@ pub fn survey_at(root: impl Into<PathBuf>) -> io::Result<Survey> {
     let root = root.into();
     let mut surveyor = Surveyor {
         proc: Proc::new(&root),
-        names: Names::at(root),
+        names: Names::at(&root),
         sockets: FxHashMap::default(),
         tls: FxHashMap::default(),
+        heard: TlsSurvey::at(root),
     };
     let mut survey = Survey::default();
     for pid in surveyor.proc.pids()? {
@@ -114,8 +86,9 @@ struct Surveyor {
     names: Names,
     /// TCP sockets by network namespace.
     sockets: FxHashMap<PathBuf, Arc<Sockets>>,
-    /// TLS built into an executable, by its path: a hundred workers are read once.
-    tls: FxHashMap<PathBuf, Option<TlsLibrary>>,
+    /// Executables whose TLS is not read, by device and inode: a hundred workers are looked at once.
+    tls: FxHashMap<(u64, u64), Option<Unreadable>>,
+    heard: TlsSurvey,
 }
 
 /// The TCP sockets of one network namespace.
@@ -151,7 +124,8 @@ impl Surveyor {
         }
         obstacles.extend(self.tls_of(pid).into_iter().map(Obstacle::Tls));
         let Some(process) = self.names.process(pid) else { return Ok(None) };
-        Ok(Some(Heard { process, listening: listening.into_iter().collect(), connections, obstacles }))
+        let (listening, tls) = (listening.into_iter().collect(), self.heard.heard(pid));
+        Ok(Some(Heard { process, listening, connections, tls, obstacles }))
     }
 
     fn sockets_of(&mut self, pid: u32) -> Arc<Sockets> {
@@ -168,19 +142,18 @@ impl Surveyor {
         }))
     }
 
-    fn tls_of(&mut self, pid: u32) -> BTreeSet<TlsLibrary> {
+    fn tls_of(&mut self, pid: u32) -> BTreeSet<Unreadable> {
         let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
-        let mut found = mapped_libraries(&String::from_utf8_lossy(&maps));
-        let executable = self.proc.link(pid, "exe").unwrap_or_default();
-        let built_in = match self.tls.get(&executable) {
-            Some(known) => *known,
-            None => {
-                let scanned = self.proc.executable(pid).ok().and_then(|file| built_in(&executable, file));
-                self.tls.insert(executable, scanned);
-                scanned
-            }
-        };
-        found.extend(built_in);
+        let mut found = mapped(&String::from_utf8_lossy(&maps));
+        let executable = self.proc.executable(pid).ok();
+        let linked = executable.and_then(|file| {
+            let metadata = file.metadata().ok()?;
+            *self
+                .tls
+                .entry((metadata.dev(), metadata.ino()))
+                .or_insert_with(|| metadata.is_file().then(|| unreadable(&file)).flatten())
+        });
+        found.extend(linked);
         found
     }
 }
@@ -205,56 +178,23 @@ fn read_sockets(table: &str, sockets: &mut Sockets) {
     }
 }
 
-fn mapped_libraries(maps: &str) -> BTreeSet<TlsLibrary> {
+/// Libraries whose TLS is not read, by their names.
+fn mapped(maps: &str) -> BTreeSet<Unreadable> {
     let files = maps.lines().filter_map(|line| line.rsplit_once('/').map(|(_, file)| file));
     files
         .filter_map(|file| match file.split(['.', '-']).next()? {
-            "libssl" => Some(TlsLibrary::OpenSsl),
-            "libgnutls" => Some(TlsLibrary::GnuTls),
-            "libssl3" => Some(TlsLibrary::Nss),
+            "libjvm" => Some(Unreadable::Java),
+            "libssl3" => Some(Unreadable::NotProbed(Library::Nss)),
             _ => None,
         })
         .collect()
 }
 
-/// TLS that is part of the executable, told by texts that only such executables hold: the head of Go's build
-/// information with the type names of `crypto/tls`, panic locations of rustls, the version text of OpenSSL.
-fn built_in(path: &Path, file: impl Read) -> Option<TlsLibrary> {
-    let marks: [(&[u8], TlsLibrary); 3] = [
-        (b"crypto/tls.(*Conn).Write", TlsLibrary::GoTls),
-        (b"rustls::conn", TlsLibrary::Rustls),
-        (b"OpenSSL 3.", TlsLibrary::OpenSsl),
-    ];
-    if path.as_os_str().is_empty() {
-        return None;
-    }
-    find_mark(file, &marks)
-}
-
-/// Reads on in blocks that overlap by a mark's length, so that no mark is cut.
-fn find_mark(file: impl Read, marks: &[(&[u8], TlsLibrary)]) -> Option<TlsLibrary> {
-    const BLOCK: usize = 1024 * 1024;
-    let longest = marks.iter().map(|(mark, _)| mark.len()).max()?;
-    let mut file = file.take(EXECUTABLE_SCAN);
-    let mut block = Vec::with_capacity(BLOCK + longest);
-    loop {
-        let kept = block.len().min(longest);
-        block.drain(..block.len() - kept);
-        let read = file.by_ref().take(BLOCK as u64).read_to_end(&mut block).ok()?;
-        let found = marks.iter().find(|(mark, _)| memchr::memmem::find(&block, mark).is_some());
-        if let Some((_, library)) = found {
-            return Some(*library);
-        }
-        if read == 0 {
-            return None;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Obstacle, TlsLibrary, find_mark, survey_at};
-    use std::{fs, io::Read, os::unix::fs::symlink, path::Path};
+    use super::{Obstacle, survey_at};
+    use crate::tls::{Library, Unreadable};
+    use std::{fs, os::unix::fs::symlink, path::Path};
     use tempfile::TempDir;
 
     const TCP: &str =
@@ -284,9 +224,13 @@ mod tests {
     #[test]
     fn finds_who_talks_and_what_hides_it() {
         let root = TempDir::new().unwrap();
-        let maps = "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libssl.so.3\n7f02-7f03 rw-p 00000000 00:00 0\n";
+        let maps = "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libssl3.so\n7f02-7f03 rw-p 00000000 00:00 0\n";
         process(root.path(), 3, "envoy", &["socket:[11]", "socket:[12]", "/dev/null"], maps);
         process(root.path(), 4, "curl", &["socket:[13]", "anon_inode:[io_uring]"], "");
+        let java = "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/jvm/lib/server/libjvm.so\n";
+        process(root.path(), 7, "java", &["socket:[12]"], java);
+        let openssl = "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libssl.so.3\n";
+        process(root.path(), 8, "nginx", &["socket:[12]"], openssl);
         process(root.path(), 5, "cat", &["/dev/null"], maps);
         process(root.path(), 6, "dbus", &["socket:[99]"], "");
         let survey = survey_at(root.path()).unwrap();
@@ -295,19 +239,16 @@ mod tests {
             .iter()
             .map(|p| (p.process.pid, &*p.process.service, p.listening.as_slice(), p.connections))
             .collect();
-        assert_eq!(found, [(3, "envoy", &[8080][..], 1), (4, "curl", &[], 1)]);
+        assert_eq!(
+            found,
+            [(3, "envoy", &[8080][..], 1), (4, "curl", &[], 1), (7, "java", &[], 1), (8, "nginx", &[], 1)]
+        );
         let obstacles: Vec<_> = survey.processes.iter().flat_map(|p| p.obstacles.iter().copied()).collect();
-        assert_eq!(obstacles, [Obstacle::Tls(TlsLibrary::OpenSsl), Obstacle::IoUring]);
-    }
-
-    #[test]
-    fn a_mark_is_found_across_blocks_and_short_reads() {
-        let marks: [(&[u8], TlsLibrary); 1] = [(b"rustls::conn", TlsLibrary::Rustls)];
-        for at in [0, 5, 1024 * 1024 - 6, 1024 * 1024, 2 * 1024 * 1024 - 1] {
-            let mut bytes = vec![b'r'; 2 * 1024 * 1024 + 64];
-            bytes[at..at + 12].copy_from_slice(b"rustls::conn");
-            assert_eq!(find_mark(bytes.as_slice(), &marks), Some(TlsLibrary::Rustls), "{at}");
-        }
-        assert_eq!(find_mark(std::io::repeat(b'r').take(3_000_000), &marks), None);
+        let expected = [
+            Obstacle::Tls(Unreadable::NotProbed(Library::Nss)),
+            Obstacle::IoUring,
+            Obstacle::Tls(Unreadable::Java),
+        ];
+        assert_eq!(obstacles, expected, "OpenSSL is read");
     }
 }

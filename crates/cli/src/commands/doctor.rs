@@ -231,7 +231,13 @@ fn process(heard: &Heard) -> String {
         String::new()
     };
     let runs = version(heard).map_or_else(String::new, |version| format!(", runs {}", clean(version)));
-    format!("{} ({}){listens}{talks}{runs}", clean(&heard.process.service), heard.process.pid)
+    let libraries: Vec<String> = heard.tls.iter().map(ToString::to_string).collect();
+    let tls = if libraries.is_empty() {
+        String::new()
+    } else {
+        format!(", its TLS is heard ({})", clean(&libraries.join(", ")))
+    };
+    format!("{} ({}){listens}{talks}{runs}{tls}", clean(&heard.process.service), heard.process.pid)
 }
 
 fn as_json(
@@ -273,12 +279,14 @@ fn version(heard: &Heard) -> Option<&str> {
 
 fn process_json(heard: &Heard) -> Value {
     let obstacles: Vec<String> = heard.obstacles.iter().map(ToString::to_string).collect();
+    let tls: Vec<String> = heard.tls.iter().map(ToString::to_string).collect();
     json!({
         "process.pid": heard.process.pid,
         "service.name": &*heard.process.service,
         "service.version": version(heard),
         "listening": heard.listening,
         "connections": heard.connections,
+        "tls": tls,
         "obstacles": obstacles,
     })
 }

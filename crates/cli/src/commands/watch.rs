@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
     let options = Options {
         ports: arguments.ports.clone(),
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
+        tls: !arguments.no_tls,
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;
@@ -68,6 +69,9 @@ fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     let begun = Instant::now();
     let options = Options { plan: asked_plan()?, ..options };
     let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
+    if let Some(reason) = kernel.tls_unheard() {
+        tell(&format!("overhear: TLS is not read, everything else is: {reason}"));
+    }
     Ok((kernel, begun.elapsed()))
 }
 

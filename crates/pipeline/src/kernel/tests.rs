@@ -18,6 +18,8 @@ const BOUND: usize = 5_000;
 
 const REQUEST: &[u8] = b"GET /items HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+/// An identification string (RFC 4253 §4.2).
+const SSH: &[u8] = b"SSH-2.0-OpenSSH_9.2\r\n";
 /// The beginning of a ClientHello (RFC 8446 §4.1.2).
 const TLS: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
@@ -85,7 +87,8 @@ impl Scene {
             }
         }
         scene.tick();
-        assert_eq!(scene.hearing.table.opened(), many());
+        let sealed = u64::try_from(scene.hearing.assembler.unread_tls()).unwrap();
+        assert_eq!(scene.hearing.table.opened() + sealed, many());
         assert!(scene.most <= BOUND, "{} are followed at once", scene.most);
         scene
     }
@@ -125,7 +128,15 @@ fn unfinished_heads_of_many_connections_are_held_for_as_many_as_may_be_followed(
 
 #[test]
 fn many_connections_that_speak_no_api_are_counted_and_not_kept() {
-    let scene = Scene::play(|scene, socket| scene.data(socket, Way::Received, TLS));
+    let scene = Scene::play(|scene, socket| scene.data(socket, Way::Received, SSH));
     assert_eq!((scene.exchanges, scene.followed(), scene.hearing.evicted), (0, [0, 0], 0));
-    assert_eq!(scene.hearing.table.unreadable().get("tls"), Some(&many()));
+    assert_eq!(scene.hearing.table.unreadable().get("ssh"), Some(&many()));
+}
+
+/// Their plaintext may yet be heard, so as many as may be followed are; they are no loss.
+#[test]
+fn many_connections_that_speak_tls_are_counted() {
+    let scene = Scene::play(|scene, socket| scene.data(socket, Way::Received, TLS));
+    assert_eq!((scene.exchanges, scene.followed(), scene.hearing.evicted), (0, [BOUND, 0], 0));
+    assert_eq!(scene.hearing.assembler.unread_tls(), many() as i64);
 }

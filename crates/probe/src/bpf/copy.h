@@ -155,6 +155,19 @@ static __always_inline void copy_all(struct copy *copy)
 	bpf_loop(STEPS, copy_step, copy, 0);
 }
 
+/* Ciphertext: how much, not what. */
+static __always_inline void emit_sealed(struct copy *copy, __u32 bytes)
+{
+	struct record *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
+	if (!record)
+		return;
+	fill(record, RECORD_DATA, copy->socket);
+	record->offset = copy->offset;
+	record->size = bytes;
+	record->way = copy->way;
+	submit(record);
+}
+
 static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason)
 {
 	lose(reason, bytes);

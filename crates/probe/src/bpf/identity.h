@@ -109,15 +109,4 @@ static __always_inline bool announce(struct sock *sk, struct socket_state *state
 	return true;
 }
 
-static __always_inline __u8 verdict_of(struct socket_state *state, struct settings *set, __u64 cookie)
-{
-	if (state->verdict != VERDICT_ASK && state->epoch == set->epoch)
-		return state->verdict;
-	__u8 *found = bpf_map_lookup_elem(&verdicts, &cookie);
-	if (found)
-		state->verdict = *found;
-	state->epoch = set->epoch;
-	return state->verdict;
-}
-
 #endif

@@ -17,8 +17,12 @@ struct socket_state {
 	__u8 role;
 	__u8 owned;      /* its process is in `speakers` */
 	__u8 has_file;   /* a program's, not the kernel's own; stays so */
+	__u8 sealed;     /* what moves is ciphertext, and its plaintext is heard */
 	__u32 connector; /* thread group that called connect; 0 = another way */
 	char comm[16];   /* of its leader */
+	__u64 opened;    /* when, CLOCK_MONOTONIC; 0 = before us */
+	__u32 file_tgid; /* where it is in `files`; 0 = nowhere */
+	__u32 file_fd;
 };
 
 /* Where a thread is within one sendmmsg or recvmmsg. */
@@ -109,6 +113,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct heard_count);
 } heard SEC(".maps");
+
+static __always_inline __u8 verdict_of(__u8 *cached, __u32 *epoch, struct settings *set, __u64 socket)
+{
+	if (*cached != VERDICT_ASK && *epoch == set->epoch)
+		return *cached;
+	__u8 *found = bpf_map_lookup_elem(&verdicts, &socket);
+	if (found)
+		*cached = *found;
+	*epoch = set->epoch;
+	return *cached;
+}
 
 static __always_inline struct settings *get_settings(void)
 {

@@ -15,6 +15,12 @@ enum record_kind {
 	RECORD_ERROR = 5, /* a send or receive failed; `size` is the errno */
 	RECORD_EXEC = 6,  /* `tgid` is a new program now */
 	RECORD_EXIT = 7,  /* `tgid` is gone */
+	/*
+	 * A TLS session is first seen, or the socket that carries it is: `socket` is the session, `offset` the socket's
+	 * cookie (0 = not known), `size` 1 when its plaintext was heard from the beginning. Its plaintext then comes as DATA,
+	 * its end as CLOSE.
+	 */
+	RECORD_TLS = 8,
 };
 
 enum way { WAY_SENT = 0, WAY_RECEIVED = 1 };
@@ -93,13 +99,19 @@ enum verdict {
 	VERDICT_FULL = 1,   /* copy up to the cap */
 	VERDICT_HEAD = 2,   /* copy the beginning of each call */
 	VERDICT_IGNORE = 3, /* nothing */
+	VERDICT_SEALED = 4, /* encrypted: how much moved and in which thread, no bytes */
+	VERDICT_CARRIES = 5, /* encrypted, and heard as plaintext: its end only */
 };
 
 enum settings_flags {
 	FILTER_PORTS = 1, /* only sockets with one of `ports` at either end; no unix sockets */
 	FILTER_PIDS = 2,  /* only processes in `targets` */
 	FOLLOW_FORKS = 4, /* children of targets are targets */
+	HEAR_TLS = 8,     /* libraries are probed: threads may be inside them */
 };
+
+/* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */
+#define TLS_SESSION (1ULL << 63)
 
 #define MAX_PORTS 16
 

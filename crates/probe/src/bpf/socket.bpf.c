@@ -15,40 +15,13 @@
 #include "identity.h"
 #include "locate.h"
 #include "copy.h"
+#include "allow.h"
+#include "tls.h"
+#include "go.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* --- bytes that moved ---------------------------------------------------------------------------------------- */
-
-static __always_inline __u32 allowance(struct socket_state *state, struct settings *set, __u8 verdict, __u8 way,
-				       __u32 size, __u8 *reason)
-{
-	__u32 cap = set->cap;
-	*reason = LOSS_OVER_CAP;
-	if (verdict == VERDICT_ASK) {
-		__u32 copied = state->copied[way];
-		__u32 left = copied < set->undecided ? set->undecided - copied : 0;
-		/* Heads go on being copied: the next call may begin the next message. */
-		if (left < set->head)
-			left = set->head;
-		if (left < cap) {
-			cap = left;
-			*reason = LOSS_UNDECIDED;
-		}
-	} else if (verdict == VERDICT_HEAD) {
-		cap = set->head;
-	}
-	/* Below twice a head there is little to shed, and the look costs more. */
-	if (cap > set->head && size > 2 * set->head &&
-	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > set->shed_water) {
-		cap = set->head;
-		*reason = LOSS_SHED;
-	}
-	__u32 allowed = size < cap ? size : cap;
-	if (verdict == VERDICT_ASK)
-		state->copied[way] += allowed;
-	return allowed;
-}
 
 static __always_inline void failed(struct settings *set, struct socket_state *state, __u64 cookie, __u8 way, int error)
 {
@@ -66,12 +39,18 @@ static __always_inline __u8 speaks(__u32 tgid)
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
 {
 	struct settings *set = get_settings();
-	if (!set || (!is_tcp(sk) && !is_unix_stream(sk)) || !port_wanted(sk, set))
+	if (!set || (!is_tcp(sk) && !is_unix_stream(sk)))
 		return 0;
 	/* Urgent bytes are beside the stream. */
 	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct tls_call *call = tls_current(task, set);
+	if (!port_wanted(sk, set)) {
+		if (call && is_tcp(sk))
+			call->unwanted = 1;
+		return 0;
+	}
 	if (!process_wanted(task->tgid, set))
 		return 0;
 	if (ret < 0)
@@ -85,7 +64,9 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (!state->cookie)
 		state->cookie = bpf_get_socket_cookie(sk);
 	__u64 cookie = state->cookie;
-	__u8 verdict = verdict_of(state, set, cookie);
+	list_file(task, state, set);
+	bool sealed = ret > 0 && call && tls_carries(call, sk, state, cookie, way);
+	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);
 	if (verdict == VERDICT_IGNORE)
 		return 0;
 
@@ -112,6 +93,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		return 0;
 	}
 
+	if (sealed || state->sealed || verdict == VERDICT_CARRIES)
+		return 0;
 	__u32 size = ret;
 	__u8 over;
 	struct copy copy = {
@@ -123,7 +106,11 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		lose(LOSS_RING_FULL, size);
 		return 0;
 	}
-	copy.left = allowance(state, set, verdict, way, size, &over);
+	if (verdict == VERDICT_SEALED) {
+		emit_sealed(&copy, size);
+		return 0;
+	}
+	copy.left = allowance(&state->copied[way], set, verdict, size, &over);
 	__u64 end = copy.offset + size;
 	copy.loss = locate(task, sk, size, &copy);
 	if (!copy.loss) {
@@ -161,6 +148,7 @@ static __always_inline void on_connecting(struct sock *sk, struct settings *set)
 	if (!state)
 		return;
 	state->role = ROLE_CLIENT;
+	state->opened = bpf_ktime_get_ns();
 	state->announced = 0;
 	struct task_struct *leader = bpf_get_current_task_btf()->group_leader;
 	state->connector = leader->tgid;
@@ -181,6 +169,7 @@ static __always_inline void on_accepted(struct sock *sk, struct settings *set)
 	if (!state)
 		return;
 	state->role = ROLE_SERVER;
+	state->opened = bpf_ktime_get_ns();
 	/* Whose it will be is known when it is first used; that there is one is known now, before the client speaks. */
 	if (!(set->flags & FILTER_PIDS))
 		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
@@ -190,6 +179,8 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state)
+		unlist_file(state);
 	if (state && before == TCP_SYN_SENT)
 		announce(sk, state, set, cookie, false);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
@@ -200,6 +191,8 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 static __always_inline void on_sent_all(struct sock *sk, struct settings *set)
 {
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (state)
+		unlist_file(state);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(set, RECORD_END, bpf_get_socket_cookie(sk), WAY_SENT, 0);
 }
@@ -252,7 +245,9 @@ int process_exec(__u64 *ctx)
 	struct settings *set = get_settings();
 
 	__u32 tgid = task->tgid;
-	if (!set || !bpf_map_lookup_elem(&speakers, &tgid))
+	/* A new program may be one whose TLS is to be heard, before it speaks. */
+	bool for_tls = set && set->flags & HEAR_TLS && process_wanted(tgid, set);
+	if (!set || (!for_tls && !bpf_map_lookup_elem(&speakers, &tgid)))
 		return 0;
 	struct exec_record *exec = bpf_ringbuf_reserve(&records, sizeof(*exec), 0);
 	if (!exec) {

@@ -23,6 +23,14 @@ pub(super) enum Piece<'a> {
     End,
 }
 
+impl Piece<'_> {
+    /// Is it the beginning of a TLS record (RFC 8446 §5.1)? Type 20 to 23, legacy version 3.0 to 3.4, a length that may be.
+    pub(super) fn begins_sealed(&self) -> bool {
+        let Self::Data { bytes, .. } = self else { return false };
+        matches!(bytes, [0x14..=0x17, 3, 0..=4, length, ..] if *length <= 0x48)
+    }
+}
+
 /// A piece kept because it is not certain yet which end will carry the bytes.
 #[derive(Debug)]
 struct Spare {
@@ -31,6 +39,20 @@ struct Spare {
     time: Timestamp,
     /// `None` is the end of the direction.
     data: Option<(u64, u64, Box<[u8]>, bool)>,
+}
+
+/// What a spare holds, without its connection.
+pub(super) struct Held(Option<(u64, u64, Box<[u8]>, bool)>);
+
+impl Held {
+    pub(super) fn as_piece(&self) -> Piece<'_> {
+        match &self.0 {
+            Some((offset, size, bytes, unreadable)) => {
+                Piece::Data { offset: *offset, size: *size, bytes, unreadable: *unreadable }
+            }
+            None => Piece::End,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -58,10 +80,24 @@ struct Direction {
     ended: bool,
 }
 
+/// What the bytes of a connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// What its sockets move, as it is.
+    Plain,
+    /// What its sockets move is TLS: it is not told. `told`: it was, at first. `read`: its plaintext is heard.
+    Sealed { told: bool, read: bool, calls: u32 },
+    /// The plaintext of TLS; of that sealed connection, where it is known.
+    Opened { of: Option<ConnectionId> },
+}
+
 /// One connection, heard at one end or at both.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: ConnectionId,
+    pub(super) layer: Layer,
+    /// The other end should be on this machine too.
+    twin_expected: bool,
     pub(super) key: Option<TwinKey>,
     places: [Place; 2],
     directions: [Direction; 2],
@@ -78,10 +114,16 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(id: ConnectionId, first: Vantage, spare_limit: usize) -> (Self, Side) {
         let side = if first.role == Role::Server { Side::B } else { Side::A };
+        (Self::at(side, id, first, spare_limit), side)
+    }
+
+    fn at(side: Side, id: ConnectionId, first: Vantage, spare_limit: usize) -> Self {
         let mut places = [Place::default(), Place::default()];
         places[side.index()].vantage = Some(first);
-        let connection = Self {
+        Self {
             id,
+            layer: Layer::Plain,
+            twin_expected: false,
             key: None,
             places,
             directions: [Direction::default(), Direction::default()],
@@ -94,8 +136,25 @@ impl Connection {
             touched: true,
             silenced: false,
             judged: false,
-        };
-        (connection, side)
+        }
+    }
+
+    /// The connection of the plaintext that the socket at `side` carries, whose session this is.
+    pub(super) fn opened(
+        &self,
+        id: ConnectionId,
+        side: Side,
+        (session, from_start): (Cookie, bool),
+        spare_limit: usize,
+    ) -> Self {
+        let vantage = Vantage { cookie: session, role: self.role_at(side), from_start };
+        let mut connection = Self::at(side, id, vantage, spare_limit);
+        for (place, carrier) in connection.places.iter_mut().zip(&self.places) {
+            place.end = carrier.end.clone();
+        }
+        connection.layer = Layer::Opened { of: Some(self.id) };
+        connection.opener_known = self.opener_known && from_start;
+        connection
     }
 
     pub(super) const fn id(&self) -> ConnectionId {
@@ -119,9 +178,20 @@ impl Connection {
         sink: &mut impl EventSink,
     ) -> Option<Side> {
         let side = if self.places[0].vantage.is_none() { Side::A } else { Side::B };
+        self.join_at(side, second, owner, sink).then_some(side)
+    }
+
+    /// As [`Self::join`], where it is known which side shows. False when that side is taken.
+    pub(super) fn join_at(
+        &mut self,
+        side: Side,
+        second: Vantage,
+        owner: Option<Owner>,
+        sink: &mut impl EventSink,
+    ) -> bool {
         let place = &mut self.places[side.index()];
         if place.vantage.is_some() {
-            return None;
+            return false;
         }
         place.vantage = Some(second);
         place.end.owner = owner.or(place.end.owner.take());
@@ -129,7 +199,76 @@ impl Connection {
             let server = self.server_side(side);
             self.settle(server, sink);
         }
-        Some(side)
+        true
+    }
+
+    pub(super) const fn expect_twin(&mut self) {
+        self.twin_expected = true;
+    }
+
+    /// The other end is on this machine, or should be.
+    pub(super) fn has_twin(&self) -> bool {
+        self.twin_expected || self.places.iter().all(|place| place.vantage.is_some())
+    }
+
+    pub(super) fn role_at(&self, side: Side) -> Role {
+        self.places[side.index()].vantage.map_or(Role::Unknown, |vantage| vantage.role)
+    }
+
+    pub(super) const fn end(&self, side: Side) -> &End {
+        &self.places[side.index()].end
+    }
+
+    pub(super) const fn is_sealed(&self) -> bool {
+        matches!(self.layer, Layer::Sealed { .. })
+    }
+
+    /// Something of it was told.
+    pub(super) const fn was_told(&self) -> bool {
+        self.opened
+    }
+
+    /// Its bytes are TLS. False when that was known.
+    pub(super) fn seal(&mut self, told: bool) -> bool {
+        if self.is_sealed() {
+            return false;
+        }
+        self.layer = Layer::Sealed { told, read: false, calls: 0 };
+        self.spares = Vec::new();
+        true
+    }
+
+    /// Its plaintext is heard. Says once whether it had been told of before it was sealed.
+    pub(super) const fn read(&mut self) -> Option<bool> {
+        let Layer::Sealed { told, read, .. } = &mut self.layer else { return None };
+        if std::mem::replace(read, true) { None } else { Some(*told) }
+    }
+
+    /// One call more on a sealed connection. True once: when there were so many, and no plaintext.
+    pub(super) const fn waits_for_plaintext(&mut self, most: u32) -> bool {
+        let Layer::Sealed { read: false, calls, .. } = &mut self.layer else { return false };
+        *calls = calls.saturating_add(1);
+        *calls == most
+    }
+
+    /// What is held of a connection that was not told, in order.
+    pub(super) fn into_spares(self) -> Vec<(Way, Timestamp, Held)> {
+        let held = |spare: Spare| {
+            let way = if spare.from == spare.vantage { Way::Sent } else { Way::Received };
+            (way, spare.time, Held(spare.data))
+        };
+        self.spares.into_iter().map(held).collect()
+    }
+
+    /// Where the ends of a session are shows late: `mine` is the one whose session this is.
+    pub(super) fn explain(&mut self, mine: End, others: End, sealed: ConnectionId) {
+        let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
+        for (side, end) in [(side, mine), (side.other(), others)] {
+            let place = &mut self.places[side.index()];
+            let owner = place.end.owner.take().or(end.owner);
+            place.end = End { owner, ..end };
+        }
+        self.layer = Layer::Opened { of: Some(sealed) };
     }
 
     /// No other end is expected on this machine.
@@ -259,6 +398,9 @@ impl Connection {
     }
 
     pub(super) fn finish(&mut self, cause: CloseCause, time: Timestamp, sink: &mut impl EventSink) {
+        if self.is_sealed() {
+            return;
+        }
         self.settle_alone(sink);
         let failed = !matches!(cause, CloseCause::Finished | CloseCause::Unknown);
         if self.opened || failed {
@@ -308,13 +450,11 @@ impl Connection {
 
     fn replay(&mut self, spares: Vec<Spare>, sink: &mut impl EventSink) {
         for spare in spares {
-            let piece = match &spare.data {
-                Some((offset, size, bytes, unreadable)) => {
-                    self.spare_bytes = self.spare_bytes.saturating_sub(bytes.len());
-                    Piece::Data { offset: *offset, size: *size, bytes, unreadable: *unreadable }
-                }
-                None => Piece::End,
-            };
+            let held = Held(spare.data);
+            let piece = held.as_piece();
+            if let Piece::Data { bytes, .. } = piece {
+                self.spare_bytes = self.spare_bytes.saturating_sub(bytes.len());
+            }
             if self.directions[spare.from.index()].carrier == Some(spare.vantage) {
                 self.carry(spare.from, spare.vantage, (spare.time, piece), sink);
             }
@@ -350,6 +490,9 @@ impl Connection {
                 self.change_carrier(from, side.other(), sink);
             }
             Piece::Data { offset, size, bytes, .. } => {
+                if from == side && self.missed_the_request(side) {
+                    self.change_carrier(side.other(), side.other(), sink);
+                }
                 self.tell_open(time, sink);
                 self.tell_data(from, time, (offset, size, bytes), sink);
                 if !bytes.is_empty() && !self.directions[from.index()].proven {
@@ -366,6 +509,17 @@ impl Connection {
         }
     }
 
+    /// What is answered here was not seen to arrive: the call that read it was under way when its library was probed. The
+    /// other end saw it leave.
+    fn missed_the_request(&self, side: Side) -> bool {
+        let asked = &self.directions[side.other().index()];
+        matches!(self.layer, Layer::Opened { .. })
+            && asked.carrier == Some(side)
+            && !asked.begun
+            && self.may_change(side.other(), side)
+            && self.spares.iter().any(|spare| spare.from == side.other() && spare.data.is_some())
+    }
+
     fn may_change(&self, from: Side, side: Side) -> bool {
         !self.silenced
             && !self.directions[from.index()].switched
@@ -377,7 +531,8 @@ impl Connection {
             return;
         }
         let [a, b] = self.ends().map(|end| end.address.clone());
-        sink.event(Event::Open { connection: self.id, time, a, b, opener_known: self.opener_known });
+        let tls = matches!(self.layer, Layer::Opened { .. });
+        sink.event(Event::Open { connection: self.id, time, a, b, opener_known: self.opener_known, tls });
     }
 
     fn tell_data(&mut self, from: Side, time: Timestamp, data: (u64, u64, &[u8]), sink: &mut impl EventSink) {

@@ -9,8 +9,9 @@
 mod connection;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use connection::{Connection, Piece, Vantage};
+use connection::{Connection, Layer, Piece, Vantage};
 use overhear_exchange::{
     Address, Side, Timestamp,
     wire::{CloseCause, ConnectionId, EventSink},
@@ -33,11 +34,21 @@ pub struct Limits {
     pub spare: usize,
     /// Nanoseconds to wait for the other end to show when it should be on this machine.
     pub grace: u64,
+    /// Plaintext of TLS may come: connections that speak TLS are waited for.
+    pub tls: bool,
+    /// Plaintext is told even where the socket that carries it is not known.
+    pub without_socket: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1 << 20, spare: 64 << 10, grace: 50_000_000 }
+        Self { connections: 1 << 20, spare: 64 << 10, grace: 50_000_000, tls: true, without_socket: true }
+    }
+}
+
+impl Limits {
+    fn tells(&self, connection: &Connection) -> bool {
+        self.without_socket || connection.layer != (Layer::Opened { of: None })
     }
 }
 
@@ -69,6 +80,8 @@ pub enum Judgement {
     Api,
     /// Nothing we read: never mention it again.
     NotApi,
+    /// TLS: its plaintext may yet be heard.
+    Tls,
 }
 
 /// Joins sockets into connections and orders what they say.
@@ -89,6 +102,9 @@ pub struct Assembler {
     verdicts: Vec<(Cookie, Verdict)>,
     next_id: u64,
     evicted: u64,
+    tls: tls::Sessions,
+    /// Of the last record, on the monotonic clock.
+    now: u64,
 }
 
 /// Both ends of a TCP connection give the same key. Loopback addresses mean something else in every namespace.
@@ -118,6 +134,8 @@ impl Assembler {
             verdicts: Vec::new(),
             next_id: 0,
             evicted: 0,
+            tls: tls::Sessions::default(),
+            now: 0,
         }
     }
 
@@ -137,6 +155,7 @@ impl Assembler {
     /// Takes one record of the probes.
     pub fn record(&mut self, record: Record<'_>, sink: &mut impl EventSink) {
         self.departed.clear();
+        self.now = record.time;
         let time = self.wall(record.time);
         match record.what {
             What::Open(open) => self.open(*open, record.thread, record.time, sink),
@@ -158,6 +177,9 @@ impl Assembler {
                 }
             }
             What::Exec { .. } => {}
+            What::Tls { session, socket, from_start } => {
+                self.session(session, socket, from_start, record.thread, sink);
+            }
         }
     }
 
@@ -169,8 +191,11 @@ impl Assembler {
                 break;
             }
             self.waiting.pop_front();
-            if let Some(connection) = self.connections.get_mut(&id) {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            if self.limits.tells(connection) {
                 connection.settle_alone(sink);
+            } else {
+                self.judge(id, Judgement::NotApi);
             }
         }
     }
@@ -179,12 +204,13 @@ impl Assembler {
     pub fn judge(&mut self, id: ConnectionId, judgement: Judgement) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match judgement {
+            Judgement::Tls if self.limits.tls && connection.layer == Layer::Plain => self.seal(id, true),
             Judgement::Api => {
                 for cookie in connection.judged_api() {
                     self.verdicts.push((cookie, Verdict::Full));
                 }
             }
-            Judgement::NotApi => {
+            Judgement::NotApi | Judgement::Tls => {
                 for cookie in connection.cookies() {
                     self.verdicts.push((cookie, Verdict::Ignore));
                 }
@@ -266,6 +292,9 @@ impl Assembler {
         let Some(connection) = self.connections.get_mut(&id) else { return false };
         let Some(side) = connection.join(vantage, owner, sink) else { return false };
         self.sockets.insert(vantage.cookie, (id, side));
+        if connection.is_sealed() {
+            self.verdicts.push((vantage.cookie, Verdict::Sealed));
+        }
         if let Ends::Unix { inode, .. } = open.ends {
             connection.set_inode(side, inode);
             self.by_inode.insert(inode, id);
@@ -274,8 +303,7 @@ impl Assembler {
     }
 
     fn begin(&mut self, vantage: Vantage, open: &Open, owner: Option<Owner>, now: u64) {
-        let id = ConnectionId(self.next_id);
-        self.next_id += 1;
+        let id = self.new_id();
         let (mut connection, side) = Connection::new(id, vantage, self.limits.spare);
         match open.ends {
             Ends::Ip { local, remote } => {
@@ -291,13 +319,24 @@ impl Assembler {
             }
         }
         if self.expects_twin(open, vantage.role) {
+            connection.expect_twin();
             self.waiting.push_back((now.saturating_add(self.limits.grace), id));
         } else {
             connection.alone();
         }
-        self.sockets.insert(vantage.cookie, (id, side));
+        self.follow(vantage.cookie, id, side, connection);
+    }
+
+    fn follow(&mut self, cookie: Cookie, id: ConnectionId, side: Side, connection: Connection) {
+        self.sockets.insert(cookie, (id, side));
         self.connections.insert(id, connection);
         self.idle.push_back(id);
+    }
+
+    const fn new_id(&mut self) -> ConnectionId {
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        id
     }
 
     /// Whether the other end should be on this machine too. A server's end needs no other: it carries the bytes.
@@ -350,10 +389,26 @@ impl Assembler {
         piece: (Timestamp, Piece<'_>),
         sink: &mut impl EventSink,
     ) {
+        if let Piece::Data { size, .. } = piece.1 {
+            self.plaintext(socket, way, size, thread, sink);
+        }
         let Some((id, side)) = self.sockets.get(&socket).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
+        }
+        if self.limits.tls
+            && connection.layer == Layer::Plain
+            && piece.1.begins_sealed()
+            && !connection.was_told()
+        {
+            self.seal(id, false);
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.is_sealed() {
+            self.sealed_piece(socket, way, thread, piece, sink);
+            self.lose_patience(id);
+            return;
         }
         connection.piece(side, way, piece, sink);
         if let Some(cookie) = connection.superfluous() {
@@ -362,6 +417,9 @@ impl Assembler {
     }
 
     fn close(&mut self, socket: Cookie, errno: u32, time: Timestamp, sink: &mut impl EventSink) {
+        if let Some(session) = self.tls.carried_by(socket) {
+            self.close(session, errno, time, sink);
+        }
         let Some((id, side)) = self.sockets.get(&socket).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let cause = connection.cause(side, errno);
@@ -383,7 +441,8 @@ impl Assembler {
     }
 
     fn exit(&mut self, pid: u32, time: Timestamp, sink: &mut impl EventSink) {
-        let ids: Vec<ConnectionId> = self.by_inode.values().copied().collect();
+        let unix = self.by_inode.values().copied();
+        let ids: Vec<ConnectionId> = unix.chain(self.tls.loose()).collect();
         for id in ids {
             if self.connections.get(&id).is_some_and(|connection| connection.is_owned_by(pid)) {
                 self.finish(id, CloseCause::Finished, time, sink);
@@ -392,7 +451,7 @@ impl Assembler {
     }
 
     fn finish(&mut self, id: ConnectionId, cause: CloseCause, time: Timestamp, sink: &mut impl EventSink) {
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(connection) = self.connections.get_mut(&id).filter(|found| self.limits.tells(found)) {
             connection.finish(cause, time, sink);
         }
         self.forget(id);
@@ -403,6 +462,7 @@ impl Assembler {
         for cookie in connection.cookies() {
             self.sockets.remove(&cookie);
         }
+        self.tls.forget(&connection);
         for end in connection.ends() {
             if self.by_inode.get(&end.inode) == Some(&id) {
                 self.by_inode.remove(&end.inode);
@@ -424,7 +484,8 @@ impl Assembler {
             if connection.take_touched() {
                 self.idle.push_back(id);
             } else {
-                self.evicted += 1;
+                // Of what is sealed nothing was going to be told.
+                self.evicted += u64::from(!connection.is_sealed());
                 self.finish(id, CloseCause::Unknown, time, sink);
             }
         }

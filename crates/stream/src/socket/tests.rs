@@ -1,6 +1,8 @@
 use super::*;
 use overhear_exchange::wire::Event;
 
+mod tls;
+
 const CLIENT: Cookie = Cookie(1);
 const SERVER: Cookie = Cookie(2);
 
@@ -70,12 +72,13 @@ impl Scene {
 
 fn line(event: &Event<'_>) -> String {
     match event {
-        Event::Open { a, b, opener_known, .. } => {
+        Event::Open { a, b, opener_known, tls, .. } => {
             let name = |address: &Address| match address {
                 Address::Ip(ip) => ip.to_string(),
                 Address::Unknown | Address::Unix(_) | Address::Name(..) => format!("{address:?}"),
             };
-            format!("open {} {}{}", name(a), name(b), if *opener_known { "" } else { " ?" })
+            let known = if *opener_known { "" } else { " ?" };
+            format!("open {} {}{known}{}", name(a), name(b), if *tls { " tls" } else { "" })
         }
         Event::Data { from, bytes, .. } => format!("{from:?}: {}", String::from_utf8_lossy(bytes)),
         Event::Gap { from, length, .. } => format!("{from:?}: gap {length:?}"),

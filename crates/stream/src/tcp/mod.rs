@@ -192,7 +192,14 @@ impl Reassembler {
             let [s, d] = ends;
             [d, s]
         };
-        sink.event(Event::Open { connection: connection.id, time: segment.time, a, b, opener_known });
+        sink.event(Event::Open {
+            connection: connection.id,
+            time: segment.time,
+            a,
+            b,
+            opener_known,
+            tls: false,
+        });
     }
 
     /// What the segment acknowledges, brings and ends.

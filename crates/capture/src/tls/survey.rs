@@ -1,0 +1,55 @@
+//! Which TLS libraries of a process are heard: for `doctor`.
+
+use super::{Library, Scanner, find, scan::Place, unreadable};
+use rustc_hash::FxHashMap;
+use std::{collections::BTreeSet, fmt, fs::File, path::PathBuf};
+
+/// A TLS library whose plaintext is heard.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeardTls {
+    /// Which.
+    pub library: Library,
+    /// As far as its file tells.
+    pub version: Option<String>,
+}
+
+impl fmt::Display for HeardTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) if version.starts_with(|first: char| first.is_ascii_digit()) => {
+                write!(f, "{} {version}", self.library)
+            }
+            Some(version) => write!(f, "{} ({version})", self.library),
+            None => self.library.fmt(f),
+        }
+    }
+}
+
+/// Looks at processes one after the other; each file is read once.
+pub(crate) struct TlsSurvey {
+    scanner: Scanner,
+    files: FxHashMap<Place, Option<HeardTls>>,
+}
+
+impl TlsSurvey {
+    /// Reads `/proc`, mounted here.
+    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
+        Self { scanner: Scanner::at(root, Vec::new()), files: FxHashMap::default() }
+    }
+
+    /// What this process has that is heard.
+    pub(crate) fn heard(&mut self, pid: u32) -> BTreeSet<HeardTls> {
+        let maps = self.scanner.maps(pid);
+        let (scanner, files) = (&self.scanner, &mut self.files);
+        let each = Scanner::mappings(&maps).filter_map(|mapping| {
+            let looked = || scanner.open(pid, &mapping).and_then(|file| in_file(&file));
+            files.entry(mapping.place).or_insert_with(looked).clone()
+        });
+        each.collect()
+    }
+}
+
+fn in_file(file: &File) -> Option<HeardTls> {
+    let found = find(file).ok().flatten().filter(|_| unreadable(file).is_none())?;
+    Some(HeardTls { library: found.library, version: found.version })
+}

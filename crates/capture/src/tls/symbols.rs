@@ -1,0 +1,141 @@
+//! Functions by their names in the symbol tables, without either table in memory: a program's are tens of megabytes.
+
+use super::Function;
+use crate::elf::{Elf, Section, u16_at, u32_at, u64_at};
+use memchr::memmem::{self, Finder};
+use rustc_hash::FxHashMap;
+use std::ops::ControlFlow;
+
+/// Names of C, each whole.
+const NAMES: [(&str, Function); 8] = [
+    ("SSL_read", Function::SslRead),
+    ("SSL_write", Function::SslWrite),
+    ("SSL_read_ex", Function::SslReadEx),
+    ("SSL_write_ex", Function::SslWriteEx),
+    ("SSL_free", Function::SslFree),
+    ("gnutls_record_recv", Function::GnuTlsRecordRecv),
+    ("gnutls_record_send", Function::GnuTlsRecordSend),
+    ("gnutls_deinit", Function::GnuTlsDeinit),
+];
+/// Rust's names before and since its second mangling: what of them is looked for, and what has to follow.
+const RUST: [(&str, &str, Function); 4] = [
+    ("Reader$u20$as$u20$std..io..Read$GT$4read17h", "", Function::RustlsRead),
+    ("Writer$u20$as$u20$std..io..Write$GT$5write17h", "", Function::RustlsWrite),
+    ("6ReaderNtNt", "2io4Read4read", Function::RustlsRead),
+    ("6WriterNtNt", "2io5Write5write", Function::RustlsWrite),
+];
+/// The longest that is looked at around a name.
+const LONGEST: usize = 256;
+/// Names and symbols remembered of one table: there is one each, or a few copies.
+const MOST: usize = 64;
+const SYMBOL: usize = 24;
+
+/// A function and where it is, as its symbol says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Symbol {
+    pub(super) function: Function,
+    pub(super) address: u64,
+    pub(super) size: u64,
+}
+
+/// All of them, by address.
+pub(super) fn symbols(elf: &Elf<'_>) -> Vec<Symbol> {
+    let mut found = Vec::new();
+    for kind in [Section::DYNAMIC_SYMBOLS, Section::SYMBOLS] {
+        let table = elf.sections.iter().find(|section| section.kind == kind);
+        let names = table.and_then(|table| elf.sections.get(usize::try_from(table.link).ok()?));
+        if let (Some(table), Some(names)) = (table, names) {
+            let wanted = wanted(elf, names);
+            if !wanted.is_empty() {
+                of_table(elf, table, &wanted, &mut found);
+            }
+        }
+    }
+    found.sort_unstable_by_key(|symbol| (symbol.address, symbol.function));
+    found.dedup_by_key(|symbol| (symbol.address, symbol.function));
+    found
+}
+
+/// The highest version of OpenSSL whose symbols a library has: `OPENSSL_3.2.0`, `OPENSSL_1_1_1`.
+pub(super) fn openssl_version(elf: &Elf<'_>) -> Option<String> {
+    let table = elf.sections.iter().find(|section| section.kind == Section::DYNAMIC_SYMBOLS)?;
+    let names = elf.sections.get(usize::try_from(table.link).ok()?)?;
+    let finder = Finder::new("OPENSSL_");
+    let mut highest: Option<[u32; 3]> = None;
+    elf.blocks((names.offset, names.size), 32, |_, block| {
+        for at in finder.find_iter(block) {
+            let rest = block.get(at + 8..).unwrap_or_default();
+            highest = highest.max(version(rest));
+        }
+        ControlFlow::Continue(())
+    });
+    // Patches add no symbols as a rule, so the last number says little.
+    highest.map(|[major, minor, _]| format!("{major}.{minor}"))
+}
+
+fn version(text: &[u8]) -> Option<[u32; 3]> {
+    let end = text.iter().take(16).position(|byte| *byte == 0)?;
+    let mut parts = text.get(..end)?.split(|byte| matches!(byte, b'.' | b'_'));
+    let mut part = || std::str::from_utf8(parts.next()?).ok()?.parse().ok();
+    Some([part()?, part()?, part()?])
+}
+
+/// Where in a table of names the wanted ones begin.
+fn wanted(elf: &Elf<'_>, names: &Section) -> FxHashMap<u32, Function> {
+    // Linkers let a name begin within another that ends alike; so only its end has to be one.
+    let whole: Vec<(Finder<'_>, Function)> =
+        NAMES.iter().map(|(name, function)| (Finder::new(name), *function)).collect();
+    let rust = Finder::new("rustls");
+    let mut found = FxHashMap::default();
+    elf.blocks((names.offset, names.size), LONGEST, |offset, block| {
+        let mut take = |at: usize, function| {
+            let number = offset.saturating_sub(names.offset).saturating_add(at as u64);
+            if let (Ok(number), true) = (u32::try_from(number), found.len() < MOST) {
+                found.insert(number, function);
+            }
+        };
+        for (name, function) in &whole {
+            for at in name.find_iter(block) {
+                if block.get(at + name.needle().len()) == Some(&0) {
+                    take(at, *function);
+                }
+            }
+        }
+        for at in rust.find_iter(block) {
+            if let Some((begin, function)) = of_rust(block, at) {
+                take(begin, function);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// A mangled name of rustls around this place, and where it begins.
+fn of_rust(block: &[u8], at: usize) -> Option<(usize, Function)> {
+    let begin = memchr::memrchr(0, block.get(..at)?).map_or(0, |zero| zero + 1);
+    let rest = block.get(begin..)?;
+    let name = rest.get(..memchr::memchr(0, rest.get(..rest.len().min(LONGEST))?)?)?;
+    let is = |(mark, after, _): &&(&str, &str, Function)| {
+        let place = memmem::find(name, mark.as_bytes());
+        let rest = place.and_then(|place| name.get(place + mark.len()..));
+        rest.is_some_and(|rest| memmem::find(rest, after.as_bytes()).is_some())
+    };
+    RUST.iter().find(is).map(|(_, _, function)| (begin, *function))
+}
+
+fn of_table(elf: &Elf<'_>, table: &Section, wanted: &FxHashMap<u32, Function>, found: &mut Vec<Symbol>) {
+    elf.entries((table.offset, table.size), SYMBOL, |entry| {
+        found.extend(symbol(entry, wanted));
+        if found.len() < MOST { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+}
+
+/// A function that is defined here.
+fn symbol(entry: &[u8], wanted: &FxHashMap<u32, Function>) -> Option<Symbol> {
+    let function = *wanted.get(&u32_at(entry, 0)?)?;
+    let is_function = entry.get(4)? & 0xf == 2;
+    let defined = u16_at(entry, 6)? != 0;
+    let symbol = Symbol { function, address: u64_at(entry, 8)?, size: u64_at(entry, 16)? };
+    (is_function && defined && symbol.address != 0).then_some(symbol)
+}

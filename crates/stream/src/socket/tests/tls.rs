@@ -1,0 +1,252 @@
+//! Plaintext of TLS beside the sockets that carry it.
+
+use super::*;
+
+const HELLO: &str = "\u{16}\u{3}\u{1}\u{2}";
+const ASK: Cookie = Cookie(1 << 63 | 1);
+const ANSWER: Cookie = Cookie(1 << 63 | 2);
+
+impl Scene {
+    fn session(&mut self, session: Cookie, socket: Option<Cookie>, pid: u32) -> &mut Self {
+        self.record(pid, What::Tls { session, socket, from_start: true })
+    }
+
+    /// Ciphertext of a sealed socket: its length, no bytes.
+    fn sealed(&mut self, socket: Cookie, way: Way, size: u32, pid: u32) -> &mut Self {
+        self.record(pid, What::Data { socket, way, offset: 0, size, bytes: b"", loss: None })
+    }
+
+    /// Both ends of a TLS connection on this machine, after their handshake.
+    fn handshake(&mut self) -> &mut Self {
+        self.both().data(CLIENT, Way::Sent, 0, HELLO, 10).data(SERVER, Way::Received, 0, HELLO, 20);
+        assert_eq!(self.verdicts(), [(CLIENT, Verdict::Sealed), (SERVER, Verdict::Sealed)]);
+        self
+    }
+
+    fn ends(&self, id: u64) -> [(Address, Option<u32>); 2] {
+        let ends = self.assembler.ends(ConnectionId(id)).unwrap();
+        ends.map(|end| (end.address.clone(), end.owner.as_ref().map(|owner| owner.pid)))
+    }
+}
+
+fn ip(text: &str) -> Address {
+    Address::Ip(text.parse().unwrap())
+}
+
+const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
+
+#[test]
+fn a_sealed_connection_is_not_told_and_counted() {
+    let mut scene = Scene::new();
+    scene.handshake().close(CLIENT, 0).close(SERVER, 104);
+    scene.told(&[]);
+    assert_eq!(scene.assembler.unread_tls(), 1);
+    assert!(scene.assembler.is_empty());
+}
+
+#[test]
+fn plaintext_is_told_with_the_ends_of_its_socket() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ANSWER, Some(SERVER), 20);
+    assert_eq!(scene.verdicts(), [(SERVER, Verdict::Carries)]);
+    scene.data(ANSWER, Way::Received, 0, "ask", 20).data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.told(&[OPENED, "A: ask", "B: answer"]);
+    assert_eq!(scene.ends(1), [(ip("127.0.0.1:5000"), Some(10)), (ip("127.0.0.1:80"), Some(20))]);
+    assert_eq!(scene.assembler.unread_tls(), 0);
+    scene.close(ANSWER, 0).close(SERVER, 0).close(CLIENT, 0);
+    scene.told(&[OPENED, "A: ask", "B: answer", "close Finished"]);
+    assert!(scene.assembler.is_empty());
+}
+
+#[test]
+fn plaintext_at_both_ends_is_told_once_and_the_clients_is_silenced() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.told(&[]);
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.data(ANSWER, Way::Sent, 0, "answer", 20).data(ASK, Way::Received, 0, "answer", 10);
+    scene.told(&[OPENED, "A: ask", "B: answer"]);
+    assert!(scene.verdicts().contains(&(ASK, Verdict::Ignore)));
+    scene.close(ASK, 0).close(ANSWER, 0);
+    assert_eq!(scene.told.last().unwrap(), "close Finished");
+}
+
+#[test]
+fn a_server_whose_plaintext_is_not_heard_is_told_by_the_client() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10).later(60_000_000);
+    // The server is done with it before the client has read.
+    scene.close(SERVER, 0).data(ASK, Way::Received, 0, "answer", 10).close(CLIENT, 0);
+    scene.told(&[OPENED, "A: ask", "B: answer", "close Finished"]);
+}
+
+/// Its thread waits in a read when the library is probed: that read is not seen to return.
+#[test]
+fn a_request_that_only_the_client_is_heard_to_make_is_told() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.data(ASK, Way::Received, 0, "answer", 10).data(ASK, Way::Sent, 3, "more", 10);
+    scene.data(ANSWER, Way::Received, 0, "more", 20).data(ANSWER, Way::Sent, 6, "so", 20);
+    scene.told(&[OPENED, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
+#[test]
+fn the_end_of_a_socket_is_the_end_of_its_session() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.record(20, What::End { socket: SERVER, way: Way::Received }).close(SERVER, 104);
+    scene.told(&[OPENED, "A: ask", "A: end", "close Reset(Some(A))"]);
+}
+
+/// Plaintext first, TLS later (RFC 2817, CONNECT): what was told stays, and the rest is a connection of its own.
+#[test]
+fn a_connection_that_becomes_tls_goes_on_as_another() {
+    let mut scene = Scene::new();
+    scene.both().data(SERVER, Way::Received, 0, "connect", 20).data(SERVER, Way::Received, 7, HELLO, 20);
+    scene.assembler.judge(ConnectionId(0), Judgement::Tls);
+    assert_eq!(scene.assembler.unread_tls(), 0, "its protocol counts it");
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    assert_eq!(scene.told[3..], [OPENED, "A: ask"]);
+    assert_eq!(scene.assembler.unread_tls(), -1);
+}
+
+#[test]
+fn a_library_that_reads_what_its_program_received_is_matched_by_the_thread() {
+    let mut scene = Scene::new();
+    scene.handshake();
+    scene.sealed(SERVER, Way::Received, 3 + 22, 20).session(ANSWER, None, 20);
+    scene.data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.told(&["open 127.0.0.1:5000 127.0.0.1:80 ? tls", "A: ask"]);
+    assert_eq!(scene.ends(2)[1], (ip("127.0.0.1:80"), Some(20)));
+}
+
+#[test]
+fn a_library_whose_program_sends_what_it_wrote_is_matched_by_the_thread() {
+    let mut scene = Scene::new();
+    scene.open(CLIENT, Role::Client, ("192.0.2.1:5000", "198.51.100.7:443"), 10);
+    scene.data(CLIENT, Way::Sent, 0, HELLO, 10);
+    scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.told(&[]);
+    scene.sealed(CLIENT, Way::Sent, 3 + 22, 10).data(ASK, Way::Received, 0, "answer", 10);
+    scene.told(&["open 192.0.2.1:5000 198.51.100.7:443 ? tls", "A: ask", "B: answer"]);
+}
+
+#[test]
+fn writes_of_several_sessions_are_told_apart_by_their_length() {
+    let mut scene = Scene::new();
+    for (socket, port) in [(CLIENT, 5000), (SERVER, 5001)] {
+        scene.open(socket, Role::Client, (&format!("192.0.2.1:{port}"), "198.51.100.7:443"), 10);
+        scene.data(socket, Way::Sent, 0, HELLO, 10);
+    }
+    scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "short", 10);
+    scene.session(ANSWER, None, 10).data(ANSWER, Way::Sent, 0, "rather long", 10);
+    scene.sealed(SERVER, Way::Sent, 11 + 22, 10).sealed(CLIENT, Way::Sent, 5 + 22, 10);
+    let heard: Vec<_> = scene.told.iter().filter(|line| !line.ends_with("tls")).collect();
+    assert_eq!(heard, ["A: rather long", "A: short"]);
+    assert_eq!(scene.ends(scene.assembler.next_id - 1)[0].0, ip("192.0.2.1:5000"));
+}
+
+#[test]
+fn ciphertext_shorter_than_its_plaintext_is_of_another_connection() {
+    let mut scene = Scene::new();
+    scene.handshake().sealed(SERVER, Way::Received, 20, 20).session(ANSWER, None, 20);
+    scene.data(ANSWER, Way::Received, 0, "longer than this", 20).later(60_000_000);
+    scene.told(&["open Unknown Unknown ? tls", "B: longer than this"]);
+}
+
+#[test]
+fn another_threads_socket_is_not_matched() {
+    let mut scene = Scene::new();
+    scene.handshake().sealed(SERVER, Way::Received, 100, 21).session(ANSWER, None, 20);
+    scene.data(ANSWER, Way::Received, 0, "ask", 20).later(60_000_000);
+    scene.told(&["open Unknown Unknown ? tls", "B: ask"]);
+}
+
+#[test]
+fn a_session_without_a_socket_is_told_all_the_same_and_ends_with_its_process() {
+    let mut scene = Scene::new();
+    scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "ask", 10).later(60_000_000);
+    scene.told(&["open Unknown Unknown ? tls", "A: ask"]);
+    assert_eq!(scene.ends(0), [(Address::Unknown, Some(10)), (Address::Unknown, None)]);
+    scene.record(10, What::Exit);
+    assert_eq!(scene.told.last().unwrap(), "close Finished");
+    assert!(scene.assembler.is_empty());
+}
+
+#[test]
+fn its_socket_may_show_late() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ANSWER, None, 20).data(ANSWER, Way::Received, 0, "ask", 20).later(60_000_000);
+    scene.sealed(SERVER, Way::Received, 100, 20).data(ANSWER, Way::Received, 3, "more", 20);
+    scene.told(&["open Unknown Unknown ? tls", "B: ask", "B: more"]);
+    assert_eq!(scene.ends(1), [(ip("127.0.0.1:80"), Some(20)), (ip("127.0.0.1:5000"), Some(10))]);
+    scene.close(SERVER, 0);
+    assert_eq!(scene.told.last().unwrap(), "close Finished");
+}
+
+#[test]
+fn under_a_port_filter_a_session_without_a_socket_is_left_alone() {
+    let mut scene = Scene::new();
+    scene.assembler = Assembler::new(Limits { without_socket: false, ..Limits::default() }, 0);
+    scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "ask", 10).later(60_000_000);
+    scene.told(&[]);
+    assert_eq!(scene.verdicts(), [(ASK, Verdict::Ignore)]);
+    scene.session(ANSWER, None, 10).data(ANSWER, Way::Sent, 0, "ask", 10).close(ANSWER, 0);
+    scene.told(&[]);
+    assert!(scene.assembler.is_empty());
+}
+
+#[test]
+fn a_socket_that_serves_another_session_ends_the_one_before() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "one", 20);
+    let next = Cookie(1 << 63 | 3);
+    scene.session(next, Some(SERVER), 20).data(next, Way::Received, 0, "two", 20);
+    scene.told(&[OPENED, "A: one", "close Unknown", OPENED, "A: two"]);
+    assert_eq!(scene.assembler.unread_tls(), 0);
+}
+
+#[test]
+fn after_many_calls_without_plaintext_nobody_waits() {
+    let mut scene = Scene::new();
+    scene.handshake();
+    for _ in 0..300 {
+        scene.sealed(SERVER, Way::Received, 100, 20);
+    }
+    assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Carries), (SERVER, Verdict::Carries)]);
+}
+
+#[test]
+fn sealed_connections_are_forgotten_beyond_the_limit_and_still_counted() {
+    let mut scene = Scene::new();
+    scene.assembler = Assembler::new(Limits { connections: 10, ..Limits::default() }, 0);
+    for port in 0..100u16 {
+        let server = Cookie(1000 + u64::from(port));
+        let peer = format!("198.51.100.7:{}", 5000 + port);
+        scene.open(server, Role::Server, ("192.0.2.1:80", &peer), 0).data(
+            server,
+            Way::Received,
+            0,
+            HELLO,
+            20,
+        );
+    }
+    assert_eq!(scene.assembler.len(), 10);
+    assert_eq!((scene.assembler.take_evicted(), scene.assembler.unread_tls()), (0, 100));
+}
+
+#[test]
+fn many_sessions_one_after_the_other_leave_nothing() {
+    let mut scene = Scene::new();
+    for number in 0..1000u64 {
+        let (socket, session) = (Cookie(100 + number), Cookie(1 << 63 | number));
+        let peer = format!("198.51.100.7:{}", 5000 + number);
+        scene.open(socket, Role::Server, ("192.0.2.1:80", &peer), 0);
+        scene.session(session, Some(socket), 20).data(session, Way::Received, 0, "ask", 20);
+        scene.close(session, 0).close(socket, 0);
+    }
+    assert!(scene.assembler.is_empty());
+    assert!(scene.assembler.sockets.is_empty());
+    assert_eq!(scene.assembler.tls.left(), 0);
+}

@@ -1,0 +1,396 @@
+//! Sessions of TLS: whose plaintext is which connection's.
+//!
+//! The probes number the sessions of TLS libraries and tell their plaintext as if each were a socket of its own. What the
+//! sockets themselves carry is *sealed*: it is not told, and if it stays so, it is counted. A session is told as a
+//! connection beside the sealed one, with the ends of its socket; two sessions at both ends of one connection are joined
+//! like two sockets.
+//!
+//! Which socket carries a session the probes say themselves where the library uses the socket. Where the program does (Node,
+//! asyncio), it shows by what one thread does: it reads from a socket and gets plaintext from a session, or puts plaintext
+//! into a session and writes to a socket. Ciphertext is longer than its plaintext by what each record adds (RFC 8446 §5.2,
+//! RFC 5246 §6.2.3). A session whose socket is not found is told without addresses.
+
+use super::{
+    Assembler, Owner,
+    connection::{Connection, Layer, Piece, Vantage},
+};
+use overhear_exchange::{
+    Side, Timestamp,
+    wire::{CloseCause, ConnectionId, EventSink},
+};
+use overhear_probe::record::{Cookie, Role, Thread, Verdict, Way};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Plaintext bytes of one record at most (RFC 8446 §5.1).
+const RECORD: u64 = 1 << 14;
+/// What a record adds: header, tag and content type in TLS 1.3; header, explicit nonce and tag of AES-GCM, or header and tag of
+/// ChaCha20-Poly1305 in TLS 1.2.
+const ADDED: [u64; 3] = [22, 29, 21];
+/// The least of them.
+const LEAST_ADDED: u64 = 21;
+/// Calls on a sealed socket after which nobody expects its plaintext any more.
+const PATIENCE: u32 = 256;
+/// Threads of which something is remembered.
+const MOST_THREADS: usize = 1 << 14;
+/// Sessions that one thread wrote to without a socket to show for it.
+const MOST_WRITTEN: usize = 8;
+
+/// What is known of sessions beyond their connections.
+#[derive(Default)]
+pub(super) struct Sessions {
+    /// The socket of each session that is followed, where it is known.
+    sockets: FxHashMap<Cookie, Option<Cookie>>,
+    /// And back.
+    carried: FxHashMap<Cookie, Cookie>,
+    /// The connection of the plaintext, by the sealed one.
+    plain: FxHashMap<ConnectionId, ConnectionId>,
+    /// Connections whose sockets do not say when they are over.
+    loose: FxHashSet<ConnectionId>,
+    threads: Threads,
+    /// Sealed connections that nobody told of.
+    sealed: u64,
+    /// Those of them whose plaintext was heard.
+    read: u64,
+    /// The same of connections that had been told of, as what they look like.
+    read_after_all: u64,
+}
+
+impl Sessions {
+    pub(super) fn forget(&mut self, connection: &Connection) {
+        for cookie in connection.cookies() {
+            if let Some(Some(socket)) = self.sockets.remove(&cookie)
+                && self.carried.get(&socket) == Some(&cookie)
+            {
+                self.carried.remove(&socket);
+            }
+        }
+        if let Layer::Opened { of: Some(sealed) } = connection.layer
+            && self.plain.get(&sealed) == Some(&connection.id())
+        {
+            self.plain.remove(&sealed);
+        }
+        self.loose.remove(&connection.id());
+    }
+
+    /// Connections of which no socket will say that they are over.
+    pub(super) fn loose(&self) -> Vec<ConnectionId> {
+        self.loose.iter().copied().collect()
+    }
+
+    /// The session that this socket carries.
+    pub(super) fn carried_by(&self, socket: Cookie) -> Option<Cookie> {
+        self.carried.get(&socket).copied()
+    }
+
+    /// What is remembered, threads apart.
+    #[cfg(test)]
+    pub(super) fn left(&self) -> usize {
+        self.sockets.len() + self.carried.len() + self.plain.len() + self.loose.len()
+    }
+
+    fn is_without_socket(&self, session: Cookie) -> bool {
+        self.sockets.get(&session) == Some(&None)
+    }
+}
+
+impl Assembler {
+    /// TLS connections whose plaintext is not heard, less those that were told of as TLS and heard after all.
+    pub fn unread_tls(&self) -> i64 {
+        let Sessions { sealed, read, read_after_all, .. } = &self.tls;
+        let count = |number: &u64| i64::try_from(*number).unwrap_or(i64::MAX);
+        count(sealed) - count(read) - count(read_after_all)
+    }
+
+    /// A session shows, or its socket does.
+    pub(super) fn session(
+        &mut self,
+        session: Cookie,
+        socket: Option<Cookie>,
+        from_start: bool,
+        thread: Option<Thread>,
+        sink: &mut impl EventSink,
+    ) {
+        match (self.tls.sockets.get(&session), socket) {
+            (Some(Some(_)), _) | (Some(None), None) => {}
+            (None, None) => self.begin_without_socket(session, thread),
+            (_, Some(socket)) => {
+                // The probes saw it used: whatever it carried before is over.
+                if let Some(before) = self.tls.carried_by(socket).filter(|before| *before != session) {
+                    self.end_session(before, CloseCause::Unknown, sink);
+                }
+                if !self.carry(session, socket, from_start, thread, sink) {
+                    self.begin_without_socket(session, thread);
+                }
+            }
+        }
+        self.evict(self.wall(self.now), sink);
+    }
+
+    /// What a sealed connection's socket shows.
+    pub(super) fn sealed_piece(
+        &mut self,
+        socket: Cookie,
+        way: Way,
+        thread: Option<Thread>,
+        (time, piece): (Timestamp, Piece<'_>),
+        sink: &mut impl EventSink,
+    ) {
+        match (self.tls.carried_by(socket), piece) {
+            (Some(session), Piece::End) => self.piece(session, way, thread, (time, Piece::End), sink),
+            (Some(_), Piece::Data { .. }) | (None, Piece::End) => {}
+            (None, Piece::Data { size, .. }) => {
+                let Some(Thread { tid, .. }) = thread else { return };
+                if let Some(session) = self.tls.threads.sealed(tid, socket, way, size) {
+                    self.guess(session, socket, thread, sink);
+                }
+            }
+        }
+    }
+
+    /// Plaintext moves: perhaps that shows which socket carries the session.
+    pub(super) fn plaintext(
+        &mut self,
+        session: Cookie,
+        way: Way,
+        size: u64,
+        thread: Option<Thread>,
+        sink: &mut impl EventSink,
+    ) {
+        let Some(Thread { tid, .. }) = thread else { return };
+        if self.tls.is_without_socket(session)
+            && let Some(socket) = self.tls.threads.plain(tid, session, way, size)
+        {
+            self.guess(session, socket, thread, sink);
+        }
+    }
+
+    /// Its bytes are TLS: they are not told from now on. `told` when they were until now.
+    pub(super) fn seal(&mut self, id: ConnectionId, told: bool) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.seal(told) {
+            self.tls.sealed += u64::from(!told);
+            self.verdicts.extend(connection.cookies().map(|cookie| (cookie, Verdict::Sealed)));
+        }
+    }
+
+    /// So many calls, and no plaintext: its program is not heard.
+    pub(super) fn lose_patience(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.waits_for_plaintext(PATIENCE) {
+            self.verdicts.extend(connection.cookies().map(|cookie| (cookie, Verdict::Carries)));
+        }
+    }
+
+    pub(super) fn end_session(&mut self, session: Cookie, cause: CloseCause, sink: &mut impl EventSink) {
+        if let Some((id, _)) = self.sockets.get(&session).copied() {
+            self.finish(id, cause, self.wall(self.now), sink);
+        }
+    }
+
+    fn guess(&mut self, session: Cookie, socket: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
+        if self.tls.is_without_socket(session) && self.tls.carried_by(socket).is_none() {
+            self.carry(session, socket, false, thread, sink);
+        }
+    }
+
+    /// This socket carries this session. False when nothing is known of the socket.
+    fn carry(
+        &mut self,
+        session: Cookie,
+        socket: Cookie,
+        from_start: bool,
+        thread: Option<Thread>,
+        sink: &mut impl EventSink,
+    ) -> bool {
+        let Some((sealed, side)) = self.sockets.get(&socket).copied() else { return false };
+        let told = self.connections.get(&sealed).is_some_and(Connection::was_told);
+        self.seal(sealed, told);
+        let Some(connection) = self.connections.get_mut(&sealed) else { return false };
+        match connection.read() {
+            Some(true) => self.tls.read_after_all += 1,
+            Some(false) => self.tls.read += 1,
+            None => {}
+        }
+        self.verdicts.push((socket, Verdict::Carries));
+        self.tls.carried.insert(socket, session);
+        self.tls.sockets.insert(session, Some(socket));
+        let before = self.sockets.get(&session).and_then(|(id, _)| self.connections.get(id));
+        match before.map(|connection| (connection.id(), connection.was_told())) {
+            Some((id, true)) => self.explain(id, sealed, side),
+            Some((id, false)) => {
+                let held = self.connections.remove(&id).map(Connection::into_spares).unwrap_or_default();
+                self.tls.loose.remove(&id);
+                self.begin_with_socket(session, (sealed, side), from_start, thread, sink);
+                for (way, time, piece) in &held {
+                    self.piece(session, *way, thread, (*time, piece.as_piece()), sink);
+                }
+            }
+            None => self.begin_with_socket(session, (sealed, side), from_start, thread, sink),
+        }
+        true
+    }
+
+    fn begin_with_socket(
+        &mut self,
+        session: Cookie,
+        (sealed, side): (ConnectionId, Side),
+        from_start: bool,
+        thread: Option<Thread>,
+        sink: &mut impl EventSink,
+    ) {
+        let owner = thread.map(|thread| Owner { pid: thread.tgid, comm: None });
+        if let Some(id) = self.tls.plain.get(&sealed).copied() {
+            let vantage = Vantage { cookie: session, role: self.role_at(sealed, side), from_start };
+            let twin = self.connections.get_mut(&id);
+            if twin.is_some_and(|twin| twin.join_at(side, vantage, owner.clone(), sink)) {
+                self.sockets.insert(session, (id, side));
+                return;
+            }
+            self.finish(id, CloseCause::Unknown, self.wall(self.now), sink);
+        }
+        let id = self.new_id();
+        let Some(carrier) = self.connections.get(&sealed) else { return };
+        let mut connection = carrier.opened(id, side, (session, from_start), self.limits.spare);
+        if let Some(Thread { tgid, .. }) = thread {
+            connection.owned_by(side, tgid);
+        }
+        if carrier.is_unix() {
+            self.tls.loose.insert(id);
+        }
+        if carrier.role_at(side) != Role::Server && carrier.has_twin() {
+            self.waiting.push_back((self.now.saturating_add(self.limits.grace), id));
+        } else {
+            connection.alone();
+        }
+        self.tls.plain.insert(sealed, id);
+        self.follow(session, id, side, connection);
+    }
+
+    fn begin_without_socket(&mut self, session: Cookie, thread: Option<Thread>) {
+        if self.sockets.contains_key(&session) {
+            return;
+        }
+        let id = self.new_id();
+        let vantage = Vantage { cookie: session, role: Role::Unknown, from_start: false };
+        let (mut connection, side) = Connection::new(id, vantage, self.limits.spare);
+        connection.layer = Layer::Opened { of: None };
+        if let Some(Thread { tgid, .. }) = thread {
+            connection.owned_by(side, tgid);
+        }
+        // It will be known when the thread uses the socket, which is next.
+        self.waiting.push_back((self.now.saturating_add(self.limits.grace), id));
+        self.tls.sockets.insert(session, None);
+        self.tls.loose.insert(id);
+        self.follow(session, id, side, connection);
+    }
+
+    /// The socket of a session that was told without addresses shows after all.
+    fn explain(&mut self, id: ConnectionId, sealed: ConnectionId, side: Side) {
+        let [mine, others] = match self.connections.get(&sealed) {
+            Some(connection) => [side, side.other()].map(|side| connection.end(side).clone()),
+            None => return,
+        };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.explain(mine, others, sealed);
+        self.tls.plain.entry(sealed).or_insert(id);
+        self.tls.loose.remove(&id);
+    }
+
+    fn role_at(&self, id: ConnectionId, side: Side) -> Role {
+        self.connections.get(&id).map_or(Role::Unknown, |connection| connection.role_at(side))
+    }
+}
+
+/// What threads did last, as far as it may show which socket carries which session.
+#[derive(Debug, Default)]
+struct Threads(FxHashMap<u32, Trace>);
+
+#[derive(Debug, Default)]
+struct Trace {
+    /// The sealed socket it read from last, and how much.
+    received: Option<(Cookie, u64)>,
+    /// Plaintext that was put into sessions and has not left on a socket.
+    written: Vec<Written>,
+}
+
+#[derive(Debug)]
+struct Written {
+    session: Cookie,
+    bytes: u64,
+    records: u64,
+}
+
+impl Threads {
+    /// A thread moved ciphertext. Says whose plaintext that is, where it shows.
+    fn sealed(&mut self, tid: u32, socket: Cookie, way: Way, size: u64) -> Option<Cookie> {
+        let trace = self.trace(tid);
+        match (way, &mut trace.received) {
+            (Way::Received, Some((before, bytes))) if *before == socket => {
+                *bytes = bytes.saturating_add(size)
+            }
+            (Way::Received, received) => *received = Some((socket, size)),
+            (Way::Sent, _) => return trace.left(size),
+        }
+        None
+    }
+
+    /// A thread moved plaintext. Says on which socket it came, where it shows.
+    fn plain(&mut self, tid: u32, session: Cookie, way: Way, size: u64) -> Option<Cookie> {
+        let trace = self.trace(tid);
+        match way {
+            Way::Received => {
+                let (socket, bytes) = trace.received?;
+                (size.saturating_add(LEAST_ADDED) <= bytes).then_some(socket)
+            }
+            Way::Sent => {
+                trace.wrote(session, size);
+                None
+            }
+        }
+    }
+
+    fn trace(&mut self, tid: u32) -> &mut Trace {
+        if self.0.len() >= MOST_THREADS && !self.0.contains_key(&tid) {
+            // Nothing but a chance to match is lost, and only what is happening now counts.
+            self.0.clear();
+        }
+        self.0.entry(tid).or_default()
+    }
+}
+
+impl Trace {
+    fn wrote(&mut self, session: Cookie, size: u64) {
+        let records = size.div_ceil(RECORD);
+        if let Some(written) = self.written.iter_mut().find(|written| written.session == session) {
+            written.bytes = written.bytes.saturating_add(size);
+            written.records = written.records.saturating_add(records);
+        } else {
+            if self.written.len() >= MOST_WRITTEN {
+                self.written.remove(0);
+            }
+            self.written.push(Written { session, bytes: size, records });
+        }
+    }
+
+    /// So many bytes left on one socket.
+    fn left(&mut self, size: u64) -> Option<Cookie> {
+        let exactly = |written: &Written| {
+            ADDED
+                .iter()
+                .any(|added| written.bytes.saturating_add(added.saturating_mul(written.records)) == size)
+        };
+        // What else is in the first flight (RFC 8446 §2) makes it longer.
+        let at_least = |written: &Written| {
+            written.bytes.saturating_add(LEAST_ADDED.saturating_mul(written.records)) <= size
+        };
+        let place = match self.written.as_slice() {
+            [only] => at_least(only).then_some(0),
+            several => {
+                let mut fitting = several.iter().enumerate().filter(|(_, written)| exactly(written));
+                let first = fitting.next();
+                if fitting.next().is_some() { None } else { first.map(|(place, _)| place) }
+            }
+        }?;
+        Some(self.written.remove(place).session)
+    }
+}
