@@ -15,7 +15,7 @@ use crate::{
     stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
+    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
     observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
