@@ -34,7 +34,7 @@ impl Listener {
         let folder = tempfile::tempdir()?;
         let begun = Instant::now();
         let child = Command::new(overhear()?)
-            .args(["watch", "--json", "--port", &port.to_string()])
+            .args(["watch", "--json", "--listen", "127.0.0.1:0", "--port", &port.to_string()])
             .env("OVERHEAR_STORE", folder.path().join("store.db"))
             .stdin(Stdio::null())
             .stdout(File::create(folder.path().join("out"))?)
@@ -42,11 +42,19 @@ impl Listener {
             .spawn()?;
         let mut listener = Self { child, folder, begun, attached: Duration::ZERO };
         listener.attached = listener.until("err", "listening")?;
+        listener.until("err", "the page is ")?;
         Ok(listener)
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where its page is.
+    pub(crate) fn page(&self) -> Result<String> {
+        let said = fs::read_to_string(self.folder.path().join("err"))?;
+        let url = said.lines().find_map(|line| line.split_once("the page is "));
+        Ok(url.ok_or_else(|| format!("no page: {said}"))?.1.to_owned())
     }
 
     /// From its start until the first exchange was written.

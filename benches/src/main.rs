@@ -8,6 +8,7 @@ mod learn;
 mod listener;
 mod machine;
 mod overhead;
+mod page;
 mod process;
 mod read;
 mod start;
@@ -66,10 +67,12 @@ fn run(words: &[String]) -> Result<()> {
     for word in words {
         match word.as_str() {
             "--quick" => effort = QUICK,
-            "read" | "http2" | "learn" | "overhead" | "start" | "store" => parts.push(word.as_str()),
+            "read" | "http2" | "learn" | "overhead" | "page" | "start" | "store" => {
+                parts.push(word.as_str());
+            }
             other => {
                 return Err(format!(
-                    "{other}: not one of --quick, read, http2, learn, overhead, start, store"
+                    "{other}: not one of --quick, read, http2, learn, overhead, page, start, store"
                 )
                 .into());
             }
@@ -91,6 +94,9 @@ fn run(words: &[String]) -> Result<()> {
     }
     if wanted("start") {
         show(start::measure(effort)?);
+    }
+    if wanted("page") {
+        show(page::measure(effort)?);
     }
     if wanted("overhead") {
         show(overhead::measure(effort)?);

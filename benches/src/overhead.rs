@@ -165,7 +165,7 @@ http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port}; location = /items {{ return 200 '{body}'; }} }}
+  server {{ listen 127.0.0.1:{port}; location = /items {{ return 200 '{body}'; }} location = /marker {{ return 200 '{{}}'; }} }}
 }}
 "
     )

@@ -34,8 +34,14 @@ async function main() {
     };
     const told = {};
     await wide();
+    const wire = await page.createCDPSession();
+    await wire.send('Network.enable');
+    let bytes = 0;
+    wire.on('Network.loadingFinished', (event) => { bytes += event.encodedDataLength; });
 
-    await see(address, 'main h1');
+    await see(address, '.home');
+    // Everything that came over the wire for a browser that had nothing; how soon is told and asserted nowhere.
+    told.first = { bytes, painted: await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime) };
     told.address = page.url();
     // A shop that just opened has few calls and fewer errors.
     await page.waitForFunction(() => {

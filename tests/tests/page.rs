@@ -51,6 +51,14 @@ fn home_answers_in_the_first_minute() {
 }
 
 #[test]
+fn the_page_travels_light() {
+    let first = &told().unwrap()["first"];
+    let bytes = first["bytes"].as_u64().unwrap();
+    println!("{bytes} bytes until Home is there, first contentful paint after {} ms", first["painted"]);
+    assert!((20_000..300_000).contains(&bytes), "{first}");
+}
+
+#[test]
 fn an_endpoint_shows_the_counts_of_the_server() {
     let endpoint = &told().unwrap()["endpoint"];
     let of = |name: &str| endpoint[name]["now"]["requests"].as_u64().unwrap();

@@ -52,6 +52,9 @@ const PYTHON_GRPC: [&str; 5] = [
 /// Connect, which speaks gRPC and gRPC-Web as well.
 const NODE_CONNECT: [&str; 3] =
     ["@connectrpc/connect@2.2.0", "@connectrpc/connect-node@2.2.0", "@bufbuild/protobuf@2.17.0"];
+/// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
+const PYTHON_STREAMS: [&str; 4] = ["websockets==17.4", "mcp==2.3.0", "openai==3.57.0", "anthropic==2.14.0"];
+const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
 
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
@@ -97,6 +100,8 @@ pub(crate) fn run() -> Result<()> {
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;
+    python("streams", &PYTHON_STREAMS)?;
+    node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
     python("grpc", &PYTHON_GRPC)?;

@@ -1,6 +1,9 @@
 //! What people know: `--overlay`, `--spec`, and the overlay in the working directory.
 
-use crate::{arguments::Known, fault::Fault};
+use crate::{
+    arguments::{self, Known},
+    fault::Fault,
+};
 use overhear_export::{
     objective::Said,
     openapi::{self, Version},
@@ -9,7 +12,12 @@ use overhear_export::{
 use overhear_model::{Hints, Model, Names};
 use overhear_overlay::{Error, FILE_NAME, Overlay, Prior, Promise};
 use overhear_query::{EndpointId, Owner, Selection, apis};
-use std::{collections::BTreeMap, fs, io, path::Path};
+use overhear_web::People;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{self, Path},
+};
 
 /// An overlay and a prior document, read and checked.
 #[derive(Default)]
@@ -72,6 +80,15 @@ impl Knowledge {
             Ok((promise.service.clone(), Said { availability, fast, seconds: within }))
         });
         said.collect()
+    }
+
+    /// What the page has to know of it.
+    pub(crate) fn people(&self, said: &arguments::People) -> People {
+        let file = said.known.overlay.clone().unwrap_or_else(|| FILE_NAME.into());
+        // Without a working directory it is named as it is.
+        let file = path::absolute(&file).unwrap_or(file);
+        let prior = self.prior.iter().flat_map(|prior| &prior.templates);
+        People { file, may_save: said.edit_overlay, prior: prior.map(|one| one.route.clone()).collect() }
     }
 
     /// Templates of routes that there are.

@@ -8,6 +8,7 @@ use crate::{
     fault::Fault,
     json,
     keeping::{Kept, Place},
+    knowledge::Knowledge,
     output::{self, tell},
     page, push,
     stop::Stop,
@@ -65,6 +66,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) save: Option<&'a Path>,
     /// Where the page is.
     pub(crate) page: &'a Page,
+    /// What people know of what the page shows.
+    pub(crate) knowledge: Knowledge,
     /// Where it is kept.
     pub(crate) place: Option<Place>,
     /// As it follows "Nothing heard yet on …".
@@ -91,9 +94,11 @@ pub(crate) fn listen(source: Box<dyn Source>, mut plan: Plan<'_>, stop: &Stop) -
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
     let picture = listener.picture().clone();
-    let kept = place.map(|place| place.keep(&picture, plan.view == View::Table)).transpose()?;
+    let kept = place
+        .map(|place| place.keep(&picture, plan.knowledge.hints(), plan.view == View::Table))
+        .transpose()?;
     let monitor = kept.as_ref().map(Kept::monitor);
-    let (keeping, page) = kept.map(|kept| kept.serve(plan.page)).unzip();
+    let (keeping, page) = kept.map(|kept| kept.serve(plan.page, &plan.knowledge)).unzip();
     let page = page.flatten();
     let push = push::start(plan.push.clone(), pushed, missed, monitor.clone(), plan.view == View::Table)?;
     let control = ask::answer(plan.socket, &picture);

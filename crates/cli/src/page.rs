@@ -1,8 +1,8 @@
 //! The page: where it is, and who may see it.
 
-use crate::{fault::Fault, output::tell};
+use crate::{fault::Fault, knowledge::Knowledge, output::tell};
 use overhear_pipeline::Monitor;
-use overhear_web::{Error, Server};
+use overhear_web::{Error, People, Server};
 use std::{
     fs::{self, OpenOptions},
     hash::{BuildHasher, RandomState},
@@ -29,9 +29,10 @@ impl Page {
         listen: SocketAddr,
         monitor: Arc<Monitor>,
         store: Option<&Path>,
+        people: People,
     ) -> Result<Self, Error> {
         let token = store.and_then(Path::parent).and_then(kept_token).unwrap_or_else(new_token);
-        let server = overhear_web::start(listen, monitor, Some(token.clone()))?;
+        let server = overhear_web::start(listen, monitor, Some(token.clone()), people)?;
         Ok(Self { server, token })
     }
 
@@ -46,11 +47,12 @@ pub(crate) fn beside(
     page: &crate::arguments::Page,
     monitor: Arc<Monitor>,
     store: Option<&Path>,
+    knowledge: &Knowledge,
 ) -> Option<Page> {
     if page.no_page {
         return None;
     }
-    match Page::serve(page.listen, monitor, store) {
+    match Page::serve(page.listen, monitor, store, knowledge.people(&page.people)) {
         Ok(page) => {
             tell(&format!("overhear: the page is {}", page.url()));
             Some(page)
@@ -63,8 +65,13 @@ pub(crate) fn beside(
 }
 
 /// The page alone.
-pub(crate) fn alone(listen: SocketAddr, monitor: Monitor, store: &Path) -> Result<Page, Fault> {
-    Page::serve(listen, Arc::new(monitor), Some(store)).map_err(Fault::new)
+pub(crate) fn alone(
+    listen: SocketAddr,
+    monitor: Monitor,
+    store: &Path,
+    people: People,
+) -> Result<Page, Fault> {
+    Page::serve(listen, Arc::new(monitor), Some(store), people).map_err(Fault::new)
 }
 
 /// The token in this folder; a new one is written where there is none. Only its owner may read it.

@@ -25,6 +25,9 @@ pub enum CallSystem {
     GrpcWeb,
     /// Connect, with single messages or with streams of them.
     Connect,
+    /// Model Context Protocol, over JSON-RPC. The name is the method, and after a space what it is asked of where that
+    /// is one of a few: `tools/call add`.
+    Mcp,
 }
 
 /// Types of GraphQL operations (GraphQL October 2021, §2.3).
@@ -37,13 +40,14 @@ pub enum GraphQlType {
 }
 
 impl CallSystem {
-    /// The protocol of an endpoint: `graphql`, `jsonrpc`, `grpc`, `connectrpc`.
+    /// The protocol of an endpoint: `graphql`, `jsonrpc`, `mcp`, `grpc`, `connectrpc`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GraphQl(_) => "graphql",
             Self::JsonRpc => "jsonrpc",
             Self::Grpc | Self::GrpcWeb => "grpc",
             Self::Connect => "connectrpc",
+            Self::Mcp => "mcp",
         }
     }
 }

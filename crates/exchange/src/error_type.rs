@@ -24,6 +24,8 @@ pub enum ErrorType {
     Http2(Http2Code),
     /// The call ended with this status.
     Rpc(RpcStatus),
+    /// A WebSocket was closed with this code, which says that something was wrong (RFC 6455 §7.4.1).
+    WebSocketClose(u16),
 }
 
 impl fmt::Display for ErrorType {
@@ -39,6 +41,7 @@ impl fmt::Display for ErrorType {
             Self::InvalidResponse => f.write_str("invalid_response"),
             Self::Http2(code) => f.write_str(code.as_str()),
             Self::Rpc(status) => f.write_str(status.as_str()),
+            Self::WebSocketClose(code) => write!(f, "websocket_{code}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 use crate::{
     Callers, Calls, Histogram,
     shape::Shapes,
-    tally::{Call, Ending, Recent, Slot},
+    tally::{Call, Ending, Recent, Slot, Tally},
 };
 use overhear_exchange::{Authority, Direction, ErrorType, Exchange, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub struct Endpoint {
     pub bytes_out: u64,
     /// Times of the first and the last exchange.
     pub seen: Option<(Timestamp, Timestamp)>,
-    /// From the last request byte to the last response byte.
+    /// From the last request byte to the last response byte; of a WebSocket, until it was open.
     pub latency: Histogram,
     /// From the last request byte to the first response byte.
     pub time_to_first_byte: Histogram,
@@ -117,6 +117,27 @@ impl Endpoint {
         self.error_types.iter()
     }
 
+    /// What was counted and learned apart. `key` is the model's.
+    pub fn of(key: u64, tally: &Tally, seen: Option<(Timestamp, Timestamp)>, shapes: Shapes) -> Self {
+        let mut endpoint = Self { seen, shapes, ..Self::default() };
+        for (caller, ending, count) in tally.cells() {
+            let failed = if ending.error.is_some() { count.requests } else { 0 };
+            endpoint.requests = endpoint.requests.saturating_add(count.requests);
+            endpoint.errors = endpoint.errors.saturating_add(failed);
+            let hidden = if ending.hidden_error { count.requests } else { 0 };
+            endpoint.errors_hidden = endpoint.errors_hidden.saturating_add(hidden);
+            endpoint.bytes_in = endpoint.bytes_in.saturating_add(count.bytes_in);
+            endpoint.bytes_out = endpoint.bytes_out.saturating_add(count.bytes_out);
+            endpoint.latency.merge(&count.latency);
+            endpoint.statuses.add(ending.status, count.requests);
+            if let Some(error) = ending.error {
+                endpoint.error_types.add(error, count.requests);
+            }
+            endpoint.callers.add(key, caller, Calls { requests: count.requests, errors: failed });
+        }
+        endpoint
+    }
+
     pub(crate) fn learn(&mut self, key: u64, exchange: &Exchange, outcome: Outcome<'_>) {
         let failed = u64::from(outcome.error.is_some());
         self.requests += 1;
@@ -125,7 +146,7 @@ impl Endpoint {
         self.bytes_in = self.bytes_in.saturating_add(outcome.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(outcome.bytes_out);
         self.see(exchange.time, exchange.time);
-        record(&mut self.latency, exchange.duration);
+        record(&mut self.latency, exchange.latency());
         record(&mut self.time_to_first_byte, exchange.time_to_first_byte);
         self.statuses.add(outcome.status, 1);
         if let Some(error) = outcome.error {
@@ -136,7 +157,7 @@ impl Endpoint {
         self.servers.add(key, outcome.server, calls);
         if let Some(slot) = outcome.slot {
             let Outcome { status, error, hidden_error, bytes_in, bytes_out, .. } = outcome;
-            let call = Call { bytes_in, bytes_out, duration: exchange.duration };
+            let call = Call { bytes_in, bytes_out, duration: exchange.latency() };
             let ending = Ending { status, error, hidden_error };
             self.recent.tally(slot).record(key, outcome.caller, ending, call);
         }
@@ -157,11 +178,11 @@ impl Endpoint {
         self.error_types.merge(&other.error_types);
         self.callers.merge(key, &other.callers);
         self.servers.merge(key, &other.servers);
-        self.shapes.merge(&other.shapes);
+        self.shapes.merge(key, &other.shapes);
         self.recent.merge(key, &other.recent);
     }
 
-    fn see(&mut self, first: Timestamp, last: Timestamp) {
+    pub(crate) fn see(&mut self, first: Timestamp, last: Timestamp) {
         self.seen = Some(match self.seen {
             Some((earliest, latest)) => (earliest.min(first), latest.max(last)),
             None => (first, last),

@@ -16,6 +16,7 @@ mod endpoint;
 mod file;
 mod histogram;
 mod model;
+mod open;
 pub mod route;
 mod series;
 mod server;
@@ -31,13 +32,13 @@ pub use bounded::rank;
 pub use callers::{Callers, Calls};
 pub use described::{Described, Surface};
 pub use endpoint::{Endpoint, EndpointId, Way};
-pub use file::{LoadError, SaveError};
+pub use file::{LoadError, SaveError, key};
 pub use histogram::Histogram;
 pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
-pub use series::{Counted, RouteIndex, Series};
+pub use series::{Counted, RouteIndex, Series, Shaped};
 pub use server::server_asked;
-pub use sum::Sum;
+pub use sum::{Sum, Total};
 pub use tally::{Count, Ending, Slot, Tally};
 
 /// Service, server, method, route and caller of what is beyond the bounds.

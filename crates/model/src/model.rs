@@ -2,6 +2,7 @@ use crate::{
     Bodies, Described, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
     bounded::{Bounded, rank},
     endpoint::Outcome,
+    open::Open,
     route::{
         build::View,
         procedure,
@@ -77,6 +78,7 @@ pub struct Model {
     hints: Hints,
     /// Counts are also kept by time.
     pub(crate) records_times: bool,
+    open: Open,
     scratch: Scratch,
 }
 
@@ -127,6 +129,7 @@ impl Model {
             other: Service::new(OTHER.into(), 0),
             hints: Hints::default(),
             records_times: false,
+            open: Open::default(),
             scratch: Scratch::default(),
         }
     }
@@ -145,7 +148,8 @@ impl Model {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
-        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
+        let call = shape::Call::new(http, bodies.request, bodies.response);
+        let said = shape::Call { effort, at: exchange.time, ..call };
         let answered = scratch.read(self.key, &said);
         let error = exchange.error.or(http.status.filter(|s| *s >= 500).map(ErrorType::Status));
         let outcome = Outcome {
@@ -181,6 +185,41 @@ impl Model {
         Learned { id, error, hidden_error }
     }
 
+    /// Learns what is new of a stream that goes on: its messages, and that there is such an endpoint. Everything else is
+    /// learned when it is over.
+    pub fn learn_underway(&mut self, exchange: &Exchange, effort: Effort) -> Arc<EndpointId> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let Detail::Http(http) = &exchange.detail;
+        scratch.fill(exchange);
+        let call = shape::Call { effort, at: exchange.time, ..shape::Call::new(http, None, None) };
+        let (part, segments) = self.target(http);
+        let path = Path::new(&segments, &[]);
+        let verb = Verb::of(http);
+        let verb = verb.text();
+        let way = way(exchange.direction, &scratch.asked);
+        let again = self.open.was_told(exchange);
+        let key = self.key;
+        let beyond = self.make_service(shorten(&exchange.service));
+        let Self { services, other, bounds, .. } = self;
+        let service = services.get_mut(shorten(&exchange.service)).unwrap_or(other);
+        let beyond = service.make_way(bounds, way) || beyond;
+        let tree = &mut service.branch_mut(way).tree;
+        let place = if beyond { None } else { tree.place_of(bounds, (part, &path, &verb), again) };
+        let lost = place.is_none();
+        if let Some(place) = place {
+            place.endpoint.see(exchange.time, exchange.time);
+            let hour = self.records_times.then(|| Slot::of(exchange.time).hour());
+            place.endpoint.shapes.learn_messages(key, &call, hour, &mut scratch.shapes);
+        }
+        let call = Call { way, part, segments: &segments, verb: &verb, lost };
+        let id = match self.services.get_mut(shorten(&exchange.service)) {
+            Some(service) => service.identify(&call, &self.hints),
+            None => self.other.identify(&Call { lost: true, ..call }, &self.hints),
+        };
+        self.scratch = scratch;
+        id
+    }
+
     /// Counts an exchange where it belongs; true when that is beyond the bounds.
     fn count(
         &mut self,
@@ -189,6 +228,7 @@ impl Model {
         (part, path, verb): (Part, &Path<'_, '_>, &str),
         (answer, said): (Option<&Answer>, Said<'_>),
     ) -> bool {
+        let again = self.open.ends(exchange);
         let key = self.key;
         let beyond = self.make_service(shorten(&exchange.service));
         let Self { services, other, bounds, .. } = self;
@@ -201,11 +241,12 @@ impl Model {
         for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !beyond) {
             tree.ids.add(*id, 1);
         }
-        let place = if beyond { None } else { tree.place(bounds, part, path, verb) };
+        let place = if beyond { None } else { tree.place_of(bounds, (part, path, verb), again) };
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
-                place.endpoint.shapes.learn_read(key, &said.call, said.scratch);
+                let hour = outcome.slot.map(Slot::hour);
+                place.endpoint.shapes.learn_read(key, &said.call, hour, said.scratch);
                 if let Some(answer) = answer {
                     place.shape.learn(answer);
                 }
@@ -216,6 +257,11 @@ impl Model {
                 true
             }
         }
+    }
+
+    /// A stream is over that was told of with [`Self::learn_underway`], and is not to be learned.
+    pub fn forget_underway(&mut self, exchange: &Exchange) {
+        self.open.ends(exchange);
     }
 
     /// Adds all of another model. Beyond the bounds the sum is exact only when both have the same key.
@@ -263,6 +309,16 @@ impl Model {
         let mut all: Vec<_> = found.collect();
         all.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
         all
+    }
+
+    /// Those of [`Self::endpoints`] whose messages may hold something new since then, and their neighbours.
+    pub fn endpoints_with_news(&self, since: Timestamp) -> Vec<(Arc<EndpointId>, Cow<'_, Endpoint>)> {
+        let found = self.branches().filter(|(_, branch)| branch.tree.may_have_news(since));
+        let found = found.flat_map(|(service, branch)| {
+            let found = endpoints(self.key, &[&branch.tree], &self.view(&[&branch.tree]));
+            found.into_iter().map(|found| (Arc::new(found.id(&service.name, &branch.way)), found.endpoint))
+        });
+        found.collect()
     }
 
     /// One endpoint.
@@ -386,6 +442,11 @@ impl Model {
             evicted.branches().for_each(|branch| branch.tree.release(&mut self.bounds));
         }
         false
+    }
+
+    /// Whether a service of this name is counted apart.
+    pub(crate) fn knows_service(&self, name: &str) -> bool {
+        self.services.contains(name)
     }
 
     /// Where all services that are not counted apart are.

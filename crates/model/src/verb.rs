@@ -8,7 +8,8 @@ use std::borrow::Cow;
 pub(crate) const HTTP: &str = "http";
 
 /// A method, alone or with a GraphQL operation or JSON-RPC method, or with the protocol of a remote procedure call, whose
-/// name is its path. Written `POST`, `POST graphql GetUser` or `POST grpc`; no part has a space in it.
+/// name is its path. Written `POST`, `POST graphql GetUser`, `POST mcp tools/call add` or `POST grpc`; only the last part may
+/// have a space in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verb<'a> {
     pub(crate) method: &'a str,
@@ -18,10 +19,10 @@ pub(crate) struct Verb<'a> {
 
 impl<'a> Verb<'a> {
     pub(crate) fn of(http: &'a Http) -> Self {
-        let named = |name: &str| !name.contains(' ');
-        let call = http.call.as_deref().filter(|call| named(&call.name));
-        let call = call.map(|call| match call.system {
-            CallSystem::GraphQl(_) | CallSystem::JsonRpc => (call.system.as_str(), &*call.name),
+        let call = http.call.as_deref().map(|call| match call.system {
+            CallSystem::GraphQl(_) | CallSystem::JsonRpc | CallSystem::Mcp => {
+                (call.system.as_str(), &*call.name)
+            }
             CallSystem::Grpc | CallSystem::GrpcWeb | CallSystem::Connect => (call.system.as_str(), ""),
         });
         Self { method: method(http), call }
@@ -58,7 +59,7 @@ impl<'a> Verb<'a> {
     }
 }
 
-const SYSTEMS: [&str; 4] = ["graphql", "jsonrpc", "grpc", "connectrpc"];
+const SYSTEMS: [&str; 5] = ["graphql", "jsonrpc", "mcp", "grpc", "connectrpc"];
 
 /// The token, or [`OTHER`] for one that is not registered (IANA, HTTP Method Registry) nor usual: anybody can make up
 /// any number of them.
@@ -126,6 +127,7 @@ mod tests {
             ("POST graphql a,b", "POST", "graphql", "/a#a,b"),
             ("POST grpc", "POST", "grpc", "/a"),
             ("POST connectrpc", "POST", "connectrpc", "/a"),
+            ("POST mcp tools/call add", "POST", "mcp", "/a#tools/call add"),
         ] {
             let verb = Verb::parse(text);
             assert_eq!(

@@ -1,4 +1,4 @@
-use crate::{complete, people::People, table::Table};
+use crate::{complete, host_names::HostNames, people::People, table::Table};
 use overhear_capture::live::{self, Live};
 use overhear_exchange::{
     Exchange, LossReason, Statistics,
@@ -20,6 +20,7 @@ struct Hearing {
     assembler: Assembler,
     table: Table,
     people: People,
+    names: HostNames,
     /// Connects that failed, by why.
     failed_connects: u64,
     evicted: u64,
@@ -41,11 +42,16 @@ impl Kernel {
         self.live.target(pid)
     }
 
+    /// Whether listening needs rights to go on (Linux before 5.19).
+    pub fn needs_rights(&self) -> bool {
+        self.live.needs_rights()
+    }
+
     /// Waits a little and hands on what happened. Says how many records that was.
     pub fn poll(&mut self, sink: &mut dyn FnMut(Exchange)) -> Result<usize, live::Error> {
         let (live, hearing, exchanges) = (&mut self.live, &mut self.hearing, &mut self.exchanges);
         let mut counted = |exchange: Exchange| {
-            *exchanges += 1;
+            *exchanges += u64::from(!exchange.is_underway());
             sink(exchange);
         };
         let count = live.poll(&mut |record| hearing.record(record, &mut counted))?;
@@ -60,13 +66,13 @@ impl Kernel {
         // Records that arrived while the end was decided.
         while self.poll(sink)? > 0 {}
         let now = self.live.now();
-        let Hearing { assembler, table, people, .. } = &mut self.hearing;
+        let Hearing { assembler, table, people, names, .. } = &mut self.hearing;
         let exchanges = &mut self.exchanges;
         assembler.flush(now, &mut |event: Event<'_>| table.event(event));
         for (id, observation) in table.take_found() {
             let ends = assembler.ends(id).map(|ends| ends.map(|end| people.peer(end)));
-            *exchanges += 1;
-            sink(complete::live(id, observation, ends.unwrap_or_default()));
+            *exchanges += u64::from(!observation.detail.is_underway());
+            sink(complete::live(id, observation, ends.unwrap_or_default(), names));
         }
         Ok(())
     }
@@ -101,6 +107,7 @@ impl Hearing {
             assembler,
             table: Table::new(limits),
             people: People::default(),
+            names: HostNames::default(),
             failed_connects: 0,
             evicted: 0,
         }
@@ -131,7 +138,7 @@ impl Hearing {
     fn tell(&mut self, sink: &mut dyn FnMut(Exchange)) {
         for (id, observation) in self.table.take_found() {
             let ends = self.assembler.ends(id).map(|ends| ends.map(|end| self.people.peer(end)));
-            sink(complete::live(id, observation, ends.unwrap_or_default()));
+            sink(complete::live(id, observation, ends.unwrap_or_default(), &self.names));
         }
         for (id, verdict) in self.table.take_judged() {
             match verdict {

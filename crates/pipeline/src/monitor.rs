@@ -1,22 +1,22 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
+mod known;
+mod news;
+
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
+use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
+use overhear_model::{Hints, Names, Series, Slot, Sum, Tally, Total};
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
-        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
-        changes, ends,
+        Asked, Beside, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures, EndpointHistory,
+        Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{
-    Edge, Error, First, Questions, Recorded, Resolution, Session, SumLine, Sums, Trait, Window,
-};
-use rustc_hash::FxHashMap;
+use overhear_store::{Error, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -32,6 +32,8 @@ pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
     hints: Mutex<Hints>,
+    /// Names that people say are one.
+    said: Names,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -41,17 +43,6 @@ pub struct Monitor {
     whole: Option<(Timestamp, Timestamp)>,
 }
 
-/// What was learned, as it was read last.
-struct Known {
-    version: u64,
-    read: Instant,
-    took: Duration,
-    model: Model,
-    index: RouteIndex,
-    /// Endpoints that were looked up.
-    found: Mutex<FxHashMap<Arc<Series>, Arc<EndpointId>>>,
-}
-
 impl Monitor {
     /// Asks this store; `hints` are what people know of routes.
     pub fn new(questions: Box<dyn Questions + Send>, hints: Hints) -> Self {
@@ -59,6 +50,7 @@ impl Monitor {
             questions: Mutex::new(questions),
             known: Mutex::default(),
             hints: Mutex::new(hints),
+            said: Names::new(),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -71,6 +63,13 @@ impl Monitor {
     #[must_use]
     pub fn listening(mut self, picture: Picture, keeper: KeeperHandle) -> Self {
         (self.picture, self.keeper, self.started) = (Some(picture), keeper, Some(keep::now()));
+        self
+    }
+
+    /// People say that these names are one.
+    #[must_use]
+    pub fn saying(mut self, said: Names) -> Self {
+        self.said = said;
         self
     }
 
@@ -97,14 +96,15 @@ impl Monitor {
             return Ok(Arc::clone(known));
         }
         let began = Instant::now();
-        let mut model = questions.evidence()?;
+        let (mut model, names) = questions.evidence()?.join(&self.said);
         model.set_hints(lock(&self.hints).clone());
-        let index = model.route_index();
+        let index = model.route_index().joined(names.clone());
         let read = Known {
             version,
             read: Instant::now(),
             took: began.elapsed(),
             model,
+            names,
             index,
             found: Mutex::default(),
         };
@@ -132,7 +132,7 @@ impl Monitor {
         let mut span = self.span(questions, asked, of)?;
         let line = match points {
             0 => None,
-            _ => Some(questions.sum_line(span.window, step(span.window, points))?),
+            _ => Some(questions.sum_line(span.window, step_of_all(span.window, points))?),
         };
         let sums = match &line {
             // The steps are all of the window: they need not be read twice.
@@ -152,16 +152,7 @@ impl Monitor {
         if let Some(line) = line {
             span.step = line.resolution;
             counts.step = seconds_in(line.resolution);
-            for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
-                let steps = counts.steps.entry(known.endpoint(&series)).or_default();
-                for (slot, sum) in sums {
-                    // Mostly an endpoint is one series: nothing to add up.
-                    match steps.entry(slot) {
-                        Entry::Vacant(entry) => drop(entry.insert(sum)),
-                        Entry::Occupied(mut entry) => entry.get_mut().merge(&sum),
-                    }
-                }
-            }
+            counts.steps = known.steps(line.what, of);
         }
         span.window = sums.window;
         Ok((counts, span))
@@ -179,7 +170,7 @@ impl Monitor {
         let mut span = self.span(questions, asked, Of::Service(&id.service))?;
         let key = questions.key();
         let mut of = questions.series()?;
-        of.retain(|series| series.service == id.service && *known.endpoint(series) == *id);
+        of.retain(|series| *known.called(&series.service) == id.service && *known.endpoint(series) == *id);
         let of: Vec<Series> = of.iter().map(|series| (**series).clone()).collect();
         let total = |window| -> Result<_, Error> {
             let totals = questions.totals(window, Some(&of))?;
@@ -207,21 +198,23 @@ impl Monitor {
     fn count_edges(
         &self,
         questions: &dyn Questions,
+        known: &Known,
         asked: Asked,
         of: Of<'_>,
     ) -> Result<(Edges, Span), Error> {
         let mut span = self.span(questions, asked, of)?;
         let now = questions.edges(span.window)?;
         let before = match self.listened_before(&span) {
-            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what, of), seconds)),
+            Some(seconds) => Some((known.by_ends(&questions.edges(span.before)?.what, of), seconds)),
             None => None,
         };
-        let asks = now.what.iter().filter(|edge| of.includes(&edge.whole.service));
-        let outside = asks.filter_map(|edge| edge.whole.way.server());
+        let asks = now.what.iter().map(|edge| edge.whole.called(&known.names));
+        let asks = asks.filter(|whole| of.includes(&whole.service));
+        let outside = asks.filter_map(|whole| whole.way.server().map(str::to_owned));
         let edges = Edges {
             seconds: self.seconds(&span.sessions, now.window),
             outside: outside.map(Arc::from).collect(),
-            now: by_ends(&now.what, of),
+            now: known.by_ends(&now.what, of),
             before,
         };
         span.window = now.window;
@@ -232,10 +225,13 @@ impl Monitor {
     fn parts<T>(
         &self,
         questions: &dyn Questions,
+        known: &Known,
         asked: Asked,
         count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
     ) -> Result<(Vec<T>, Vec<Span>), Error> {
-        let deployed = self.deployed(questions, asked)?;
+        let mut deployed = self.deployed(questions, asked)?;
+        // What is another name of something is counted with that.
+        deployed.retain(|name| !known.names.contains_key(name));
         let each = deployed.iter().map(|name| Of::Service(name));
         let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
         let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
@@ -354,7 +350,7 @@ impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
             let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, asked, count)?;
+            let (counts, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
@@ -362,7 +358,7 @@ impl History for Monitor {
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
             let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, asked, count)?;
+            let (counts, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
@@ -383,9 +379,9 @@ impl History for Monitor {
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
-        self.with(|questions, _| {
-            let count = |of: Of<'_>| self.count_edges(questions, asked, of);
-            let (edges, spans) = self.parts(questions, asked, count)?;
+        self.with(|questions, known| {
+            let count = |of: Of<'_>| self.count_edges(questions, known, asked, of);
+            let (edges, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
@@ -398,11 +394,16 @@ impl History for Monitor {
             };
             let count = |of: Of<'_>| {
                 let span = self.span(questions, asked, of)?;
-                let window = (span.window.from, span.window.until);
-                let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
-                Ok((changes(firsts, window, &first_seen), span))
+                // What is called for the first time while a deploy goes on is of it.
+                let from = if span.since.is_some() { span.before.until } else { span.window.from };
+                let window = Window { from, until: span.window.until };
+                let is_meant = |id: &EndpointId| of.includes(&id.service);
+                let mine = firsts.iter().filter(|(id, _)| is_meant(id));
+                let mut all = changes(mine, (window.from, window.until), &first_seen);
+                all.extend(news::within(&known.model, &firsts, window, is_meant));
+                Ok((all, span))
             };
-            let (all, spans) = self.parts(questions, asked, count)?;
+            let (all, spans) = self.parts(questions, known, asked, count)?;
             let mut all: Vec<Change> = all.into_iter().flatten().collect();
             all.sort_by(Change::newest_first);
             Self::covered(questions, &spans, all)
@@ -444,7 +445,9 @@ impl History for Monitor {
     }
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
-        self.with(|_, known| Ok(endpoint(&known.model, id)))
+        let kept = self.with(|_, known| Ok(endpoint(&known.model, id)))?;
+        // What was only just heard may not be in the store yet.
+        Ok(kept.or_else(|| LiveSource::endpoint(self, id)))
     }
 
     fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
@@ -477,6 +480,10 @@ impl LiveSource for Monitor {
         self.picture.as_ref().map(|picture| picture.recent(id, limit)).unwrap_or_default()
     }
 
+    fn open(&self) -> Vec<OpenStream> {
+        self.picture.as_ref().map(LiveSource::open).unwrap_or_default()
+    }
+
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.picture.as_ref()?.route(exchange)
     }
@@ -486,55 +493,19 @@ impl LiveSource for Monitor {
     }
 }
 
-impl Known {
-    fn endpoint(&self, series: &Arc<Series>) -> Arc<EndpointId> {
-        let mut found = lock(&self.found);
-        if let Some(id) = found.get(series) {
-            return Arc::clone(id);
-        }
-        let id = Arc::new(self.index.endpoint(series));
-        found.insert(Arc::clone(series), Arc::clone(&id));
-        id
-    }
-
-    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
-        let mut by_endpoint = ByEndpoint::new();
-        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
-            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
-        }
-        by_endpoint
-    }
-
-    fn firsts(&self, all: Vec<First>) -> Firsts {
-        let mut firsts = Firsts::new();
-        for First { series, what, slot } in all {
-            let what = match what {
-                Trait::Status(status) => Novelty::Status(status),
-                Trait::Caller(caller) => Novelty::Caller(caller),
-            };
-            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
-            *first = slot.min(*first);
-        }
-        firsts
-    }
-}
-
 /// All steps of each series.
 fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
     let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
-        let mut total = Sum::default();
-        steps.iter().for_each(|(_, sum)| total.merge(sum));
-        (Arc::clone(series), total)
+        (Arc::clone(series), steps.iter().map(|(_, sum)| sum).collect::<Total>().into())
     };
     Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
 
-fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
-    let mut sums = ByEnds::new();
-    for Edge { whole, caller, sum } in edges.iter().filter(|edge| of.includes(&edge.whole.service)) {
-        sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
-    }
-    sums
+/// The same for all endpoints at once: by ten seconds only for minutes, as those are many counts.
+fn step_of_all(window: Window, points: usize) -> Resolution {
+    const MINUTES: u32 = 5 * Resolution::Minute.slots();
+    let finest = if window.slots() > MINUTES { Resolution::Minute } else { Resolution::TenSeconds };
+    step(window, points).max(finest)
 }
 
 /// The finest steps that are not many more than `points`.

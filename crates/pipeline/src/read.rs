@@ -1,6 +1,6 @@
-use crate::{complete, table::Table};
+use crate::{complete, host_names::HostNames, table::Table};
 use overhear_capture::{
-    file::{self, Packets},
+    file::{self, Packets, Seen},
     har,
 };
 use overhear_exchange::{
@@ -8,7 +8,7 @@ use overhear_exchange::{
     wire::{ConnectionId, Event, EventSink},
 };
 use overhear_model::{LoadError, Model};
-use overhear_protocol::call;
+use overhear_protocol::{call, dns};
 use overhear_stream::tcp::{self, Reassembler};
 use rustc_hash::FxHashMap;
 use std::{
@@ -46,6 +46,13 @@ impl fmt::Display for Input {
 pub trait Consumer {
     /// One exchange. `Break` ends the reading.
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()>;
+
+    /// How far a stream is that goes on: what it carried so far, of which the exchange that comes when it is over only
+    /// tells the rest. Those who do not learn have no use for it.
+    fn underway(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        let _ = exchange;
+        ControlFlow::Continue(())
+    }
 
     /// What was learned elsewhere and saved.
     fn model(&mut self, model: Model) -> ControlFlow<()>;
@@ -118,6 +125,7 @@ pub(crate) struct PacketReader {
 struct Talk {
     table: Table,
     ends: FxHashMap<ConnectionId, [Address; 2]>,
+    names: HostNames,
     exchanges: u64,
 }
 
@@ -130,8 +138,14 @@ impl PacketReader {
     /// Hands on what one read of the input brings; false at its end.
     pub(crate) fn pump(&mut self, deliver: &mut dyn FnMut(Exchange)) -> Result<bool, file::Error> {
         let Self { packets, reassembler, talk } = self;
-        packets.pump(&mut |segment| {
-            reassembler.segment(&segment, &mut |event: Event<'_>| talk.event(event, deliver))
+        packets.pump_all(&mut |seen| match seen {
+            Seen::Segment(segment) => {
+                reassembler.segment(&segment, &mut |event: Event<'_>| talk.event(event, deliver));
+            }
+            Seen::Datagram(datagram) if datagram.source.port() == dns::PORT => {
+                talk.names.answered(datagram.payload);
+            }
+            Seen::Datagram(_) => {}
         })
     }
 
@@ -163,8 +177,9 @@ impl Talk {
         self.table.event(event);
         self.table.take_judged();
         for (id, observation) in self.table.take_found() {
-            self.exchanges += 1;
-            deliver(complete::captured(id, observation, self.ends.get(&id).cloned().unwrap_or_default()));
+            self.exchanges += u64::from(!observation.detail.is_underway());
+            let ends = self.ends.get(&id).cloned().unwrap_or_default();
+            deliver(complete::captured(id, observation, ends, &self.names));
         }
         if let Some(connection) = closed {
             self.ends.remove(&connection);
@@ -180,9 +195,12 @@ fn read_packets(
     let mut reader = PacketReader::new(packets);
     let enough = Cell::new(false);
     let mut deliver = |exchange: Exchange| {
-        if !enough.get() {
-            enough.set(consumer.exchange(exchange).is_break());
+        if enough.get() {
+            return;
         }
+        let flow =
+            if exchange.is_underway() { consumer.underway(exchange) } else { consumer.exchange(exchange) };
+        enough.set(flow.is_break());
     };
     let result = loop {
         match reader.pump(&mut deliver) {
@@ -206,7 +224,7 @@ fn read_archive(
     let result = reader.read(&mut |mut exchange| {
         if flow.is_continue() {
             let Detail::Http(http) = &mut exchange.detail;
-            http.call = call::of(http).map(Box::new);
+            call::tell(http);
             flow = consumer.exchange(exchange);
         }
     });

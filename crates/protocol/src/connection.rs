@@ -4,6 +4,7 @@ use crate::{
     http1::{self, Detected, Http1},
     http2::{self, Http2},
     observer::{Handover, Observer, Skipped, Start, Upgrade},
+    websocket::WebSocket,
 };
 use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
 
@@ -41,7 +42,7 @@ pub struct Hint {
 pub enum Verdict {
     /// Too little was seen.
     Undecided,
-    /// A protocol that is read: `http`.
+    /// A protocol that is read: `http`, `websocket`.
     Speaks(&'static str),
     /// Nothing here is an API call that could be read. Further bytes cost nothing and need not be delivered.
     NotAnApi(&'static str),
@@ -230,6 +231,10 @@ impl Connection {
                 let client = request.observation.client;
                 let observer = Http2::upgraded(self.limits, self.hint.tls, client, *request);
                 self.state = State::Speaking(Box::new(observer));
+                self.replay(&handover.rest, out);
+            }
+            Upgrade::WebSocket(handshake) => {
+                self.state = State::Speaking(Box::new(WebSocket::new(self.limits, *handshake, out)));
                 self.replay(&handover.rest, out);
             }
             Upgrade::Tunnel => {

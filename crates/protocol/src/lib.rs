@@ -16,11 +16,15 @@ pub mod call;
 mod connection;
 pub mod content;
 mod detect;
+pub mod dns;
+mod gen_ai;
 mod held;
 mod http1;
 mod http2;
 mod observer;
 pub mod rpc;
+mod stream;
+mod websocket;
 
 pub use connection::{Connection, Hint, Limits, Verdict};
 pub use observer::Skipped;

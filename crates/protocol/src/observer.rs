@@ -52,6 +52,7 @@ pub(crate) struct Handover {
 }
 
 /// What a connection turns into.
+#[derive(Debug)]
 pub(crate) enum Upgrade {
     /// Anything may follow (CONNECT, RFC 9110 §9.3.6): it is detected anew.
     Tunnel,
@@ -59,6 +60,16 @@ pub(crate) enum Upgrade {
     Protocol(&'static str),
     /// HTTP/2, which goes on to answer the request that asked for it (RFC 7540 §3.2).
     Http2(Box<Upgraded>),
+    /// A WebSocket (RFC 6455).
+    WebSocket(Box<Handshake>),
+}
+
+/// The exchange that a WebSocket began with. It is over when that is.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(crate) exchange: Observation,
+    /// When the last byte of the request came.
+    pub(crate) asked: Timestamp,
 }
 
 /// What was seen but did not become an exchange.

@@ -143,6 +143,8 @@ fn exchange(n: u64) -> Exchange {
         },
         trailers: Headers::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     let caller = Process::new(100, "web");

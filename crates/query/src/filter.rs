@@ -218,7 +218,11 @@ impl VariableResolver for Variables<'_, '_> {
 
 fn sample_value(attribute: Attribute) -> Value<'static> {
     match attribute {
-        Attribute::Duration | Attribute::TimeToFirstByte | Attribute::RpcDeadline => Value::Double(1.0),
+        Attribute::Duration
+        | Attribute::RpcDeadline
+        | Attribute::TimeToFirstByte
+        | Attribute::GenAiFirstToken
+        | Attribute::StreamFirstMessage => Value::Double(1.0),
         Attribute::StatusCode
         | Attribute::ServerPort
         | Attribute::ClientPort
@@ -228,7 +232,16 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::ClientProcessPid
         | Attribute::RpcGrpcStatusCode
         | Attribute::RpcRequests
-        | Attribute::RpcResponses => Value::Integer(1),
+        | Attribute::RpcResponses
+        | Attribute::GenAiInputTokens
+        | Attribute::GenAiOutputTokens
+        | Attribute::StreamClientMessages
+        | Attribute::StreamClientBytes
+        | Attribute::StreamServerMessages
+        | Attribute::StreamServerBytes
+        | Attribute::StreamUnread
+        | Attribute::StreamGaps
+        | Attribute::WebSocketCloseCode => Value::Integer(1),
         Attribute::Time
         | Attribute::ProtocolName
         | Attribute::ProtocolVersion
@@ -246,8 +259,19 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::GraphQlOperationType
         | Attribute::RpcSystem
         | Attribute::RpcService
+        | Attribute::RpcStatusCode
         | Attribute::RpcMethod
-        | Attribute::RpcStatusCode => Value::String("sample".into()),
+        | Attribute::McpMethod
+        | Attribute::McpVersion
+        | Attribute::GenAiOperation
+        | Attribute::GenAiProvider
+        | Attribute::GenAiRequestModel
+        | Attribute::GenAiResponseModel
+        | Attribute::GenAiTool
+        | Attribute::GenAiPrompt
+        | Attribute::StreamKind
+        | Attribute::WebSocketSubprotocol
+        | Attribute::WebSocketExtensions => Value::String("sample".into()),
     }
 }
 

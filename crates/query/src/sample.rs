@@ -24,6 +24,8 @@ pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchang
         response_body: Body { size: 100, ..Body::default() },
         trailers: Headers::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

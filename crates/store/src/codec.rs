@@ -200,10 +200,13 @@ const FIRST_STATUS: u16 = 100;
 const FIRST_HTTP2: u16 = 20;
 /// …and those of remote procedure calls.
 const FIRST_RPC: u16 = 40;
+/// From here on they are close codes of WebSockets (RFC 6455 §7.4.2); no status is as large.
+const FIRST_CLOSE: u16 = 1000;
 
 fn error_code(error: ErrorType) -> u16 {
     match (error, ERRORS.iter().position(|known| *known == error)) {
-        (ErrorType::Status(status), _) => status.max(FIRST_STATUS),
+        (ErrorType::Status(status), _) => status.clamp(FIRST_STATUS, FIRST_CLOSE - 1),
+        (ErrorType::WebSocketClose(code), _) => code.max(FIRST_CLOSE),
         (ErrorType::Http2(code), _) => FIRST_HTTP2 + code.number(),
         (ErrorType::Rpc(status), _) => FIRST_RPC + status.number(),
         (_, position) => position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
@@ -213,6 +216,7 @@ fn error_code(error: ErrorType) -> u16 {
 fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
     match code {
         0 => Ok(None),
+        FIRST_CLOSE.. => Ok(Some(ErrorType::WebSocketClose(code))),
         FIRST_STATUS.. => Ok(Some(ErrorType::Status(code))),
         _ => {
             let named = ERRORS.get(usize::from(code) - 1).copied();

@@ -20,6 +20,8 @@ pub fn exchange(service: &str, method: &str, path: &str, status: Option<u16>) ->
         response_body: Body { size: 100, ..Body::default() },
         trailers: Headers::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

@@ -99,7 +99,7 @@ pub(crate) const BINDINGS: &[Binding] = &[
     bind(&[Char('?')], "?", "this help", "help", Action::Help),
     bind(&[Char('q'), Control('c')], "q", "quit (also Ctrl-C)", "quit", Action::Quit),
     bind(&[Char('e')], "e", "endpoints, where it begins", "", Action::Show(View::Table)),
-    bind(&[Char('m')], "m", "map: who calls whom; enter: its endpoints", "map", Action::Show(View::Map)),
+    bind(&[Char('m')], "m", "map: who calls whom", "map", Action::Show(View::Map)),
     bind(&[Char('h')], "h", "health: captured, lost, kept", "health", Action::Show(View::Health)),
     bind(&[Char('l')], "l", "live: every call as it comes", "live", Action::Show(View::Live)),
 ];

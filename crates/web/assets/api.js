@@ -31,8 +31,24 @@ export async function ask(url, signal) {
   return body;
 }
 
+// How often a view asks anew, in milliseconds: with the second in which counts are written, what ends now is seen within two.
+export const REFRESH = 800;
+
+// Says something to the server.
+export async function tell(question, said) {
+  let response;
+  try {
+    response = await fetch(`/api/${question}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(said) });
+  } catch {
+    throw new Refused(0, 'Overhear does not answer. Is it still running?');
+  }
+  const body = await response.json().catch(() => ({ error: 'The answer cannot be read.' }));
+  if (!response.ok) throw new Refused(response.status, body.error);
+  return body;
+}
+
 // What was answered last. An answer stays while the next one is on its way, and while the question changes a little.
-export function useAnswer(url, every = 2000) {
+export function useAnswer(url, every = REFRESH) {
   const [state, setState] = useState({ url: null, data: null, error: null });
   useEffect(() => {
     if (!url) return undefined;

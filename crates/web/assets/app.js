@@ -68,7 +68,7 @@ function Jump() {
 const KEYS = [
   ['/', 'to the filter'], ['g', 'then h home, e endpoints, l live, m map, c changes, s health'], ['j k', 'down and up a list'],
   ['enter', 'open what is chosen'], ['esc', 'close, or let the filter go'], ['t', 'next time window'], ['p', 'pause the live stream'],
-  ['y', 'copy the endpoint as curl'], ['?', 'this help'],
+  ['y', 'copy the endpoint as curl'], ['o', 'say what you know of the endpoint'], ['?', 'this help'],
 ];
 
 function Help({ close }) {

@@ -2,11 +2,12 @@
 import { html, useState } from './vendor/preact.mjs';
 import { address, ask, useAnswer, window_of } from './api.js';
 import { href, set, useUrl } from './url.js';
-import { Bar, Card, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
+import { Bar, Copy, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
 import { Chart, steps } from './chart.js';
 import { Heat } from './heat.js';
-import { Calls, Detail } from './live.js';
-import { ago, change, count, deploy_name, duration, finding, moment, percent, plural, rate, share, window_name } from './format.js';
+import { Calls, Detail, OpenStreams } from './live.js';
+import { Edit } from './edit.js';
+import { ago, bytes, change, count, deploy_name, duration, error_tone, finding, moment, p95_change, percent, plural, rate, share, window_name } from './format.js';
 
 const id_of = (params) => ({
   service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
@@ -18,30 +19,40 @@ export function Endpoint() {
   const asked = { ...endpoint_params(id), ...window_of(params) };
   const answer = useAnswer(address('endpoint', asked));
   const described = useAnswer(address('describe', endpoint_params(id)), 10000);
-  useKeys({ y: () => copy_curl(id, described.data) });
+  const known = useAnswer(address('said', endpoint_params(id)), 10000).data;
+  const [editing, setEditing] = useState(false);
+  useKeys({ y: async () => navigator.clipboard?.writeText(await curl_of(id, described.data)), o: () => setEditing(true) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
+  const open = html`<${OpenStreams} id=${endpoint_params(id)} />`;
+  // One that is open is no call yet; what went over it is known all the same.
+  if (answer.error?.status === 404 && !answer.stale && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
+    <p class="sub">No call of it is over yet.</p>${open}${Messages({ data: described.data })}`;
   if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
   const data = answer.data;
-  return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
-    <p class="sub">${Sub({ id, data, described: described.data, params })}</p>
+  return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} />${known?.summary && html` <span class="dim light called">${known.summary}</span>`}</h1>
+    ${known?.description && html`<p class="sub said">${known.description}</p>`}
+    <p class="sub">${Sub({ id, data, described: described.data, params, known, edit: () => setEditing(true) })}</p>
     <${Waiting} answer=${answer}>${data && html`
       ${Worse({ row: data.endpoint, data })}
+      ${open}
       ${Lines({ data })}
       <h2>Duration of every call</h2>${HeatCard({ data, params })}
       ${Recent({ id, params, data })}
-      <div class="two"><div>${Shape({ described, params })}</div>
-      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}</div></div>`}</${Waiting}>`;
+      <div class="two"><div>${Shape({ described, params })}${Messages({ data: described.data })}${Models({ data: described.data })}</div>
+      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Callees} id=${id} params=${params} /></div></div>`}</${Waiting}>
+    ${editing && html`<${Edit} id=${id} known=${known} close=${() => setEditing(false)} />`}`;
 }
 
 // The last deploy of the service that is looked at.
 const deployed = (data) => [...(data?.deploys ?? []), ...(data?.since ?? [])].filter((one) => one.service === data.endpoint.service).pop();
 
-function Sub({ id, data, described, params }) {
+function Sub({ id, data, described, params, known, edit }) {
   const last = deployed(data);
   const callers = (data?.endpoint.callers ?? []).slice(0, 3).map((one) => one.name);
   return html`<a href=${href('/endpoints', { service: id.service })}>${id.service}</a>${id.server ? ` asks ${id.server}` : ''}
     ${described && ` · first heard ${ago(described.first_seen)}`}${callers.length > 0 && ` · called by ${callers.join(', ')}`}
-    ${last && html` · deploy <code>${deploy_name(last)}</code> ${ago(last.at)}`}${params.get('beside') === 'deploy' && html` · ${data?.since.length ? 'since that deploy, beside the time before it' : window_name(params)}`} · <${Copy} act=${() => copy_curl(id, described)} />`;
+    ${last && html` · deploy <code>${deploy_name(last)}</code> ${ago(last.at)}`}${params.get('beside') === 'deploy' && html` · ${data?.since.length ? 'since that deploy, beside the time before it' : window_name(params)}`}${known?.owner && html` · of ${known.owner}`}${known?.ignore && html` · <span class="warn">left out of documents</span>`}
+    <span class="acts"><${Copy} act=${() => curl_of(id, described)} name="copy as curl" /> <${Copy} act=${() => fragment(id)} name="copy as OpenAPI" /> <button class="plain" onClick=${edit}>say what you know</button></span>`;
 }
 
 function Worse({ row, data }) {
@@ -124,6 +135,21 @@ function Callers({ row }) {
   }) : html`<p class="dim">Nobody on this machine is known to call it.</p>`}</section>`;
 }
 
+// Which call made which other is not known: these are all that the service makes.
+function Callees({ id, params }) {
+  const answer = useAnswer(address('map', window_of(params)), 5000);
+  if (id.server) return null;
+  const edges = (answer.data?.map.edges ?? []).filter((edge) => edge.from === id.service).sort((a, b) => b.now.requests - a.now.requests);
+  if (!edges.length) return null;
+  const outside = new Set(answer.data.map.nodes.filter((node) => node.external).map((node) => node.name));
+  return html`<h2>Calls of ${id.service} <span class="faint">for this and its other endpoints</span></h2><section class="card lines callees">${edges.map((edge) => {
+    const turn = edge.before ? p95_change(edge) : { text: 'new', tone: '' };
+    const to = href('/endpoints', outside.has(edge.to) ? { find: edge.to } : { service: edge.to });
+    return html`<div key=${edge.to}><span><a href=${to}>${edge.to}</a></span><span>${rate(edge.now.rate)}/s <span class=${error_tone(edge)}>${edge.now.errors ? share(edge.now.errors, edge.now.requests) : ''}</span></span>
+      <span>${duration(edge.now.latency?.p95)}</span><span class=${turn.tone}>${turn.text}</span></div>`;
+  })}</section>`;
+}
+
 function Shape({ described, params }) {
   const data = described.data;
   if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? ''}</p>`;
@@ -138,6 +164,26 @@ function Shape({ described, params }) {
     ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
       ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
       : html`<p class="dim">No body was seen.</p>`}`;
+}
+
+// What went over streams, by who said it and kind.
+function Messages({ data }) {
+  const told = data?.messages;
+  if (!told) return null;
+  const side = (who, said) => said.messages + said.gaps > 0 && html`<h2>Messages from the ${who} <small class="dim">${plural(said.messages, 'message')}, ${bytes(said.bytes)}${
+    said.unread ? `, ${count(said.unread)} not read` : ''}${said.gaps ? `, ${plural(said.gaps, 'gap')}` : ''}</small></h2>
+    ${said.kinds.map((kind) => html`<section class="card schema" role="tree" aria-label=${kind.media_type} key=${kind.media_type}><h3>${kind.media_type}<span>${plural(kind.seen, 'message')}</span></h3>
+      ${kind.fields?.filter((one) => one.depth > 0).map((one) => Field({ ...one, depth: one.depth - 1 }))}</section>`)}
+    ${said.other > 0 && html`<p class="dim">${plural(said.other, 'message')} of other kinds.</p>`}`;
+  return html`${side('client', told.client)}${side('server', told.server)}
+    ${told.closed.length > 0 && html`<h2>WebSockets closed</h2><section class="card lines">${told.closed.map(([code, n]) => html`<div key=${code}><span>${code}</span><span /><span class="dim">${count(n)}</span><span /></div>`)}</section>`}
+    ${told.subprotocols.length > 0 && html`<h2>Subprotocols</h2><section class="card lines">${told.subprotocols.map(([name, n]) => html`<div key=${name}><span>${name}</span><span /><span class="dim">${count(n)}</span><span /></div>`)}</section>`}`;
+}
+
+function Models({ data }) {
+  if (!data?.models?.length) return null;
+  return html`<h2>Models</h2><section class="card lines">${data.models.map((one) => html`<div key=${one.name}><span>${one.name}</span><span>${plural(one.calls, 'call')}</span>
+    <span class="dim">${count(one.input)} tokens in, ${count(one.output)} out</span><span class="dim">${one.first_token && `first token ${duration(one.first_token.p50)}`}</span></div>`)}</section>`;
 }
 
 function Field({ name, depth, type, presence, required, notes }) {
@@ -160,17 +206,9 @@ export function curl(id, described, call) {
   return parts.join(' ');
 }
 
-async function copy_curl(id, described) {
+async function curl_of(id, described) {
   const last = await ask(address('recent', { ...endpoint_params(id), limit: 1 })).catch(() => null);
-  await navigator.clipboard?.writeText(curl(id, described, last?.exchanges[0]));
+  return curl(id, described, last?.exchanges[0]);
 }
 
-function Copy({ act }) {
-  const [done, setDone] = useState(false);
-  const copy = async () => {
-    await act();
-    setDone(true);
-    setTimeout(() => setDone(false), 1500);
-  };
-  return html`<button class="plain" onClick=${copy}>${done ? 'copied' : 'copy as curl'}</button>`;
-}
+const fragment = async (id) => (await ask(address('fragment', endpoint_params(id)))).yaml;

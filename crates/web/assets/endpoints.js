@@ -1,59 +1,87 @@
 // Every endpoint: a tree by service and path beside a table that stays smooth with ten thousand rows.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from './vendor/preact.mjs';
-import { address, useAnswer, window_of } from './api.js';
+import { REFRESH, address, ask, window_of } from './api.js';
 import { go, keepScroll, scrollKept, set, useUrl } from './url.js';
-import { Bar, Change, Empty, Route, Spark, Waiting, endpoint_href, endpoint_key, useList, useMedia } from './parts.js';
+import { Bar, Change, Empty, Route, Spark, Waiting, endpoint_href, useList, useMedia } from './parts.js';
 import { count, duration, error_tone, p95_change, plural, rate, share, window_name } from './format.js';
 
-const share_of = (row) => row.now.errors / Math.max(1, row.now.requests);
 const COLUMNS = [
-  ['route', 'Endpoint', (row) => row.route, 'first'],
-  ['service', 'service', (row) => row.service, 'wide'],
-  ['rate', 'calls/s', (row) => row.now.rate],
-  ['errors', 'errors', share_of],
-  ['p50', 'p50', (row) => row.now.latency?.p50 ?? 0, 'wide'],
-  ['p95', 'p95', (row) => row.now.latency?.p95 ?? 0],
-  ['p99', 'p99', (row) => row.now.latency?.p99 ?? 0, 'wide'],
-  ['line', 'calls', null, 'wide'],
-  ['change', 'p95, before', (row) => p95_change(row).value, 'wide'],
+  ['route', 'Endpoint', true, 'first'], ['service', 'service', true, 'wide'], ['rate', 'calls/s', true], ['errors', 'errors', true],
+  ['p50', 'p50', true, 'wide'], ['p95', 'p95', true], ['p99', 'p99', true, 'wide'], ['line', 'calls', false, 'wide'], ['change', 'p95, before', true, 'wide'],
 ];
-
-function chosen(rows, { find, service, under, sort, desc }) {
-  const words = find.toLowerCase().split(/\s+/).filter(Boolean);
-  const kept = rows.filter((row) => (!service || row.service === service)
-    && (!under || row.route === under || row.route.startsWith(`${under}/`))
-    && words.every((word) => row.text.includes(word)));
-  const of = COLUMNS.find(([key]) => key === sort)?.[2] ?? COLUMNS[2][2];
-  const sign = desc ? -1 : 1;
-  const compare = (a, b) => {
-    const [x, y] = [of(a), of(b)];
-    return (x < y ? -1 : x > y ? 1 : a.key < b.key ? -sign : sign) * sign;
-  };
-  return kept.sort(compare);
-}
+// Rows of one answer, and of a step in the list: what is around the rows in sight is there before one scrolls to it.
+const BLOCK = 100;
+const MOST = 3 * BLOCK;
 
 const wanted = (params) => ({
   find: params.get('find') ?? '', service: params.get('service') ?? '', under: params.get('under') ?? '',
   sort: params.get('sort') || 'rate', desc: (params.get('order') ?? (['route', 'service'].includes(params.get('sort')) ? 'up' : 'down')) === 'down',
 });
 
+// The rows around those in sight, asked anew every few seconds. Scrolling goes through the list as it was counted last.
+function useRows(base) {
+  const question = address('endpoints', base);
+  const [state, setState] = useState({ question: null, data: null, error: null, rows: new Map() });
+  const place = useRef(0);
+  const load = useRef(null);
+  useEffect(() => {
+    let abort = new AbortController();
+    let timer;
+    let over = false;
+    let list = null;
+    const round = async (within) => {
+      clearTimeout(timer);
+      abort.abort();
+      abort = new AbortController();
+      const began = performance.now();
+      try {
+        if (!document.hidden) {
+          const data = await ask(address('endpoints', { ...base, offset: place.current, limit: MOST, list: within }), abort.signal);
+          if (over) return;
+          setState((old) => {
+            const rows = data.list === list ? new Map(old.rows) : new Map();
+            data.endpoints.forEach((row, n) => rows.set(data.offset + n, row));
+            list = data.list;
+            return { question, data, error: null, rows };
+          });
+        }
+      } catch (error) {
+        if (over || error.name === 'AbortError') return;
+        setState((old) => ({ ...old, question, data: error.status === 0 ? old.data : null, error }));
+      }
+      timer = setTimeout(round, Math.max(REFRESH, (performance.now() - began) * 3));
+    };
+    load.current = () => round(list);
+    const wake = () => !document.hidden && round();
+    document.addEventListener('visibilitychange', wake);
+    round();
+    return () => {
+      over = true;
+      abort.abort();
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', wake);
+    };
+  }, [question]);
+  const see = (first, last) => {
+    const known = (n) => n < 0 || n >= (state.data?.found ?? 0) || state.rows.has(n);
+    const wants = Math.max(0, Math.floor((first - BLOCK) / BLOCK) * BLOCK);
+    if (wants === place.current) return;
+    place.current = wants;
+    if (!known(first) || !known(last - 1)) load.current?.();
+  };
+  return [{ ...state, stale: state.question !== question }, see];
+}
+
 export function Endpoints() {
   const { params } = useUrl();
-  const [many, setMany] = useState(false);
-  const answer = useAnswer(address('endpoints', window_of(params)), many ? 10000 : 2000);
-  const rows = useMemo(() => (answer.data?.endpoints ?? []).map((row) => {
-    const key = endpoint_key(row);
-    return { ...row, key, text: key.toLowerCase() };
-  }), [answer.data]);
-  useEffect(() => setMany(rows.length > 1500), [rows.length]);
   const want = wanted(params);
-  const shown = useMemo(() => chosen(rows, want), [rows, params.toString()]);
-  const services = useMemo(() => new Set(rows.map((row) => row.service)).size, [rows]);
-  const filtered = shown.length !== rows.length;
+  const { find, service, under, sort, desc } = want;
+  const [answer, see] = useRows({ ...window_of(params), find, service, under, sort, order: desc ? 'down' : 'up' });
+  const { data } = answer;
   return html`<div class="fill"><div class="head"><h1>Endpoints</h1>
-    <p class="sub">${answer.data ? html`${filtered ? `${count(shown.length)} of ` : ''}${plural(rows.length, 'endpoint')} in ${plural(services, 'service')}, ${window_name(params, answer.data.since)}.` : '\u00a0'}</p></div>
-    <${Waiting} answer=${answer}>${answer.data && (rows.length
-      ? html`<div class="cols"><${Tree} rows=${rows} want=${want} /><${Table} rows=${shown} want=${want} from=${answer.data.from} until=${answer.data.until} /></div>`
+    <p class="sub">${data ? html`${data.found !== data.in_all ? `${count(data.found)} of ` : ''}${plural(data.in_all, 'endpoint')} in ${plural(data.services.length, 'service')}, ${window_name(params, data.since)}.` : '\u00a0'}</p></div>
+    <${Waiting} answer=${answer}>${data && (data.in_all
+      ? html`<div class="cols"><${Tree} data=${data} want=${want} /><${Table} data=${data} rows=${answer.rows} see=${see} want=${want} /></div>`
       : html`<${Empty} title="No endpoint was called in this time">Send a request to a service on this machine, or choose a longer time above.</${Empty}>`)}</${Waiting}></div>`;
 }
 
@@ -66,42 +94,21 @@ export const Filter = () => {
       value=${params.get('find') ?? ''} onInput=${(event) => set({ find: event.target.value })} /></div>`;
 };
 
-// The paths of a service, as far as two levels and so many that they can be read.
-function branches(rows, service) {
-  const paths = new Map();
-  for (const row of rows) {
-    if (row.service !== service) continue;
-    const parts = row.route.split('/').slice(1, 4);
-    let path = '';
-    parts.forEach((part, depth) => {
-      path += `/${part}`;
-      const known = paths.get(path) ?? { path, part, depth, number: 0 };
-      known.number += 1;
-      paths.set(path, known);
-    });
-  }
-  return [...paths.values()].sort((a, b) => (a.path < b.path ? -1 : 1)).slice(0, 300);
-}
-
-function Tree({ rows, want }) {
-  const services = useMemo(() => {
-    const numbers = new Map();
-    rows.forEach((row) => numbers.set(row.service, (numbers.get(row.service) ?? 0) + 1));
-    return [...numbers].sort(([a], [b]) => (a < b ? -1 : 1));
-  }, [rows]);
+function Tree({ data, want }) {
+  const { services } = data;
   const open = want.service || (services.length === 1 ? services[0][0] : '');
-  const paths = useMemo(() => (open ? branches(rows, open) : []), [rows, open]);
   const pick = (service, under) => () => {
     const again = service === want.service && (under ?? '') === want.under;
     set({ service: again && !under ? null : service, under: again ? null : under }, false);
   };
   return html`<nav class="tree" aria-label="Services and paths">${services.map(([name, number]) => html`<div key=${name}>
     <button class="service" aria-expanded=${name === open} aria-pressed=${name === want.service && !want.under} onClick=${pick(name)}>${name}<i>${count(number)}</i></button>
-    ${name === open && paths.map((one) => html`<button key=${one.path} class=${`d${one.depth}`} aria-pressed=${one.path === want.under} onClick=${pick(name, one.path)}
-      >/<${Route} route=${one.part} />${one.number > 1 && html`<i>${count(one.number)}</i>`}</button>`)}</div>`)}</nav>`;
+    ${name === open && (data.paths ?? []).map((one) => html`<button key=${one.path} class=${`d${one.depth}`} aria-pressed=${one.path === want.under} onClick=${pick(name, one.path)}
+      >/<${Route} route=${one.path.slice(one.path.lastIndexOf('/') + 1)} />${one.number > 1 && html`<i>${count(one.number)}</i>`}</button>`)}</div>`)}</nav>`;
 }
 
-function Table({ rows, want, from, until }) {
+function Table({ data, rows, see, want }) {
+  const { from, until, found } = data;
   const narrow = useMedia('(max-width: 760px)');
   const tall = narrow ? 54 : 34;
   const body = useRef(null);
@@ -112,7 +119,7 @@ function Table({ rows, want, from, until }) {
     if (n * tall < box.scrollTop) box.scrollTop = n * tall;
     if ((n + 1) * tall > box.scrollTop + box.clientHeight) box.scrollTop = (n + 1) * tall - box.clientHeight;
   };
-  const [at, setAt] = useList(rows.length, (n) => go(endpoint_href(rows[n])), show);
+  const [at, setAt] = useList(found, (n) => rows.has(n) && go(endpoint_href(rows.get(n))), show);
   useLayoutEffect(() => {
     body.current.scrollTop = scrollKept();
     const watcher = new ResizeObserver(([entry]) => setHeight(entry.contentRect.height));
@@ -134,26 +141,31 @@ function Table({ rows, want, from, until }) {
     timer.current = setTimeout(() => body.current && keepScroll(body.current.scrollTop), 150);
   };
   const begin = Math.max(0, Math.floor(top / tall) - 8);
-  const end = Math.min(rows.length, Math.ceil((top + height) / tall) + 8);
-  const most = useMemo(() => Math.log1p(Math.max(...rows.slice(0, 20000).map((row) => row.now.latency?.p95 ?? 0)) * 1000), [rows]);
+  const end = Math.min(found, Math.ceil((top + height) / tall) + 8);
+  useEffect(() => see(begin, end), [begin, end]);
+  const most = Math.log1p(data.slowest * 1000);
   // While one scrolls, rows that stay are the very same and are not looked at again.
   const drawn = useMemo(() => new Map(), [rows, at, tall, most]);
-  const line = (row, n) => {
-    if (!drawn.has(row.key)) drawn.set(row.key, html`<${Row} key=${row.key} row=${row} n=${n} at=${at} tall=${tall} most=${most} from=${from} until=${until} />`);
-    return drawn.get(row.key);
+  const line = (n) => {
+    const row = rows.get(n);
+    if (!row) return null;
+    if (!drawn.has(n)) drawn.set(n, html`<${Row} key=${n} row=${row} n=${n} at=${at} tall=${tall} most=${most} from=${from} until=${until} />`);
+    return drawn.get(n);
   };
-  return html`<div class="grid" role="table" aria-rowcount=${rows.length + 1} aria-label="Endpoints">
-    <div class="row head" role="row">${COLUMNS.map(([key, name, of, kind]) => Heading({ key, name, of, kind, want }))}</div>
-    <div class="body" ref=${body} onScroll=${scrolled} tabindex="0"><div style=${{ height: `${rows.length * tall}px`, position: 'relative' }}>
-      ${rows.slice(begin, end).map((row, n) => line(row, begin + n))}
-      </div>${!rows.length && html`<${Empty} title="No endpoint is like this">Shorten the filter, or press escape to let it go.</${Empty}>`}</div></div>`;
+  const shown = [];
+  for (let n = begin; n < end; n += 1) shown.push(line(n));
+  return html`<div class="grid" role="table" aria-rowcount=${found + 1} aria-label="Endpoints">
+    <div class="row head" role="row">${COLUMNS.map(([key, name, sorts, kind]) => Heading({ key, name, sorts, kind, want }))}</div>
+    <div class="body" ref=${body} onScroll=${scrolled} tabindex="0"><div style=${{ height: `${found * tall}px`, position: 'relative' }}>
+      ${shown}
+      </div>${!found && html`<${Empty} title="No endpoint is like this">Shorten the filter, or press escape to let it go.</${Empty}>`}</div></div>`;
 }
 
-function Heading({ key, name, of, kind, want }) {
+function Heading({ key, name, sorts, kind, want }) {
   const on = want.sort === key;
   const order = on ? (want.desc ? 'descending' : 'ascending') : 'none';
   const turn = () => set({ sort: key, order: on ? (want.desc ? 'up' : 'down') : null });
-  return html`<div key=${key} role="columnheader" class=${kind ?? ''} aria-sort=${order}>${of
+  return html`<div key=${key} role="columnheader" class=${kind ?? ''} aria-sort=${order}>${sorts
     ? html`<button onClick=${turn}>${name}${on ? (want.desc ? ' ↓' : ' ↑') : ''}</button>` : name}</div>`;
 }
 

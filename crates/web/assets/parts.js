@@ -57,6 +57,21 @@ export function Waiting({ answer, children }) {
   return html`<div class="skeleton" aria-busy="true" aria-label="Loading"><i /><i /><i /><i /></div>`;
 }
 
+// Something that can be copied: a text, or what is asked for when it is wanted.
+export function Copy({ text, act, name, button = false }) {
+  const [done, setDone] = useState(null);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text ?? await act());
+      setDone('copied');
+    } catch (error) {
+      setDone(error.status ? error.message : 'the browser does not let it be copied');
+    }
+    setTimeout(() => setDone(null), 1500);
+  };
+  return html`<button type="button" class=${button ? 'button' : 'plain'} onClick=${copy}>${done ?? name}</button>`;
+}
+
 export const Card = ({ title, aside, children, ...rest }) => html`<section class="card" ...${rest}>
   <h3>${title}<span>${aside}</span></h3>${children}</section>`;
 

@@ -46,13 +46,13 @@ pub(crate) fn routes(backend: Shared) -> Router {
     Router::new()
         .route("/api/overview", ask(overview))
         .route("/api/services", ask(services))
-        .route("/api/endpoints", ask(endpoints))
         .route("/api/endpoint", ask(endpoint))
         .route("/api/describe", ask(describe))
         .route("/api/map", ask(map))
         .route("/api/changes", ask(changes))
         .route("/api/health", ask(|backend, _| Ok(json::health(&backend.health()))))
         .route("/api/recent", ask(recent))
+        .route("/api/open", ask(open))
         .route("/api/exchange/{key}", get(exchange))
         .route("/api/live", get(live::stream))
         .route("/api/{*other}", get(nothing))
@@ -74,7 +74,7 @@ pub(crate) fn parameters(query: Result<Extract<Query>, QueryRejection>) -> Resul
     query.map(|query| query.0).map_err(|_| Refusal::bad("The parameters cannot be read: is one given twice?"))
 }
 
-async fn blocking(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
+pub(crate) async fn blocking(work: impl FnOnce() -> Result<Response, Refusal> + Send + 'static) -> Response {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer.into_response(),
         Err(_) => {
@@ -146,11 +146,6 @@ fn services(backend: &dyn Backend, query: &Query) -> Answer {
     Ok(json::covered(&covered, "services", |rows, from| list(rows, from, json::service)))
 }
 
-fn endpoints(backend: &dyn Backend, query: &Query) -> Answer {
-    let covered = backend.endpoints(query.asked()?, query.points(LIST_POINTS)?)?;
-    Ok(json::covered(&covered, "endpoints", |rows, from| list(rows, from, json::endpoint)))
-}
-
 fn endpoint(backend: &dyn Backend, query: &Query) -> Answer {
     let (id, asked, points) = (query.endpoint()?, query.asked()?, query.points(POINTS)?);
     let found = History::endpoint(backend, &id, asked, points)?;
@@ -195,6 +190,24 @@ fn recent(backend: &dyn Backend, query: &Query) -> Answer {
         }
     }
     Ok(json!({"exchanges": told}))
+}
+
+/// Streams that are open, the longest open first: of an endpoint or all.
+fn open(backend: &dyn Backend, query: &Query) -> Answer {
+    let id = query.names_endpoint().then(|| query.endpoint()).transpose()?;
+    let (filter, limit) = (query.filter()?, query.limit(EXCHANGES)?);
+    let streams = LiveSource::open(backend);
+    let wanted: Vec<_> = streams
+        .iter()
+        .filter(|stream| id.as_ref().is_none_or(|id| *stream.id == *id))
+        .filter(|stream| filter.as_ref().is_none_or(|f| f.matches(&stream.exchange, Some(&stream.id.route))))
+        .collect();
+    let told: Vec<_> = wanted
+        .iter()
+        .take(limit)
+        .map(|stream| json::exchange(&stream.exchange, Some(&stream.id.route)))
+        .collect();
+    Ok(json!({"streams": told, "in_all": wanted.len()}))
 }
 
 fn route(backend: &dyn Backend, exchange: &Exchange, known: Option<&Arc<str>>) -> Option<Arc<str>> {

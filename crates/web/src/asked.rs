@@ -23,6 +23,12 @@ pub(crate) struct Query {
     beside: Option<String>,
     points: Option<String>,
     limit: Option<String>,
+    offset: Option<String>,
+    list: Option<String>,
+    find: Option<String>,
+    under: Option<String>,
+    sort: Option<String>,
+    order: Option<String>,
     service: Option<String>,
     way: Option<String>,
     server: Option<String>,
@@ -63,6 +69,39 @@ impl Query {
     /// How many at most.
     pub(crate) fn limit(&self, default: usize) -> Result<usize, Refusal> {
         number("limit", self.limit.as_deref(), default, MOST_EXCHANGES)
+    }
+
+    /// How many before the first.
+    pub(crate) fn offset(&self) -> Result<usize, Refusal> {
+        number("offset", self.offset.as_deref(), 0, usize::MAX)
+    }
+
+    /// Which of the lists that were told before.
+    pub(crate) fn list(&self) -> Option<u64> {
+        self.list.as_deref()?.parse().ok()
+    }
+
+    /// Words that have to be found.
+    pub(crate) fn find(&self) -> &str {
+        self.find.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn sort(&self) -> &str {
+        self.sort.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn order(&self) -> &str {
+        self.order.as_deref().unwrap_or_default()
+    }
+
+    /// Of this service only.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.service.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// Of routes that begin with this path only.
+    pub(crate) fn under(&self) -> Option<&str> {
+        self.under.as_deref().filter(|path| !path.is_empty())
     }
 
     /// Which exchanges; all of them where nothing is said.

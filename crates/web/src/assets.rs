@@ -37,7 +37,7 @@ const STYLE: &str = "text/css; charset=utf-8";
 const PAGE: &str = "text/html; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
-static ASSETS: [Asset; 20] = [
+static ASSETS: [Asset; 21] = [
     asset!("index.html", PAGE),
     asset!("icon.svg", IMAGE),
     asset!("style.css", STYLE),
@@ -51,6 +51,7 @@ static ASSETS: [Asset; 20] = [
     asset!("home.js", SCRIPT),
     asset!("endpoints.js", SCRIPT),
     asset!("endpoint.js", SCRIPT),
+    asset!("edit.js", SCRIPT),
     asset!("live.js", SCRIPT),
     asset!("map.js", SCRIPT),
     asset!("changes.js", SCRIPT),

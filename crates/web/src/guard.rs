@@ -102,11 +102,24 @@ async fn admit(guard: &Guard, request: Request, next: Next) -> Response {
     if let Some(welcome) = guard.welcome(request.uri()) {
         return welcome;
     }
+    if !request.method().is_safe() && !is_of_this_page(request.headers()) {
+        let say = "Another page asked for this: nothing is changed.\n";
+        return (StatusCode::FORBIDDEN, say).into_response();
+    }
     if guard.knows_token(request.headers()) {
         return next.run(request).await;
     }
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     (StatusCode::UNAUTHORIZED, headers, STRANGER).into_response()
+}
+
+/// A browser lets pages of other ports of this host, which are the same site, send the cookie. It says where they are
+/// from (RFC 6454, §7; Fetch Metadata Request Headers, §2.4), which what is no browser does not have to.
+fn is_of_this_page(headers: &HeaderMap) -> bool {
+    let field = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let own = field("host").map(|host| format!("http://{host}"));
+    field("origin").is_none_or(|origin| own.is_some_and(|own| own == origin))
+        && field("sec-fetch-site").is_none_or(|site| site == "same-origin")
 }
 
 /// Compares without telling by time how much of it was right.
@@ -117,7 +130,25 @@ fn same(given: &str, token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Guard;
+    use super::{Guard, HeaderMap, is_of_this_page};
+
+    #[test]
+    fn only_the_page_itself_may_change_anything() {
+        for (fields, own) in [
+            (&[("host", "localhost:80")][..], true),
+            (&[("host", "localhost:80"), ("origin", "http://localhost:80")], true),
+            (&[("host", "localhost:80"), ("origin", "http://localhost:3000")], false),
+            (&[("host", "localhost:80"), ("origin", "null")], false),
+            (&[("host", "localhost:80"), ("origin", "https://evil.example")], false),
+            (&[("host", "localhost:80"), ("sec-fetch-site", "same-site")], false),
+            (&[("host", "localhost:80"), ("sec-fetch-site", "same-origin")], true),
+            (&[("origin", "http://localhost:80")], false),
+        ] {
+            let headers: HeaderMap =
+                fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(is_of_this_page(&headers), own, "{fields:?}");
+        }
+    }
 
     #[test]
     fn only_addresses_and_localhost_are_own_names() {

@@ -7,10 +7,10 @@ use overhear_query::{
     EndpointDetail, EndpointId, Value as Attribute, attributes,
     monitor::{
         Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
-        ServiceFigures,
+        ServiceFigures, Spot,
     },
     outline,
-    shape::{Parameter, Payload, Schema},
+    shape::{Messages, ModelUse, Parameter, Payload, Said, Schema},
 };
 use serde_json::{Map as Object, Value, json};
 use std::time::Duration;
@@ -76,7 +76,7 @@ fn before(before: Option<&Figures>) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rate(figures: &Figures) -> f64 {
+pub(crate) fn rate(figures: &Figures) -> f64 {
     if figures.seconds > 0.0 { figures.requests as f64 / figures.seconds } else { 0.0 }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn endpoint(row: &EndpointFigures, from: Timestamp) -> Value {
 }
 
 /// A time line as small as it can be: seconds since the window began, and requests.
-fn line(points: &[Point], from: Timestamp) -> Value {
+pub(crate) fn line(points: &[Point], from: Timestamp) -> Value {
     points.iter().map(|point| json!([offset(point.at, from), point.figures.requests])).collect()
 }
 
@@ -172,11 +172,31 @@ pub(crate) fn map(map: &Map) -> Value {
     json!({"nodes": nodes.collect::<Vec<_>>(), "edges": edges.collect::<Vec<_>>()})
 }
 
+/// Where in the messages of an endpoint: `in` as OpenAPI has it for parameters, else `request` or `response`.
+fn place(spot: Spot, name: &str) -> Value {
+    let (part, status) = match spot {
+        Spot::Query => ("query", None),
+        Spot::Header => ("header", None),
+        Spot::Cookie => ("cookie", None),
+        Spot::Request => ("request", None),
+        Spot::ResponseHeader(status) => ("response_header", Some(status)),
+        Spot::Response(status) => ("response", Some(status)),
+    };
+    json!({"in": part, "status": status, "name": name})
+}
+
 pub(crate) fn change(change: &Change) -> Value {
     let (kind, detail) = match &change.what {
         Novelty::Endpoint => ("endpoint", Value::Null),
         Novelty::Status(status) => ("status", json!(status)),
         Novelty::Caller(name) => ("caller", json!(&**name)),
+        Novelty::Field(spot, name) => ("field", place(*spot, name)),
+        Novelty::Type(spot, name, kind) => {
+            let mut detail = place(*spot, name);
+            detail["type"] = (*kind).into();
+            ("type", detail)
+        }
+        Novelty::Media(spot, name) => ("media", place(*spot, name)),
     };
     json!({"at": time(change.at), "endpoint": endpoint_id(&change.endpoint), "kind": kind, "detail": detail})
 }
@@ -260,6 +280,29 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         "parameters": parameters,
         "request": shape.request.iter().map(payload).collect::<Vec<_>>(),
         "responses": responses.collect::<Vec<_>>(),
+        "messages": shape.messages.as_ref().map(messages),
+        "models": shape.models.iter().map(model).collect::<Vec<_>>(),
+    })
+}
+
+/// What went over streams.
+fn messages(told: &Messages) -> Value {
+    let said = |said: &Said| {
+        json!({
+            "messages": said.messages, "bytes": said.bytes, "unread": said.unread, "gaps": said.gaps,
+            "kinds": said.kinds.iter().map(payload).collect::<Vec<_>>(), "other": said.other,
+        })
+    };
+    json!({
+        "client": said(&told.client), "server": said(&told.server),
+        "subprotocols": told.subprotocols, "closed": told.closed,
+    })
+}
+
+fn model(used: &ModelUse) -> Value {
+    json!({
+        "name": used.name, "calls": used.calls, "input": used.input_tokens, "output": used.output_tokens,
+        "first_token": used.first_token.map(|(p50, p95)| json!({"p50": p50, "p95": p95})),
     })
 }
 

@@ -4,22 +4,27 @@
 //! The page holds no inline script or style and loads nothing from elsewhere.
 //!
 //! Under `/api/`: `overview`, `services`, `endpoints`, `endpoint`, `describe`, `map`, `changes`, `health`, `recent`, and
-//! `live` as server-sent events. Times are milliseconds since the Unix epoch, durations seconds, absent is `null`;
+//! `live` as server-sent events; `said`, `fragment`, `overlay/preview` and `overlay/save` are about what people know. Times are milliseconds since the Unix epoch, durations seconds, absent is `null`;
 //! exchanges are told by OpenTelemetry's attribute names, as `requests --json` tells them. `/metrics` is for Prometheus.
 
 mod api;
 mod asked;
 mod assets;
+mod curated;
+mod diff;
 mod guard;
 mod json;
+mod list;
 mod live;
 mod look;
 mod metrics;
+mod people;
 mod respond;
 mod worse;
 
 use axum::Router;
 use overhear_query::{LiveSource, monitor::History};
+pub use people::People;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -81,7 +86,8 @@ impl Drop for Server {
     }
 }
 
-/// Serves the page in a thread of its own until the server is dropped. With a token, only to those who know it.
+/// Serves the page in a thread of its own until the server is dropped. With a token, only to those who know it; without
+/// one nothing can be saved.
 ///
 /// # Errors
 /// When it cannot listen at this address.
@@ -89,6 +95,7 @@ pub fn start(
     listen: SocketAddr,
     backend: Arc<dyn Backend + Send + Sync>,
     token: Option<String>,
+    people: People,
 ) -> Result<Server, Error> {
     let wrong = |source: io::Error| {
         let is_taken = source.kind() == io::ErrorKind::AddrInUse;
@@ -103,7 +110,9 @@ pub fn start(
         .build()
         .map_err(wrong)?;
     let (stop, stopped) = oneshot::channel();
-    let router = router(backend, guard::Guard::new(address, token));
+    // Who may write is who knows the token: without one that would be everybody on this machine.
+    let people = People { may_save: people.may_save && token.is_some(), ..people };
+    let router = router(backend, people, guard::Guard::new(address, token));
     let work = move || {
         runtime.block_on(serve(listener, router, stopped));
         // A question that is still being answered is nobody's any more.
@@ -113,9 +122,13 @@ pub fn start(
     Ok(Server { address, stop: Some(stop), thread: Some(thread) })
 }
 
-fn router(backend: Shared, guard: guard::Guard) -> Router {
+fn router(backend: Shared, people: People, guard: guard::Guard) -> Router {
     let guarded = axum::middleware::from_fn_with_state(Arc::new(guard), guard::check);
-    api::routes(Arc::clone(&backend)).merge(metrics::routes(backend)).fallback(assets::serve).layer(guarded)
+    let editor = Arc::new(people::Editor::new(Arc::clone(&backend), people));
+    let told: Shared = Arc::new(curated::Curated { all: backend, editor: Arc::clone(&editor) });
+    let questions = api::routes(Arc::clone(&told)).merge(list::routes(Arc::clone(&told)));
+    let all = questions.merge(people::routes(editor)).merge(metrics::routes(told));
+    all.fallback(assets::serve).layer(guarded)
 }
 
 async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) {

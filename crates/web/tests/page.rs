@@ -4,7 +4,7 @@
 #[path = "../examples/fake/world.rs"]
 mod world;
 
-use overhear_web::{Error, Server, start};
+use overhear_web::{Error, People, Server, start};
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -34,7 +34,8 @@ impl Answer {
 }
 
 fn shop(endpoints: usize) -> Server {
-    start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(endpoints)), Some(TOKEN.into())).unwrap()
+    start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(endpoints)), Some(TOKEN.into()), People::default())
+        .unwrap()
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -169,7 +170,10 @@ const ENDPOINT: [&str; 9] =
 fn lists_have_their_shape() {
     let server = shop(60);
     let endpoints = get(&server, "/api/endpoints?since=1h&points=10").json();
-    assert_eq!(names(&endpoints), ["deploys", "endpoints", "from", "since", "step", "until"]);
+    let list = ["found", "in_all", "list", "offset", "paths", "services", "slowest"];
+    let mut expected = [&["deploys", "endpoints", "from", "since", "step", "until"][..], &list].concat();
+    expected.sort_unstable();
+    assert_eq!(names(&endpoints), expected);
     assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 60);
     let row = &endpoints["endpoints"][0];
     assert_eq!(names(row), ENDPOINT);
@@ -183,6 +187,10 @@ fn lists_have_their_shape() {
 
     let changes = get(&server, "/api/changes?beside=deploy").json();
     assert_eq!(names(&changes["changes"][0]), ["at", "detail", "endpoint", "kind"]);
+    let all = changes["changes"].as_array().unwrap();
+    let field = all.iter().find(|change| change["kind"] == "field").unwrap();
+    let expected = serde_json::json!({"in": "response", "status": 200, "name": "items[].discount"});
+    assert_eq!(field["detail"], expected);
 
     let map = get(&server, "/api/map").json();
     assert_eq!(names(&map["map"]["nodes"][0]), ["external", "name"]);
@@ -207,6 +215,48 @@ fn lists_have_their_shape() {
         assert!(!overview[name].is_null(), "{name}");
     }
     assert!(overview["worse"].as_array().unwrap().iter().all(|row| row["worse"]["to"].is_number()));
+}
+
+#[test]
+fn ten_thousand_endpoints_are_told_a_part_at_a_time() {
+    let server = shop(10_000);
+    let part = |more: &str| get(&server, &format!("/api/endpoints?limit=300{more}"));
+    let first = part("&sort=p95");
+    assert!(first.body.len() < 400_000, "{} bytes", first.body.len());
+    let first = first.json();
+    let rows = |answer: &Value| answer["endpoints"].as_array().unwrap().clone();
+    let in_all = first["in_all"].as_u64().unwrap();
+    assert!(in_all > 5_000 && first["found"] == in_all, "{in_all}");
+    assert_eq!(rows(&first).len(), 300);
+    let p95 = |row: &Value| row["now"]["latency"]["p95"].as_f64().unwrap();
+    assert!(rows(&first).is_sorted_by(|a, b| p95(a) >= p95(b)), "slowest first");
+    assert_eq!(first["slowest"].as_f64().map(|all| all >= p95(&rows(&first)[0])), Some(true));
+
+    // Who scrolls goes on in the same list, though the world has moved.
+    let list = first["list"].as_u64().unwrap();
+    let second = part(&format!("&sort=p95&offset=300&list={list}")).json();
+    assert_eq!(
+        (&second["list"], &second["offset"], &second["until"]),
+        (&first["list"], &300.into(), &first["until"])
+    );
+    let all: Vec<_> = rows(&first).into_iter().chain(rows(&second)).collect();
+    assert!(all.is_sorted_by(|a, b| p95(a) >= p95(b)), "no row twice, none left out");
+    let other = part("&sort=p95&list=99999").json();
+    assert_ne!(other["list"], first["list"], "a list that is gone is counted anew");
+
+    let found = part("&find=ORDERS%20delete&sort=route&order=down").json();
+    assert!(found["found"].as_u64().unwrap() < in_all);
+    let matches = |row: &Value| row["method"] == "DELETE" && row.to_string().contains("orders");
+    assert!(!rows(&found).is_empty() && rows(&found).iter().all(matches));
+    let route = |row: &Value| row["route"].as_str().unwrap().to_owned();
+    assert!(rows(&found).is_sorted_by(|a, b| route(a) >= route(b)));
+
+    let under = part("&service=web&under=/v1").json();
+    let inside =
+        |row: &Value| row["service"] == "web" && (route(row) == "/v1" || route(row).starts_with("/v1/"));
+    assert!(!rows(&under).is_empty() && rows(&under).iter().all(inside));
+    assert_eq!(under["services"].as_array().unwrap().len(), first["services"].as_array().unwrap().len());
+    assert!(under["paths"].as_array().unwrap().iter().any(|one| one["path"] == "/v1"));
 }
 
 #[test]
@@ -273,6 +323,9 @@ fn what_is_wrong_is_said_in_a_sentence() {
         ("/api/endpoints?since=1h&until=2h", "ends before it begins"),
         ("/api/services?beside=nothing", "\"window\" or \"deploy\""),
         ("/api/endpoints?points=100000", "a number from 0 to 500"),
+        ("/api/endpoints?sort=colour", "sort is \"colour\": it is route, service"),
+        ("/api/endpoints?order=sideways", "\"up\" or \"down\""),
+        ("/api/endpoints?offset=-1", "offset is \"-1\""),
         ("/api/endpoint?service=web", "method is missing"),
         ("/api/endpoint?service=web&method=GET&route=/&way=outbound", "server is missing"),
         ("/api/endpoint?service=web&method=GET&route=/&way=up", "\"inbound\" or \"outbound\""),
@@ -298,9 +351,20 @@ fn text_from_the_traffic_stays_text() {
     let hostile = "/<script>alert(1)</script>";
     assert!(answer.json()["endpoints"].as_array().unwrap().iter().any(|row| row["route"] == hostile));
     // The page sets text as text: nowhere does it make markup of a string.
-    for name in
-        ["app", "api", "chart", "heat", "parts", "home", "endpoints", "endpoint", "live", "map", "changes"]
-    {
+    for name in [
+        "app",
+        "api",
+        "chart",
+        "heat",
+        "parts",
+        "home",
+        "endpoints",
+        "endpoint",
+        "edit",
+        "live",
+        "map",
+        "changes",
+    ] {
         let script = get(&server, &format!("/assets/{name}.js")).body;
         for way in
             ["innerHTML", "outerHTML", "insertAdjacentHTML", "dangerouslySet", "document.write", "eval("]
@@ -313,17 +377,17 @@ fn text_from_the_traffic_stays_text() {
 #[test]
 fn a_taken_port_is_a_clear_error() {
     let server = shop(0);
-    let error = start(server.address(), Arc::new(World::new(0)), None).unwrap_err();
+    let error = start(server.address(), Arc::new(World::new(0)), None, People::default()).unwrap_err();
     assert!(matches!(error, Error::Taken(_)));
     assert!(error.to_string().contains("is taken by another program"), "{error}");
     let address = server.address();
     drop(server);
-    assert!(start(address, Arc::new(World::new(0)), None).is_ok(), "dropping it stops it");
+    assert!(start(address, Arc::new(World::new(0)), None, People::default()).is_ok(), "dropping it stops it");
 }
 
 #[test]
 fn without_a_token_everybody_on_this_machine_is_let_in() {
-    let server = start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(0)), None).unwrap();
+    let server = start(([127, 0, 0, 1], 0).into(), Arc::new(World::new(0)), None, People::default()).unwrap();
     assert_eq!(raw(&server, "/", "Host: localhost\r\n").status, 200);
     assert_eq!(raw(&server, "/", "Host: evil.example\r\n").status, 421);
 }

@@ -8,6 +8,7 @@ mod damage;
 mod http;
 mod http2;
 mod network;
+mod streams;
 
 use overhear_testkit::pcap::{Capture, Conversation};
 use std::{
@@ -29,8 +30,14 @@ pub struct Fixture {
 impl Fixture {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let tables =
-            [http::FIXTURES, http2::FIXTURES, network::FIXTURES, containers::FIXTURES, damage::FIXTURES];
+        let tables = [
+            http::FIXTURES,
+            http2::FIXTURES,
+            network::FIXTURES,
+            streams::FIXTURES,
+            containers::FIXTURES,
+            damage::FIXTURES,
+        ];
         tables.into_iter().flatten().copied()
     }
 

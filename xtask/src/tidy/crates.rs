@@ -32,7 +32,10 @@ const TABLE: [(&str, &[&str]); 19] = [
         ],
     ),
     ("overhear-tui", &["overhear-exchange", "overhear-query"]),
-    ("overhear-web", &["overhear-exchange", "overhear-model", "overhear-query", "overhear-export"]),
+    (
+        "overhear-web",
+        &["overhear-exchange", "overhear-model", "overhear-query", "overhear-export", "overhear-overlay"],
+    ),
     ("overhear-demo", &[]),
     (
         "overhear",

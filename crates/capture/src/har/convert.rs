@@ -130,6 +130,8 @@ fn http(entry: &Entry<'_>, url: &Url<'_>, status: Option<u16>, whole: bool) -> H
         response_body: body(response.content.as_ref(), response.body_size, whole),
         trailers: Headers::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: smallvec::SmallVec::new(),
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     commands::watch,
     fault::Fault,
     keeping::Place,
+    knowledge::Knowledge,
     listen::{self, Plan, View},
     output::tell,
     stop::Stop,
@@ -27,7 +28,8 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         socket: &arguments.socket,
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
-        place: Place::temporary(),
+        knowledge: Knowledge::read(&arguments.page.people.known)?,
+        place: Place::temporary(None),
         push: None,
         listening_to: "the demo's shop".to_owned(),
     };

@@ -7,6 +7,7 @@ use crate::{
     listen, output, summary,
 };
 use overhear_capture::live::Options;
+use overhear_model::Hints;
 use overhear_pipeline::Listener;
 use overhear_query::{LiveSource, Selection, endpoints};
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,7 +48,7 @@ pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
         place.as_ref().map(Place::counting),
     )
     .map_err(|error| Fault::new(format_args!("cannot start a thread: {error}")))?;
-    let kept = place.map(|place| place.keep(listener.picture(), false)).transpose()?;
+    let kept = place.map(|place| place.keep(listener.picture(), Hints::default(), false)).transpose()?;
     // Both ends stay open until the child has ended: it may not have come to the gate yet.
     let (_reader, mut writer) = gate;
     writer.write_all(&[1]).map_err(|error| Fault::new(format_args!("cannot start the command: {error}")))?;

@@ -17,9 +17,9 @@ pub(crate) fn run(arguments: &Serve) -> Result<i32, Fault> {
     let at = StoreAt { store: arguments.store.clone(), no_store: false };
     let path = keeping::path(&at)
         .ok_or_else(|| Fault::new("there is no place for a store: name one with --store"))?;
-    let knowledge = Knowledge::read(&arguments.known)?;
-    let monitor = keeping::monitor(&path, knowledge.hints())?;
-    let page = page::alone(arguments.listen, monitor, &path)?;
+    let knowledge = Knowledge::read(&arguments.people.known)?;
+    let monitor = keeping::monitor(&path, &knowledge)?;
+    let page = page::alone(arguments.listen, monitor, &path, knowledge.people(&arguments.people))?;
     tell(&format!("overhear: the page is {}", page.url()));
     while !stop.is_set() {
         thread::sleep(TICK);

@@ -27,6 +27,8 @@ fn exchange(method: &str, path: &str, status: u16, answer: &str) -> Exchange {
         response_body,
         trailers: Headers::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{Headers, Http, Rpc};
+use overhear_exchange::{GenAi, Headers, Http, Rpc, Stream, Timestamp};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +41,14 @@ pub struct Call<'a> {
     pub response_body: Option<Content<'a>>,
     /// How it went, where it is a remote procedure call whose bodies are enveloped protocol buffers.
     pub rpc: Option<&'a Rpc>,
+    /// What is new of what went over it in messages.
+    pub stream: Option<&'a Stream>,
+    /// Where it calls a model.
+    pub gen_ai: Option<&'a GenAi>,
     /// How much of it is learned.
     pub effort: Effort,
+    /// When it was made; the epoch where that is not known.
+    pub at: Timestamp,
 }
 
 impl<'a> Call<'a> {
@@ -57,7 +63,10 @@ impl<'a> Call<'a> {
             response_headers: &http.response_headers,
             response_body: response.or_else(|| unread(http.response_body.size)),
             rpc: procedure(http),
+            stream: http.stream.as_deref(),
+            gen_ai: http.gen_ai.as_deref(),
             effort: Effort::Whole,
+            at: Timestamp::default(),
         }
     }
 

@@ -2,7 +2,9 @@
 //! business: keys and values that are no words, are too rare, or are data.
 
 use super::{
+    firsts::{ALWAYS, Firsts, Moment},
     maps,
+    models::{Models, Used},
     node::{Arrays, Node, Texts},
     objects::{Child, Objects, Rest},
     payloads::{Bodies, Payloads},
@@ -10,10 +12,13 @@ use super::{
     scalar::{Numbers, Strings},
     security::Doors,
     shapes::{Evidence, Reply, Shapes},
+    sketch::Tally,
     tags::Tags,
+    talk::{Side, Talk},
     tree::Tree,
     words,
 };
+use crate::{Histogram, OTHER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Nodes of one tree in a saved model; more were never kept.
@@ -39,6 +44,47 @@ struct SavedShapes {
     doors: Doors,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     procedure: Option<Box<Calls>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    talk: Option<SavedTalk>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    models: Vec<SavedModel>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedTalk {
+    client: SavedSide,
+    server: SavedSide,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    subprotocols: Vec<(Box<str>, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    closed: Vec<(u16, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSide {
+    messages: u64,
+    bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unread: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    gaps: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    other: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kinds: Vec<SavedBodies>,
+}
+
+/// Calls of one model: how soon the first token came is in seconds, at scale 5 of OTLP's exponential histogram.
+#[derive(Serialize, Deserialize)]
+struct SavedModel {
+    name: Box<str>,
+    calls: u64,
+    input: u64,
+    output: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    first_nanos: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    first: Vec<(i16, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +92,9 @@ struct SavedReply {
     rank: u64,
     status: u16,
     seen: u64,
+    /// When the first came, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<Row>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +106,8 @@ struct SavedBodies {
     rank: u64,
     media: Box<str>,
     seen: u64,
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "is_zero")]
     partial: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -88,6 +139,9 @@ struct Row {
     arrays: Option<(u64, u64, u64)>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     objects: Option<SavedObjects>,
+    /// When values of each of its types came first.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    firsts: Vec<Moment>,
 }
 
 /// How a node hangs on the one that holds it.
@@ -135,6 +189,11 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_always(first: &Moment) -> bool {
+    *first == ALWAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_zero_place(place: &u32) -> bool {
     *place == 0
 }
@@ -153,7 +212,8 @@ impl<'de> Deserialize<'de> for Shapes {
         let loaded = saved.restore().ok_or_else(|| D::Error::custom("a shape is out of its bounds"))?;
         // What was learned is within its bounds and in order; what was altered is after this.
         let mut shapes = Self::default();
-        shapes.merge(&Self(Some(Box::new(loaded))));
+        // The key decides nothing within the bounds.
+        shapes.merge(0, &Self { whole: Some(Box::new(loaded)), ..Self::default() });
         Ok(shapes)
     }
 }
@@ -170,8 +230,56 @@ impl From<&Evidence> for SavedShapes {
             replies: evidence.replies.iter().map(SavedReply::from).collect(),
             doors: evidence.doors.clone(),
             procedure: evidence.procedure.clone(),
+            talk: evidence.talk.as_deref().map(SavedTalk::from),
+            models: saved_models(&evidence.models),
         }
     }
+}
+
+impl From<&Talk> for SavedTalk {
+    fn from(talk: &Talk) -> Self {
+        let is_public = |(_, count): &&(Box<str>, u64)| *count >= Tally::PUBLIC;
+        Self {
+            client: SavedSide::from(&talk.client),
+            server: SavedSide::from(&talk.server),
+            subprotocols: talk.subprotocols.iter().filter(is_public).cloned().collect(),
+            closed: talk.closed.clone(),
+        }
+    }
+}
+
+impl From<&Side> for SavedSide {
+    /// What was said too rarely to be a word of the program is counted with the others.
+    fn from(side: &Side) -> Self {
+        let is_public = |kind: &&Bodies| kind.seen >= Tally::PUBLIC;
+        let rare = side.kinds.iter().filter(|kind| !is_public(kind)).map(|kind| kind.seen).sum::<u64>();
+        Self {
+            messages: side.messages,
+            bytes: side.bytes,
+            unread: side.unread,
+            gaps: side.gaps,
+            other: side.other.saturating_add(rare),
+            kinds: side.kinds.iter().filter(is_public).map(SavedBodies::from).collect(),
+        }
+    }
+}
+
+/// Of models that were called too rarely only the sums are kept.
+fn saved_models(models: &Models) -> Vec<SavedModel> {
+    let mut kept = Models::default();
+    for used in &models.0 {
+        let name = if used.calls >= Tally::PUBLIC { used.name.clone() } else { OTHER.into() };
+        kept.add(0, &Used { name, ..used.clone() });
+    }
+    let saved = kept.0.into_iter().map(|used| SavedModel {
+        name: used.name,
+        calls: used.calls,
+        input: used.input,
+        output: used.output,
+        first_nanos: used.first.sum_nanos(),
+        first: used.first.indexed().collect(),
+    });
+    saved.collect()
 }
 
 impl From<&Reply> for SavedReply {
@@ -180,6 +288,7 @@ impl From<&Reply> for SavedReply {
             rank: reply.rank,
             status: reply.status,
             seen: reply.seen,
+            first: reply.first,
             headers: rows(&reply.headers),
             bodies: saved_bodies(&reply.bodies),
         }
@@ -187,15 +296,21 @@ impl From<&Reply> for SavedReply {
 }
 
 fn saved_bodies(payloads: &Payloads) -> Vec<SavedBodies> {
-    let saved = payloads.kinds.iter().map(|kind| SavedBodies {
-        rank: kind.rank,
-        media: kind.media.clone(),
-        seen: kind.seen,
-        partial: kind.partial,
-        structured: kind.structured,
-        tree: rows(&kind.tree),
-    });
-    saved.collect()
+    payloads.kinds.iter().map(SavedBodies::from).collect()
+}
+
+impl From<&Bodies> for SavedBodies {
+    fn from(kind: &Bodies) -> Self {
+        Self {
+            rank: kind.rank,
+            media: kind.media.clone(),
+            seen: kind.seen,
+            first: kind.first,
+            partial: kind.partial,
+            structured: kind.structured,
+            tree: rows(&kind.tree),
+        }
+    }
 }
 
 /// The nodes of a tree, each after the one that holds it; none for an empty tree.
@@ -233,6 +348,7 @@ fn write(node: &Node, parent: u32, edge: Edge, rows: &mut Vec<Row>) {
             let limit = (objects.limit < u64::MAX).then_some(objects.limit);
             SavedObjects { seen: objects.seen, cut: objects.cut, limit, tags }
         }),
+        firsts: firsts(node),
     });
     if let Some(items) = node.texts.as_ref().and_then(|texts| texts.lists.items.as_deref()) {
         write(items, place, Edge::Parts, rows);
@@ -256,6 +372,12 @@ fn write_keys(objects: &Objects, place: u32, rows: &mut Vec<Row>) {
     }
 }
 
+/// None where nothing is known.
+fn firsts(node: &Node) -> Vec<Moment> {
+    let saved = node.firsts.saved(node.types());
+    if saved.iter().all(|first| *first == ALWAYS) { Vec::new() } else { saved }
+}
+
 fn lengths(arrays: &Arrays) -> (u64, u64, u64) {
     (arrays.seen, arrays.fewest, arrays.most)
 }
@@ -276,6 +398,11 @@ impl SavedShapes {
                 Some(calls) if !calls.is_bounded() => return None,
                 procedure => procedure,
             },
+            talk: self
+                .talk
+                .map(|talk| talk.restore().map(Box::new))
+                .map_or(Some(None), |talk| talk.map(Some))?,
+            models: Models(self.models.into_iter().map(SavedModel::restore).collect::<Option<_>>()?),
         })
     }
 }
@@ -286,9 +413,41 @@ impl SavedReply {
             rank: self.rank,
             status: self.status,
             seen: self.seen,
+            first: self.first,
             headers: tree(self.headers)?,
             bodies: bodies(self.bodies)?,
         })
+    }
+}
+
+impl SavedTalk {
+    fn restore(self) -> Option<Talk> {
+        Some(Talk {
+            client: self.client.restore()?,
+            server: self.server.restore()?,
+            subprotocols: self.subprotocols,
+            closed: self.closed,
+        })
+    }
+}
+
+impl SavedSide {
+    fn restore(self) -> Option<Side> {
+        Some(Side {
+            messages: self.messages,
+            bytes: self.bytes,
+            unread: self.unread,
+            gaps: self.gaps,
+            other: self.other,
+            kinds: bodies(self.kinds)?.kinds,
+        })
+    }
+}
+
+impl SavedModel {
+    fn restore(self) -> Option<Used> {
+        let first = Histogram::from_parts(self.first, std::time::Duration::from_nanos(self.first_nanos))?;
+        Some(Used { name: self.name, calls: self.calls, input: self.input, output: self.output, first })
     }
 }
 
@@ -296,6 +455,7 @@ fn bodies(saved: Vec<SavedBodies>) -> Option<Payloads> {
     let kinds = saved.into_iter().map(|saved| {
         Some(Bodies {
             seen: saved.seen,
+            first: saved.first,
             partial: saved.partial,
             structured: saved.structured,
             tree: tree(saved.tree)?,
@@ -336,7 +496,7 @@ fn is_shallow(rows: &[Row]) -> bool {
 impl Row {
     fn restore(self) -> (u32, Edge, Node) {
         let arrays = |(seen, fewest, most)| Arrays { seen, fewest, most, items: None };
-        let node = Node {
+        let mut node = Node {
             nulls: self.nulls,
             booleans: self.booleans,
             numbers: self.numbers,
@@ -360,7 +520,9 @@ impl Row {
                     ..Objects::default()
                 })
             }),
+            firsts: Firsts::default(),
         };
+        node.firsts = Firsts::restored(node.types(), &self.firsts);
         (self.parent, self.edge, node)
     }
 }

@@ -69,6 +69,8 @@ mod tests {
             response_body: Body::default(),
             trailers: Headers::default(),
             call: None,
+            stream: None,
+            gen_ai: None,
             anomalies: Default::default(),
         }
     }

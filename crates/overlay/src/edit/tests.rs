@@ -96,7 +96,7 @@ fn empty_brackets_make_room_and_their_comment_stays() {
     let words = Entry { words: true, ignore: true, ..entry() };
     let proposal = proposed(&words, FILE);
     assert!(
-        proposal.text.contains("    forbid:  # none yet\n      - \"/orders/{id}\"\n"),
+        proposal.text.contains("    forbid:   # none yet\n      - \"/orders/{id}\"\n"),
         "{}",
         proposal.text
     );
@@ -134,9 +134,9 @@ fn there_may_be_no_file_and_no_keys_yet() {
     assert_eq!(proposal.lines.len(), proposal.text.lines().count(), "all of it is new");
     for old in [
         "overlay: 1.1.0\ninfo: {title: t, version: '1'}",
-        "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nx-overhear:\nactions:\n",
+        "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nx-overhear:\n  services: {}\n",
         "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nx-overhear: {}\nactions: []\n",
-        "'x-overhear':\n    routes: {}\n\"actions\":\n\noverlay: 1.1.0\ninfo: {title: t, version: '1'}\n",
+        "'x-overhear':\n    routes: {}\n\"actions\": []\n\noverlay: 1.1.0\ninfo: {title: t, version: '1'}\n",
         "overlay: 1.1.0\r\ninfo: {title: t, version: '1'}\r\nactions: []\r\n",
     ] {
         let proposal = proposed(&entry, old);
@@ -174,7 +174,7 @@ fn what_nothing_can_be_put_into_is_left_to_a_person_with_the_entry() {
     for old in [
         "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nactions: [{target: $.info, update: {}}]\n",
         "{\"overlay\": \"1.1.0\", \"info\": {\"title\": \"t\", \"version\": \"1\"}, \"actions\": []}",
-        "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nx-overhear: {routes: {force: [/a/{b}]}}\n",
+        "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nx-overhear: {routes: {force: ['/a/{b}']}}\n",
         "overlay: 1.1.0\ninfo: {title: t, version: '1'}\nactions: &a\n- {target: $.info, update: {}}\n",
         "---\noverlay: 1.1.0\ninfo: {title: t, version: '1'}\n...\n",
     ] {

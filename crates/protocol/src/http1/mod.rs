@@ -56,6 +56,7 @@ impl Observer for Http1 {
         }
         let handover = self.read(from, time, bytes, out).or_else(|| self.unpark(out));
         self.pair.active(time);
+        self.pair.tell(time, out);
         handover
     }
 
@@ -273,6 +274,13 @@ impl Http1 {
             }
             Answer::Switch("http2") => {
                 return self.pair.take_upgraded().map(|request| Upgrade::Http2(Box::new(request)));
+            }
+            Answer::Switch("websocket") => {
+                return Some(
+                    self.pair.take_handshake(time).map_or(Upgrade::Protocol("websocket"), |handshake| {
+                        Upgrade::WebSocket(Box::new(handshake))
+                    }),
+                );
             }
             Answer::Switch(protocol) => {
                 self.pair.response_ended(Some(time), out);

@@ -478,8 +478,11 @@ impl Streams {
             http.trailers = trailers;
             received = carried;
         }
-        let call = rpc::of(&http, carried.as_deref(), received.as_deref());
-        http.call = call.or_else(|| call::in_content(&http)).map(Box::new);
+        call::tell(&mut http);
+        // Messages were counted as they went by.
+        if let Some(call) = rpc::of(&http, carried.as_deref(), received.as_deref()) {
+            http.call = Some(Box::new(call));
+        }
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }
@@ -500,6 +503,8 @@ impl Streams {
             request_body: body.into_body(whole, rest.codings),
             response_body: Body { complete: false, ..Body::default() },
             call: None,
+            stream: None,
+            gen_ai: None,
             anomalies: rest.unknown.then_some(HttpAnomaly::UnknownFields).into_iter().collect(),
         }
     }

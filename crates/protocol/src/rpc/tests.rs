@@ -30,6 +30,8 @@ fn http(path: &str, asked: Pairs<'_>, answered: Pairs<'_>, trailers: Pairs<'_>) 
         request_body: body(b"\0\0\0\0\x01a"),
         response_body: body(b"\0\0\0\0\x01a\0\0\0\0\0"),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }

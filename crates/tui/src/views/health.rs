@@ -231,6 +231,9 @@ fn cut(value: &str, room: usize) -> Vec<String> {
         }
         for c in word.chars() {
             let full = lines.last().is_some_and(|line| text::width(line) + text::char_width(c) > room);
+            if full && c == ' ' {
+                continue;
+            }
             if full {
                 lines.push(String::new());
             }

@@ -189,9 +189,9 @@ impl Columns {
         let numbers = NUMBER * (3 + usize::from(p50)) + if before { NUMBER + 4 } else { 0 };
         let room = width.saturating_sub(numbers + 5);
         // The shorter name leaves its room to the other.
-        let (least, most) = (8, room.saturating_sub(room / 2));
-        let from = from.clamp(least, most.max(room.saturating_sub(to)).max(least));
-        Self { from, to: to.clamp(least, room.saturating_sub(from).max(least)), p50, before }
+        let (from, to) = (from.max(8), to.max(8));
+        let from = from.min(room.saturating_sub(to.min(room / 2)));
+        Self { from, to: to.min(room.saturating_sub(from)), p50, before }
     }
 
     fn heading(&self, theme: Theme) -> Line<'static> {
@@ -205,7 +205,7 @@ impl Columns {
         }
         text.push_str(&pieces::right("p95   ", NUMBER));
         if self.before {
-            text.push_str("  an hour ago");
+            text.push_str("  p95 before");
         }
         Line::styled(text, theme.dim)
     }

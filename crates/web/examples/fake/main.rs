@@ -4,6 +4,7 @@
 
 mod world;
 
+use overhear_web::People;
 use std::{error::Error, sync::Arc};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -15,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let port = arguments.iter().find_map(|one| one.parse().ok()).unwrap_or(7700);
     let world = Arc::new(world::World::new(endpoints));
-    let server = overhear_web::start(([127, 0, 0, 1], port).into(), world, Some("fake".into()))?;
+    let server =
+        overhear_web::start(([127, 0, 0, 1], port).into(), world, Some("fake".into()), People::default())?;
     println!("http://{}/?token=fake", server.address());
     loop {
         std::thread::park();
