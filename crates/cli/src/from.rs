@@ -46,6 +46,7 @@ impl Answer {
             model: Model::default(),
             selection: Selection::default(),
             names: Names::new(),
+            descriptors: Descriptors::default(),
             statistics: Statistics::default(),
             fault: None,
             knowledge,

@@ -298,7 +298,11 @@ fn seconds(duration: Option<Duration>) -> Option<Value<'static>> {
 fn method_of(call: &Call) -> &str {
     match call.system {
         CallSystem::Mcp => call.name.split(' ').next().unwrap_or(&call.name),
-        CallSystem::GraphQl(_) | CallSystem::JsonRpc => &call.name,
+        CallSystem::GraphQl(_)
+        | CallSystem::JsonRpc
+        | CallSystem::Grpc
+        | CallSystem::GrpcWeb
+        | CallSystem::Connect => &call.name,
     }
 }
 

@@ -149,7 +149,7 @@ pub(crate) fn bounded_inflating(transcript: &Transcript) -> Result<(), String> {
 pub(crate) fn web_socket(bytes: &[u8]) -> Transcript {
     let mut transcript = Transcript::default();
     transcript.push(Side::A, HANDSHAKE).push(Side::B, DEFLATE_SWITCH);
-    transcript.steps.extend(overhear_testkit::damage::from_bytes(bytes).steps);
+    transcript.steps.extend(damage::from_bytes(bytes).steps);
     transcript
 }
 
