@@ -333,10 +333,7 @@ fn rpc(http: &Http) -> Option<&Call> {
 
 /// `rpc.system.name`: what is said over JSON-RPC is JSON-RPC.
 fn rpc_system(call: &Call) -> &'static str {
-    match call.system {
-        CallSystem::Mcp => CallSystem::JsonRpc.as_str(),
-        other => other.as_str(),
-    }
+    if call.system == CallSystem::Mcp { CallSystem::JsonRpc.as_str() } else { call.system.as_str() }
 }
 
 fn outcome(http: &Http) -> Option<&Rpc> {

@@ -5,6 +5,7 @@ mod detect;
 mod frame;
 mod head;
 mod pair;
+mod pending;
 mod resync;
 
 pub(crate) use body::Capture;

@@ -7,15 +7,16 @@
 use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead, Target},
+    pending::{Pending, Progress, Reply, Response},
 };
 use crate::{
     Limits, Skipped, call,
     observer::{Handshake, Start},
-    stream::{Asked, LongBody, Streaming},
+    stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Call, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Stream,
-    Timestamp, observation::Observation,
+    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
+    observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -45,70 +46,6 @@ enum Trust {
     Doubt { heard: bool, owes: bool },
     /// One request was seen since. `heard`: the server has sent something that was not the start of a response.
     Anchored { heard: bool },
-}
-
-struct Pending {
-    head: RequestHead,
-    time: Timestamp,
-    /// When its last byte came, as far as it has.
-    last: Timestamp,
-    progress: Progress,
-    body: Capture,
-    reply: Reply,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Underway,
-    Whole,
-    /// Its end was not seen.
-    Lost,
-}
-
-enum Reply {
-    Awaited,
-    Underway(Response),
-    Whole(Response),
-    /// It was, or may have been, missed.
-    Missed(Option<Response>),
-}
-
-struct Response {
-    head: ResponseHead,
-    first: Timestamp,
-    last: Timestamp,
-    body: Capture,
-    /// The body is made of messages.
-    stream: Option<Box<Streaming>>,
-    long: LongBody,
-    /// What is called, once something was told of it.
-    call: Option<Option<Box<Call>>>,
-}
-
-impl Response {
-    fn new(head: ResponseHead, first: Timestamp, last: Timestamp) -> Self {
-        let (body, long) = Default::default();
-        Self { head, first, last, body, stream: None, long, call: None }
-    }
-
-    /// What there is to tell of it before it is over.
-    fn tell(&mut self, asked: Timestamp, now: Timestamp) -> Option<Stream> {
-        match &mut self.stream {
-            Some(stream) => stream.is_due(now).then(|| stream.tell(Stage::Underway, asked, now)),
-            None => self.long.is_due(self.first, now).then(|| self.long.tell(self.body.size(), now)),
-        }
-    }
-
-    /// Says what is known of it so far, without its body. `asked`: that of the request.
-    fn say(&mut self, http: &mut Http, asked: Body) {
-        http.status = Some(self.head.status);
-        http.response_headers = self.head.headers.clone();
-        http.response_body = Body { size: self.body.size(), ..Body::default() };
-        let size = asked.size;
-        http.request_body = asked;
-        http.call = self.call.get_or_insert_with(|| call::of(http).map(Box::new)).clone();
-        http.request_body = Body { size, ..Body::default() };
-    }
 }
 
 /// What to make of a response's head.
@@ -604,34 +541,4 @@ pub(super) enum Admission {
     Anchor,
     /// It shows that the one before will not be paired any more.
     Replaces,
-}
-
-impl Pending {
-    /// A stream that goes on until the client has enough: that it leaves is how it ends. Who posts waits for an answer.
-    fn is_endless(&self) -> bool {
-        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.stream.is_some());
-        is_stream && self.head.method == Method::Get
-    }
-
-    fn is_done(&self) -> bool {
-        let ended = self.progress != Progress::Underway;
-        ended && matches!(self.reply, Reply::Whole(_) | Reply::Missed(_))
-    }
-
-    fn retained(&self) -> usize {
-        let response = match &self.reply {
-            Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => {
-                let stream = r.stream.as_ref().map_or(0, |stream| stream.retained());
-                r.body.retained() + headers_size(&r.head.headers) + stream
-            }
-            Reply::Awaited | Reply::Missed(None) => 0,
-        };
-        let target = self.head.target.path.len() + self.head.target.query.as_ref().map_or(0, |q| q.len());
-        size_of::<Self>() + self.body.retained() + headers_size(&self.head.headers) + target + response
-    }
-}
-
-fn headers_size(headers: &Headers) -> usize {
-    // Each field's place takes up to sixteen bytes beside its text.
-    headers.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
 }
