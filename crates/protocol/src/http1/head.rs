@@ -3,7 +3,7 @@
 
 use super::body::Framing;
 use memchr::{memchr, memchr_iter, memmem};
-use overhear_exchange::{ContentCoding, Headers, HttpAnomaly, HttpVersion, Method, Scheme};
+use overhear_exchange::{Body, ContentCoding, Headers, Http, HttpAnomaly, HttpVersion, Method, Scheme};
 use smallvec::SmallVec;
 
 /// No method in use is near as long; a longer token is junk.
@@ -27,6 +27,31 @@ pub(super) struct RequestHead {
     pub(super) has_host: bool,
     /// Every field line has a token for its name.
     pub(super) regular: bool,
+}
+
+impl RequestHead {
+    /// The exchange as far as the request's head tells it.
+    pub(super) fn into_http(self, scheme: Scheme) -> Http {
+        let Target { scheme: told, authority, path, query } = self.target;
+        Http {
+            version: self.version,
+            scheme: told.unwrap_or(scheme),
+            method: self.method,
+            authority,
+            path,
+            query,
+            status: None,
+            request_headers: self.headers,
+            response_headers: Headers::default(),
+            trailers: Headers::default(),
+            request_body: Body::default(),
+            response_body: Body::default(),
+            call: None,
+            stream: None,
+            gen_ai: None,
+            anomalies: self.anomalies,
+        }
+    }
 }
 
 /// The target of a request (RFC 9112 §3.2), taken apart.

@@ -6,7 +6,7 @@
 
 use super::{
     body::{Capture, Framing},
-    head::{Ambiguous, RequestHead, ResponseHead, Target},
+    head::{Ambiguous, RequestHead, ResponseHead},
     response::Response,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
+    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
     observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
@@ -291,7 +291,7 @@ impl Pair {
         if let Reply::Underway(response) = reply
             && let Some(stream) = response.tell(*last, now)
         {
-            let mut http = self.http(head.clone());
+            let mut http = head.clone().into_http(self.scheme);
             response.say(&mut http, body.so_far(head.codings.clone()));
             http.stream = Some(Box::new(stream));
             out.push(Observation {
@@ -511,7 +511,7 @@ impl Pair {
         let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
         let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
         let codings = head.codings.clone();
-        let mut http = self.http(head);
+        let mut http = head.into_http(self.scheme);
         http.request_body = body.into_body(progress == Progress::Whole, codings);
         http.response_body = Body { complete: false, ..Body::default() };
         let mut messages = None;
@@ -534,29 +534,6 @@ impl Pair {
         call::tell_streamed(&mut http, events);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
-    }
-
-    /// What the head of a request says.
-    fn http(&self, head: RequestHead) -> Http {
-        let Target { scheme, authority, path, query } = head.target;
-        Http {
-            version: head.version,
-            scheme: scheme.unwrap_or(self.scheme),
-            method: head.method,
-            authority,
-            path,
-            query,
-            status: None,
-            request_headers: head.headers,
-            response_headers: Headers::default(),
-            trailers: Headers::default(),
-            request_body: Body::default(),
-            response_body: Body::default(),
-            call: None,
-            stream: None,
-            gen_ai: None,
-            anomalies: head.anomalies,
-        }
     }
 }
 
