@@ -431,7 +431,8 @@ pub(crate) struct Keeping {
     /// Largest size of the store, such as `500MB` [default: 2GB]
     #[arg(long = "keep-size", value_name = "SIZE", env = "OVERHEAR_KEEP_SIZE", value_parser = units::bytes_of)]
     pub(crate) keep_bytes: Option<u64>,
-    /// Key of what is learned: stores and saved models that are to be added up share one [default: a random one]
+    /// Key of what is learned: stores and saved models that are to be added up share one [default: a random one for
+    /// each store, without a store one of this machine]
     #[arg(long, value_name = "TEXT", env = "OVERHEAR_MODEL_KEY", hide_env_values = true, value_parser = model_key)]
     pub(crate) model_key: Option<u64>,
 }

@@ -94,6 +94,13 @@ pub(crate) struct BeingKept {
     folder: Option<TempDir>,
 }
 
+/// The key of what is learned without a store that stays: one for each machine, so that what it saves adds up whenever
+/// it did (machine-id(5), which is not to be told as it is); where it has no id, that of all who have none.
+pub(crate) fn key_of_this_machine() -> u64 {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    overhear_model::key(&format!("overhear {}", id.trim()))
+}
+
 impl Place {
     /// Opens the store. Where that does not go, says so; what is heard is then kept as long as this process runs.
     pub(crate) fn open(keeping: &Keeping) -> Option<Self> {
@@ -132,8 +139,9 @@ impl Place {
     pub(crate) fn temporary(key: Option<u64>) -> Option<Self> {
         let opened =
             tempfile::Builder::new().prefix("overhear-").tempdir().map_err(|error| error.to_string());
+        let key = key.unwrap_or_else(key_of_this_machine);
         let opened = opened.and_then(|folder| {
-            let store = Sqlite::open(&folder.path().join(FILE), key, Retention::default(), now());
+            let store = Sqlite::open(&folder.path().join(FILE), Some(key), Retention::default(), now());
             Ok((store.map_err(|error| error.to_string())?.store, folder))
         });
         match opened {

@@ -22,5 +22,5 @@ pub use question::{
     Sums, Timeline, Totals, Trait,
 };
 pub use retention::Retention;
-pub use sqlite::{Opened, Sqlite, random_key};
+pub use sqlite::{Opened, Sqlite};
 pub use window::{Resolution, Window};

@@ -13,7 +13,7 @@ mod write;
 
 use crate::{Error, codec::Damage};
 use catalogue::Catalogue;
-pub use open::{Opened, random_key};
+pub use open::Opened;
 use rusqlite::{Connection, ErrorCode};
 use std::{
     cell::RefCell,

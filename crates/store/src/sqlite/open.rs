@@ -188,7 +188,7 @@ fn unchanging(path: &Path) -> Result<(Connection, i64), Failure> {
 }
 
 /// A key that nobody knows.
-pub fn random_key() -> u64 {
+fn random_key() -> u64 {
     RandomState::new().hash_one("overhear")
 }
 
