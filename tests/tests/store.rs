@@ -442,7 +442,7 @@ fn a_folder_is_no_store() {
     let watch = Watch::start(&["--json", "--port", &port, "--store", &path]).unwrap();
     let made = make_all_calls(Kind::Python, &server);
     let heard = watch.stop().unwrap();
-    assert!(heard.err.contains(&format!("name {path}/overhear.db")), "{}", heard.err);
+    assert!(heard.err.contains(&format!("such as {path}/overhear.db")), "{}", heard.err);
     assert_eq!(heard.exchanges.len() as u64, made, "it listens all the same");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let said = run(&["endpoints", "--store", &path]).unwrap();

@@ -432,7 +432,7 @@ pub(crate) struct Keeping {
     #[arg(long = "keep-size", value_name = "SIZE", env = "OVERHEAR_KEEP_SIZE", value_parser = units::bytes_of)]
     pub(crate) keep_bytes: Option<u64>,
     /// Key of what is learned: stores and saved models that are to be added up share one [default: a random one for
-    /// each store, without a store one of this machine]
+    /// each store; without a store one of this machine, of captures none]
     #[arg(long, value_name = "TEXT", env = "OVERHEAR_MODEL_KEY", hide_env_values = true, value_parser = model_key)]
     pub(crate) model_key: Option<u64>,
 }

@@ -11,9 +11,7 @@ pub trait LiveSource {
     /// The most recent exchanges, newest first, of one endpoint or of all. Secrets were masked when they came in.
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>>;
     /// Streams that are open, the longest open first.
-    fn open(&self) -> Vec<OpenStream> {
-        Vec::new()
-    }
+    fn open(&self) -> Vec<OpenStream>;
     /// The route of an exchange, by the routes as they are known now; absent where that is not known.
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         let _ = exchange;

@@ -138,6 +138,10 @@ impl Moving {
 }
 
 impl LiveSource for Moving {
+    fn open(&self) -> Vec<overhear_query::OpenStream> {
+        Vec::new()
+    }
+
     fn rows(&self) -> Vec<LiveRow> {
         if self.empty { Vec::new() } else { (0..SHOP.len()).filter_map(|index| self.row(index)).collect() }
     }

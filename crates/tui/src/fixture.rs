@@ -25,6 +25,10 @@ pub(crate) struct Fake {
 }
 
 impl LiveSource for Fake {
+    fn open(&self) -> Vec<overhear_query::OpenStream> {
+        Vec::new()
+    }
+
     fn rows(&self) -> Vec<LiveRow> {
         self.rows.clone()
     }

@@ -4,7 +4,7 @@ use crate::{Shared, people::Editor};
 use overhear_exchange::{Exchange, Statistics};
 use overhear_model::Hints;
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream,
     monitor::{
         Asked, Change, Covered, Deploy, EndpointFigures, EndpointHistory, Health, History, Map,
         ServiceFigures, Unanswered,
@@ -90,6 +90,13 @@ impl LiveSource for Curated {
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
         self.all.recent(id, limit)
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        let mut open = LiveSource::open(&*self.all);
+        let hidden = self.editor.hidden(open.iter().map(|stream| &*stream.id));
+        open.retain(|stream| !hidden.contains(&stream.id));
+        open
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {

@@ -40,7 +40,8 @@ fn learn(arguments: &Read, choice: &Choice) -> Result<Answer, Fault> {
         // The summary tells nothing of shapes; what is saved does.
         let effort = if arguments.save.is_some() { Effort::Whole } else { Effort::Nothing };
         let key = arguments.keeping.model_key.or_else(|| from::key(&arguments.files));
-        let key = key.unwrap_or_else(keeping::key_of_this_machine);
+        // What a capture says is the same on every machine.
+        let key = key.unwrap_or_default();
         return Ok(from::learn_keyed(&arguments.files, choice, said, effort, key));
     };
     let key = place.key();

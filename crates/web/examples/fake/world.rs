@@ -389,6 +389,10 @@ impl History for World {
 }
 
 impl LiveSource for World {
+    fn open(&self) -> Vec<overhear_query::OpenStream> {
+        Vec::new()
+    }
+
     fn rows(&self) -> Vec<LiveRow> {
         Vec::new()
     }
