@@ -126,6 +126,8 @@ fn after(prepare: &str, arguments: &[&str]) -> Result<Said> {
         .args(["--mount", "sh", "-c", &script, "sh"])
         .arg(overhear_tests::program::overhear()?)
         .args(arguments)
+        // The machine's own store is none of a test's business.
+        .envs([("OVERHEAR_NO_STORE", "true"), ("OVERHEAR_NO_PAGE", "true")])
         .output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code() })
