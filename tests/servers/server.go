@@ -28,9 +28,10 @@ func main() {
 	http.HandleFunc("GET /fails", answer(500, "oops", 0))
 	http.HandleFunc("GET /slow", answer(200, "slow", 60*time.Millisecond))
 	http.HandleFunc("/", answer(404, "missing", 0))
-	server := http.Server{
-		Addr:         "127.0.0.1:" + os.Args[1],
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	server := http.Server{Addr: "127.0.0.1:" + os.Args[1]}
+	if len(os.Args) < 5 {
+		// No HTTP/2.
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}
 	if len(os.Args) > 2 {
 		log.Fatal(server.ListenAndServeTLS(os.Args[2], os.Args[3]))

@@ -52,19 +52,25 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it accepts connections.
     pub fn start(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, false)
+        Self::start_speaking(kind, None)
     }
 
     /// The same over TLS, with a certificate that nobody knows.
     pub fn start_tls(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, true)
+        Self::start_speaking(kind, Some("http/1.1"))
     }
 
-    fn start_speaking(kind: Kind, tls: bool) -> Result<Self> {
+    /// The same where HTTP/2 may be agreed on (ALPN, RFC 7301): nginx and Go.
+    pub fn start_http2(kind: Kind) -> Result<Self> {
+        Self::start_speaking(kind, Some("h2"))
+    }
+
+    fn start_speaking(kind: Kind, over_tls: Option<&str>) -> Result<Self> {
+        let tls = over_tls.is_some();
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
         let mut command = match kind {
-            Kind::Nginx => nginx(folder.path(), port, tls)?,
+            Kind::Nginx => nginx(folder.path(), port, over_tls)?,
             Kind::Node => script("node", "server.js", port)?,
             Kind::Python => script("python3", "server.py", port)?,
             Kind::Asyncio => script("python3", "server_asyncio.py", port)?,
@@ -78,6 +84,7 @@ impl Server {
             let [certificate, key] = certificate(folder.path())?;
             if kind != Kind::Nginx {
                 command.args([certificate, key]);
+                command.args(over_tls.filter(|protocol| *protocol == "h2"));
             }
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
@@ -245,10 +252,13 @@ fn script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
 }
 
 /// nginx with one worker, its files in `folder`; static files by sendfile under `/files/`.
-fn nginx(folder: &Path, port: u16, tls: bool) -> Result<Command> {
+fn nginx(folder: &Path, port: u16, over_tls: Option<&str>) -> Result<Command> {
     let root = folder.display();
-    let (ssl, files) = if tls {
-        (" ssl", format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"))
+    let (ssl, files) = if let Some(protocol) = over_tls {
+        (
+            if protocol == "h2" { " ssl http2" } else { " ssl" },
+            format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"),
+        )
     } else {
         ("", String::new())
     };

@@ -122,6 +122,34 @@ pairs! {
     node_from_go: Node from Go;
 }
 
+/// HTTP/2 as browsers and most clients speak it: agreed on within TLS. Every call of curl is heard as it was made.
+fn check_http2(kind: Kind) -> Result<()> {
+    let server = Server::start_http2(kind)?;
+    let watch = watch(&server)?;
+    server.make_calls(Client::Curl)?;
+    let heard = watch.stop()?;
+    let mut expected = expected(kind, &server);
+    for call in &mut expected {
+        call.insert("network.protocol.version".into(), json!("2"));
+        // It answers and is done before it has read the body.
+        if kind == Kind::Nginx {
+            call.remove("http.request.body.size");
+        }
+    }
+    let differences = differences(&expected, &heard);
+    if differences.is_empty() { Ok(()) } else { Err(differences.join("\n").into()) }
+}
+
+#[test]
+fn nginx_by_http2() {
+    check_http2(Kind::Nginx).unwrap();
+}
+
+#[test]
+fn go_by_http2() {
+    check_http2(Kind::Go).unwrap();
+}
+
 /// Many connections at once, each call told once and with the connection it was made on.
 fn check_many(kind: Kind, client: (&str, &str)) -> Result<()> {
     let server = Server::start_tls(kind)?;
