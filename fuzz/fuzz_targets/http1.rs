@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 mod common;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Err(reason) = common::bounded(&overhear_testkit::damage::from_bytes(bytes)) {
+    if let Err(reason) = common::bounded_inflating(&overhear_testkit::damage::from_bytes(bytes)) {
         panic!("{reason}");
     }
 });

@@ -9,7 +9,20 @@ use std::path::Path;
 const ANY: &str = "<any>";
 
 /// Keys that an exchange has only where the truth names them: silence is part of the truth.
-const SILENT: [&str; 4] = ["http.response.status_code", "http.response.body.size", "error.type", "url.query"];
+const SILENT: [&str; 12] = [
+    "http.response.status_code",
+    "http.response.body.size",
+    "error.type",
+    "url.query",
+    "stream.kind",
+    "stream.unread",
+    "stream.gaps",
+    "websocket.close.code",
+    "websocket.subprotocol",
+    "gen_ai.operation.name",
+    "gen_ai.server.time_to_first_token",
+    "mcp.method.name",
+];
 
 /// What is true of one capture.
 #[derive(Clone, Debug)]

@@ -146,24 +146,50 @@ fn without_the_kernels_types_it_says_what_is_missing() {
     assert!(doctor.out.contains("/sys/kernel/btf/vmlinux is missing"), "{}", doctor.out);
 }
 
+/// Mounts types in which this name is another over the kernel's.
+fn without(name: &str, folder: &Path) -> String {
+    let name = format!("\0{name}\0");
+    let mut types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let at = types.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
+    types[at + 1] = b'x';
+    let file = write(folder, "types", &types).unwrap();
+    format!("mount --bind '{file}' /sys/kernel/btf/vmlinux")
+}
+
 /// A kernel that is new enough, and whose types name no such tracepoint.
 #[test]
 fn without_a_tracepoint_it_says_which_is_missing() {
     let folder = tempfile::tempdir().unwrap();
-    let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
-    let name = b"btf_trace_sock_recv_length\0";
-    let at = types.windows(name.len()).position(|window| window == name).unwrap();
-    let mut without = types;
-    without[at] = b'x';
-    let file = write(folder.path(), "types", &without).unwrap();
-    let replace = format!("mount --bind '{file}' /sys/kernel/btf/vmlinux");
+    let replace = without("btf_trace_inet_sock_set_state", folder.path());
     let said = after(&replace, &WATCH).unwrap();
     is_clear(&said);
-    assert!(said.err.contains("tracepoint sock_recv_length is missing in kernel"), "{}", said.err);
+    assert!(said.err.contains("tracepoint inet_sock_set_state is missing in kernel"), "{}", said.err);
     let doctor = after(&replace, &["doctor"]).unwrap();
     assert_eq!(doctor.code, Some(1), "{}", doctor.err);
-    assert!(doctor.out.contains("tracepoint sock_recv_length is missing"), "{}", doctor.out);
-    assert!(!doctor.out.contains("sock_send_length is missing"), "{}", doctor.out);
+    assert!(doctor.out.contains("tracepoint inet_sock_set_state is missing"), "{}", doctor.out);
+}
+
+/// What an older kernel lacks is heard by the system calls.
+#[test]
+fn without_the_tracepoints_of_sockets_it_hears_by_system_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let replace = without("btf_trace_sock_recv_length", folder.path());
+    let said = after(&replace, &WATCH).unwrap();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.err.contains("listening on port 9"), "{}", said.err);
+    let doctor = after(&replace, &["doctor"]).unwrap();
+    assert_eq!(doctor.code, Some(0), "{}", doctor.err);
+    let why = "listens by the system calls, which costs more: tracepoint sock_recv_length is missing";
+    assert!(doctor.out.contains(why), "{}", doctor.out);
+}
+
+#[test]
+fn an_unknown_plan_is_told() {
+    let mut watch = Command::new(overhear_tests::program::overhear().unwrap());
+    let output = watch.args(WATCH).env("OVERHEAR_PLAN", "guess").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("OVERHEAR_PLAN=guess: no such plan; there are sockets, syscalls"), "{err}");
 }
 
 /// A closed pipe is no reason to panic.

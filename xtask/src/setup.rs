@@ -39,6 +39,10 @@ const PYTHON_TOOLS: [&str; 5] = [
 /// The same, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
+/// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
+const PYTHON_STREAMS: [&str; 4] = ["websockets==17.4", "mcp==2.3.0", "openai==3.57.0", "anthropic==2.14.0"];
+const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
+
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
 
@@ -83,6 +87,8 @@ pub(crate) fn run() -> Result<()> {
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;
+    python("streams", &PYTHON_STREAMS)?;
+    node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
     cargo_deny()?;

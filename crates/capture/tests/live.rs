@@ -1,7 +1,7 @@
 //! The probes under the real kernel: every form of call is heard byte for byte, and no byte that is not the socket's.
 //!
-//! Needs root, a kernel of 6.3 or later with BTF, and a C compiler (or `OVERHEAR_PEER`, where peer.c is compiled already);
-//! fails without them. What this kernel does not have (io_uring, 32-bit calls, block devices) is said and left out;
+//! Needs root, a kernel of 5.8 or later with BTF, and a C compiler (or `OVERHEAR_PEER`, where peer.c is compiled already);
+//! fails without them. `OVERHEAR_PLAN=syscalls` tests what older kernels get. What this kernel does not have (io_uring, 32-bit calls, block devices) is said and left out;
 //! `cargo xtask kernel-test` has it.
 
 #![expect(
@@ -13,7 +13,7 @@
     reason = "a test fails by panicking"
 )]
 
-use overhear_capture::live::{Live, Options};
+use overhear_capture::live::{Live, Options, Plan, Types};
 use overhear_probe::record::{Ends, Loss, Record, Verdict, Way, What};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -56,6 +56,20 @@ fn peer() -> &'static PathBuf {
     })
 }
 
+/// By the plan that `OVERHEAR_PLAN` names, where it names one.
+fn usual() -> Options {
+    let name = std::env::var("OVERHEAR_PLAN").ok();
+    let plan =
+        name.map(|name| Plan::ALL.into_iter().find(|plan| plan.name() == name).expect("a plan's name"));
+    Options { plan, ..Options::default() }
+}
+
+/// The plan that is tested.
+fn plan() -> Plan {
+    let types = Types::read().expect("a kernel with BTF");
+    usual().plan.unwrap_or_else(|| Plan::choose(|name| types.name(name)).expect("a plan"))
+}
+
 fn start(scene: &str, family: &str) -> Child {
     let mut command = Command::new(peer());
     command.args([scene, family]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -67,13 +81,8 @@ fn start(scene: &str, family: &str) -> Child {
 fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
     let mut sockets = Sockets::new();
     // Undecided without limit, so that a scene's first bytes are not cut short by the wait for a verdict.
-    let options = |peer| Options {
-        pids: Some(vec![peer]),
-        cap,
-        undecided: u32::MAX,
-        ring: 64 << 20,
-        ..Options::default()
-    };
+    let options =
+        |peer| Options { pids: Some(vec![peer]), cap, undecided: u32::MAX, ring: 64 << 20, ..usual() };
     let moved = listen(scene, family, options, |_, record| note(&mut sockets, record.what))?;
     Some((sockets, moved))
 }
@@ -87,7 +96,7 @@ fn listen(
 ) -> Option<[u64; 2]> {
     let mut child = start(scene, family);
     let peer = child.id();
-    let mut live = Live::attach(options(peer)).expect("probes attach: root and Linux 6.3 are needed");
+    let mut live = Live::attach(options(peer)).expect("probes attach: root and Linux 5.8 are needed");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let began = Instant::now();
     let mut quiet = 0;
@@ -159,19 +168,30 @@ fn a_message_sent_in_part_ends_its_call() {
 }
 
 /// So many vectors are not added up. Without a mark that the place in the call is lost, the second call's bytes are taken
-/// from the second message.
+/// from the second message. Where the call has ended, it has said how much it was.
 #[test]
 fn a_message_of_many_vectors_is_a_gap() {
     let (sockets, moved) = play("messages-cut-vectors", "inet", 100_000).unwrap();
     let [sent, _] = under_test(&sockets, moved);
+    if plan() == Plan::Syscalls {
+        assert_eq!(
+            (sent.copied, &sent.losses),
+            (3 * 100_000, &BTreeMap::from([(Loss::OverCap, sent.size - 300_000)]))
+        );
+        return;
+    }
     assert_eq!((sent.copied, &sent.losses), (0, &BTreeMap::from([(Loss::Guarded, sent.size)])));
 }
 
-/// Without the guard on its time limit, the second call's bytes are taken from the second message.
+/// Without the guard on its time limit, the second call's bytes are taken from the second message. Where the call has
+/// ended, it has said how many messages it was.
 #[test]
 fn messages_received_up_to_a_time_are_a_gap() {
     let (sockets, moved) = play("messages-late", "inet", 1 << 20).unwrap();
     let [_, received] = under_test(&sockets, moved);
+    if plan() == Plan::Syscalls {
+        return whole(received);
+    }
     assert_eq!((received.copied, &received.losses), (0, &BTreeMap::from([(Loss::Guarded, 300)])));
 }
 
@@ -182,10 +202,16 @@ fn a_message_that_fails_ends_its_call() {
     under_test(&sockets, moved).iter().for_each(whole);
 }
 
-/// Without a comparison of all that tells one call from another, bytes are taken from the second message of the next.
+/// Without a comparison of all that tells one call from another, bytes are taken from the second message of the next. The
+/// calls themselves tell nothing but that they failed: there the kernel's own count of the socket's bytes tells.
 #[test]
 fn a_call_that_ends_without_a_sign_does_not_go_on_in_another() {
     let (sockets, moved) = play("messages-faulty", "inet", 1 << 20).unwrap();
+    if plan() == Plan::Syscalls {
+        let [sent, _] = under_test(&sockets, moved);
+        assert_eq!((sent.copied, &sent.losses), (0, &BTreeMap::from([(Loss::Guarded, sent.size)])));
+        return;
+    }
     under_test(&sockets, moved).iter().for_each(whole);
 }
 
@@ -224,6 +250,23 @@ fn sendfile_and_splice_are_gaps_of_their_length() {
     assert_eq!(sent.losses, BTreeMap::from([(Loss::NoBuffer, 8_000)]));
 }
 
+/// What is thrown away, or moved to a pipe. The tracepoints of sockets show neither.
+#[test]
+fn what_is_received_into_no_buffer_is_a_gap() {
+    if plan() != Plan::Syscalls {
+        return;
+    }
+    for scene in ["truncated", "spliced"] {
+        let (sockets, moved) = play(scene, "inet", 1 << 20).unwrap();
+        let [_, received] = under_test(&sockets, moved);
+        assert_eq!(
+            (received.copied, &received.losses),
+            (64, &BTreeMap::from([(Loss::NoBuffer, 64)])),
+            "{scene}"
+        );
+    }
+}
+
 #[test]
 fn io_uring_is_a_gap_of_its_length() {
     let Some((sockets, moved)) = play("io_uring", "inet", 1 << 20) else { return };
@@ -250,6 +293,34 @@ fn what_a_worker_of_io_uring_moves_is_a_gap() {
     }
 }
 
+/// Without a look at what the descriptor stood for when the call began, bytes of a pipe are taken for the socket's, and the
+/// socket's are missed.
+#[test]
+fn a_descriptor_that_changes_during_the_call_changes_nothing() {
+    let (sockets, moved) = play("swapped", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
+/// A FIN counts as a byte in the kernel's count of a socket's bytes.
+#[test]
+fn the_end_of_a_connection_is_no_byte_of_it() {
+    for family in ["inet", "inet6", "unix"] {
+        let (sockets, moved) = play("closing", family, 1 << 20).unwrap();
+        let ends: Vec<_> =
+            sockets.values().filter(|ways| ways[0].size == moved[0] && ways[1].size == moved[1]).collect();
+        assert!(ends.len() >= 24, "{family}: {sockets:?}");
+        sockets.values().flatten().for_each(whole);
+    }
+}
+
+/// Nobody looked when it began, and other threads have the same files. That the bytes are the socket's shows the kernel's
+/// count of them.
+#[test]
+fn a_call_that_waited_before_is_heard() {
+    let (sockets, moved) = play("waiting", "inet", 1 << 20).unwrap();
+    under_test(&sockets, moved).iter().for_each(whole);
+}
+
 /// Bytes of a request to a network block device, before what is written.
 const REQUEST: u64 = 28;
 /// Bytes of its reply, before what is read.
@@ -259,6 +330,11 @@ const REPLY: u64 = 16;
 /// that the program names: `play` looks at every byte that is copied.
 fn of_the_device(scene: &str) -> Option<Heard> {
     let (sockets, _) = play(scene, "inet", 1 << 20)?;
+    if plan() == Plan::Syscalls {
+        // Whatever the kernel does with a socket is no call about it.
+        assert!(sockets.values().flatten().all(|heard| heard.copied == 0), "{sockets:?}");
+        return None;
+    }
     let mut spoken = sockets.into_values().map(|[sent, _]| sent).filter(|sent| sent.size > 0);
     let sent = spoken.next().expect("the device sends");
     assert!(spoken.next().is_none() && sent.copied == 0, "{sent:?}");
@@ -304,6 +380,9 @@ fn what_a_thread_of_the_kernel_receives_is_a_gap() {
     if heard.is_none() {
         return;
     }
+    if plan() == Plan::Syscalls {
+        return assert_eq!(spoken, BTreeSet::new());
+    }
     let [device] = spoken.iter().collect::<Vec<_>>()[..] else { panic!("one socket: {spoken:?}") };
     let received = &received[device];
     assert_eq!(received.keys().collect::<Vec<_>>(), [&Some(Loss::NoBuffer)], "{received:?}");
@@ -340,7 +419,7 @@ fn a_socket_without_a_file_is_not_heard() {
 
 /// All that happens on the machine.
 fn everything(_peer: u32) -> Options {
-    Options { undecided: u32::MAX, ring: 64 << 20, ..Options::default() }
+    Options { undecided: u32::MAX, ring: 64 << 20, ..usual() }
 }
 
 /// Without the guard on 32-bit calls their numbers are taken for those of other calls, which have no buffer.
@@ -364,8 +443,7 @@ fn a_call_beyond_the_cap_is_copied_up_to_it() {
 fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
     let mut child = start("large", "inet");
     let mut live =
-        Live::attach(Options { pids: Some(vec![child.id()]), undecided: 10_000, ..Options::default() })
-            .unwrap();
+        Live::attach(Options { pids: Some(vec![child.id()]), undecided: 10_000, ..usual() }).unwrap();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     child.wait().unwrap();
     let mut sockets = Sockets::new();
@@ -380,7 +458,7 @@ fn a_socket_nobody_judged_is_copied_up_to_a_limit() {
 #[test]
 fn a_full_ring_is_counted_and_what_is_heard_stays_right() {
     let mut child = start("vectors", "inet");
-    let options = Options { pids: Some(vec![child.id()]), ring: 64 << 10, ..Options::default() };
+    let options = Options { pids: Some(vec![child.id()]), ring: 64 << 10, ..usual() };
     let mut live = Live::attach(options).unwrap();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     assert!(child.wait().unwrap().success());
@@ -422,7 +500,7 @@ fn another_network_namespace_and_sockets_that_were_there_before_are_heard() {
         .unwrap();
     let mut ready = [0; 6];
     child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
-    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..usual() }).unwrap();
     let of_child =
         live.existing().iter().filter(|socket| socket.tgid == child.id()).cloned().collect::<Vec<_>>();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
@@ -445,8 +523,7 @@ fn another_network_namespace_and_sockets_that_were_there_before_are_heard() {
 
 #[test]
 fn we_never_hear_ourselves() {
-    let mut live =
-        Live::attach(Options { pids: Some(vec![std::process::id()]), ..Options::default() }).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![std::process::id()]), ..usual() }).unwrap();
     let (mut one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
     one.write_all(b"mine").unwrap();
     other.read_exact(&mut [0; 4]).unwrap();
@@ -466,7 +543,7 @@ fn a_silenced_socket_costs_no_record_and_a_verdict_can_be_taken_back() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..Options::default() }).unwrap();
+    let mut live = Live::attach(Options { pids: Some(vec![child.id()]), ..usual() }).unwrap();
     let mut say = |live: &mut Live| {
         child.stdin.as_mut().unwrap().write_all(b"word\n").unwrap();
         child.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();

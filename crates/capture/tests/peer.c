@@ -436,7 +436,7 @@ static void messages_faulty(void)
 /* Messages that do not fit: each sendmmsg ends within its first one, and the next is made with the same arguments. */
 static void messages_cut(int vectors)
 {
-	size_t n = 8 << 20;
+	size_t n = 24 << 20; /* more than the buffers of both ends can grow to hold */
 	unsigned char *bytes = malloc(n), *others = malloc(1000);
 	struct iovec parts[8], other = { others, 1000 };
 	struct mmsghdr many[2] = { { .msg_hdr = { .msg_iov = parts, .msg_iovlen = vectors } },
@@ -450,6 +450,124 @@ static void messages_cut(int vectors)
 		sent += many[0].msg_len;
 		swallow(many[0].msg_len);
 	}
+}
+
+/* --- a thread waits in a call while another changes what its descriptor stands for ----------------------------- */
+
+static int moving;
+
+static void *read_moving(void *bytes)
+{
+	CHECK(read(moving, bytes, 64) == 64);
+	return bytes;
+}
+
+static void await(pthread_t *thread, int file, unsigned char *bytes)
+{
+	moving = dup(file);
+	CHECK(moving >= 0 && !pthread_create(thread, NULL, read_moving, bytes));
+	usleep(200000);
+}
+
+static void swapped(void)
+{
+	unsigned char bytes[64], others[64];
+	pthread_t thread;
+	CHECK(!pipe(pipes));
+	memset(others, SECRET, 64);
+	/* From the socket to a pipe: what it reads are the socket's bytes all the same. */
+	await(&thread, here, bytes);
+	CHECK(dup2(pipes[0], moving) == moving);
+	offer(64);
+	pthread_join(thread, NULL);
+	close(moving);
+	/* From the pipe to the socket. */
+	await(&thread, pipes[0], bytes);
+	CHECK(dup2(here, moving) == moving && write(pipes[1], others, 64) == 64);
+	pthread_join(thread, NULL);
+	close(moving);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
+}
+
+static pthread_t waiter;
+
+/* Before the probes are there. */
+static void begin_waiting(const char *family)
+{
+	static unsigned char bytes[64];
+	connect_pair(family);
+	await(&waiter, here, bytes);
+}
+
+static void waiting(void)
+{
+	unsigned char bytes[64];
+	offer(64);
+	pthread_join(waiter, NULL);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
+}
+
+/* Thrown away on the way: what is in the buffer is not the socket's. */
+static void truncated(void)
+{
+	unsigned char bytes[64], others[64];
+	memset(others, SECRET, 64);
+	offer(64);
+	usleep(20000);
+	CHECK(recv(here, others, 64, MSG_TRUNC) == 64);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
+}
+
+static void *say_and_leave(void *unused)
+{
+	usleep(1000);
+	offered = 0;
+	offer(64);
+	close(there);
+	return unused;
+}
+
+/* Connections that end in every order, at once and a little later. */
+static void closing(const char *family)
+{
+	unsigned char bytes[100];
+	for (int round = 0; round < 24; round++) {
+		pthread_t thread;
+		bool first = round & 1, waits = round & 2, fails = round & 4;
+		if (round) connect_pair(family);
+		fill(bytes, 0, 64);
+		CHECK(write(here, bytes, 64) == 64);
+		if (first) CHECK(!shutdown(here, SHUT_WR));
+		if (first && fails) CHECK(send(here, bytes, 64, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+		swallow(64);
+		CHECK(!pthread_create(&thread, NULL, say_and_leave, NULL));
+		if (waits) usleep(20000);
+		size_t got = 0;
+		for (ssize_t n; (n = read(here, bytes, sizeof(bytes))) > 0;)
+			got += n;
+		CHECK(got == 64 && read(here, bytes, sizeof(bytes)) == 0 && !pthread_join(thread, NULL));
+		close(here);
+	}
+	sent = received = 64;
+	usleep(100000);
+}
+
+static void spliced(void)
+{
+	unsigned char bytes[64];
+	CHECK(!pipe(pipes));
+	offer(64);
+	usleep(20000);
+	CHECK(splice(here, NULL, pipes[1], NULL, 64, 0) == 64);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
 }
 
 static void large(void)
@@ -472,10 +590,13 @@ int main(int argc, char **argv)
 	CHECK(argc == 3);
 	const char *scene = argv[1];
 	bool of_device = !strncmp(scene, "block-", 6), unshared = !strcmp(scene, "unshared");
+	bool waits = !strcmp(scene, "waiting");
 	if (of_device) block_open();
+	if (waits) begin_waiting(argv[2]);
 	CHECK(fgets(line, sizeof(line), stdin));
-	if (!of_device && !unshared) connect_pair(argv[2]);
-	if (!strcmp(scene, "forms")) forms(5000);
+	if (!of_device && !unshared && !waits) connect_pair(argv[2]);
+	if (waits) waiting();
+	else if (!strcmp(scene, "forms")) forms(5000);
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();
 	else if (!strcmp(scene, "peek")) peek();
@@ -486,6 +607,10 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "io_uring-worker")) io_uring_worker();
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "large")) large();
+	else if (!strcmp(scene, "closing")) closing(argv[2]);
+	else if (!strcmp(scene, "swapped")) swapped();
+	else if (!strcmp(scene, "truncated")) truncated();
+	else if (!strcmp(scene, "spliced")) spliced();
 	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
 	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
 	else if (!strcmp(scene, "messages-few")) messages_few();

@@ -224,6 +224,14 @@ impl Consumer for Learning<'_, '_> {
         if self.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
+    fn underway(&mut self, mut exchange: Exchange) -> ControlFlow<()> {
+        self.known.rename(&mut exchange);
+        if self.choice.includes(&exchange, &|exchange| self.known.route_of(exchange)) {
+            self.model.learn_underway(&exchange, self.effort);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn model(&mut self, model: Model) -> ControlFlow<()> {
         if !self.choice.is_all() {
             match self.choice.selection() {
@@ -344,6 +352,10 @@ impl Consumer for Progress<'_> {
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()> {
         self.show();
         self.inner.exchange(exchange)
+    }
+
+    fn underway(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        self.inner.underway(exchange)
     }
 
     fn model(&mut self, model: Model) -> ControlFlow<()> {

@@ -4,7 +4,7 @@ use crate::time::rfc3339;
 use overhear_exchange::{Exchange, Statistics};
 use overhear_query::{
     Authority, EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
-    shape::{Payload, Place, Schema},
+    shape::{Messages, ModelUse, Payload, Place, Said, Schema},
 };
 use serde_json::{Map, Value, json};
 
@@ -121,6 +121,62 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
             })
         })
         .collect();
+    if let Some(told) = &shape.messages {
+        object["messages"] = messages(told);
+    }
+    if !shape.models.is_empty() {
+        object["models"] = shape.models.iter().map(model).collect();
+    }
+    object
+}
+
+/// What went over streams: by who said it, and how WebSockets were agreed on and closed.
+fn messages(told: &Messages) -> Value {
+    let mut object = json!({"client": said(&told.client), "server": said(&told.server)});
+    if !told.subprotocols.is_empty() {
+        object["subprotocols"] = told
+            .subprotocols
+            .iter()
+            .map(|(name, streams)| json!({"websocket.subprotocol": name, "streams": streams}))
+            .collect();
+    }
+    if !told.closed.is_empty() {
+        object["closed"] = told
+            .closed
+            .iter()
+            .map(|(code, streams)| json!({"websocket.close.code": code, "streams": streams}))
+            .collect();
+    }
+    object
+}
+
+fn said(said: &Said) -> Value {
+    let kinds = said.kinds.iter().map(|kind| {
+        let mut object = payload(kind);
+        object["kind"] = object["media_type"].take();
+        if let Some(object) = object.as_object_mut() {
+            object.remove("media_type");
+            if let Some(messages) = object.remove("bodies") {
+                object.insert("messages".to_owned(), messages);
+            }
+        }
+        object
+    });
+    let kinds: Vec<_> = kinds.collect();
+    json!({
+        "messages": said.messages, "bytes": said.bytes, "unread": said.unread, "gaps": said.gaps,
+        "kinds": kinds, "other": said.other,
+    })
+}
+
+fn model(used: &ModelUse) -> Value {
+    let mut object = json!({
+        "gen_ai.request.model": used.name, "requests": used.calls,
+        "gen_ai.usage.input_tokens": used.input_tokens, "gen_ai.usage.output_tokens": used.output_tokens,
+    });
+    if let Some((p50, p95)) = used.first_token {
+        object["gen_ai.server.time_to_first_token"] = json!({"p50": p50, "p95": p95});
+    }
     object
 }
 

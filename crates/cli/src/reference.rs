@@ -3,11 +3,11 @@
 use crate::{
     output::Style,
     table::{self, Align, Cell},
-    units::{clean, count},
+    units::{bytes, clean, count, latency, plural},
 };
 use overhear_query::{
     OutlineRow, PathParameter, outline,
-    shape::{Operation, Parameter, Payload, Place, Schema, Scheme},
+    shape::{Messages, ModelUse, Operation, Parameter, Payload, Place, Schema, Scheme},
 };
 use std::io::{self, Write};
 
@@ -32,6 +32,10 @@ pub(crate) fn write(
         }
         headers(out, response.status, &response.headers, style)?;
     }
+    if let Some(told) = &shape.messages {
+        messages(out, told, style)?;
+    }
+    models(out, &shape.models, style)?;
     security(out, shape, style)
 }
 
@@ -88,6 +92,91 @@ fn body(
     let rows: Vec<Vec<Cell>> =
         payload.schema.iter().flat_map(outline).map(|row| cells(&row, style)).collect();
     table::write(out, &COLUMNS, &rows)
+}
+
+/// What went over streams, by who said it and kind.
+fn messages(out: &mut dyn Write, told: &Messages, style: Style) -> io::Result<()> {
+    for (who, said) in [("client", &told.client), ("server", &told.server)] {
+        if said.messages == 0 && said.gaps == 0 {
+            continue;
+        }
+        let mut title = format!("Messages from the {who}  {}", plural(said.messages, "message"));
+        title.push_str(&style.dim(&format!("  {}", bytes(said.bytes))));
+        if said.unread > 0 {
+            title.push_str(&style.dim(&format!("  {} not read, or not all of it", count(said.unread))));
+        }
+        if said.gaps > 0 {
+            title.push_str(&style.dim(&format!("  {} where some may be missing", plural(said.gaps, "gap"))));
+        }
+        writeln!(out, "\n{}", style.strong(&title))?;
+        for kind in &said.kinds {
+            let share = percent(share(kind.seen, said.messages));
+            writeln!(out, "{}  {}  {}", clean(&kind.media_type), count(kind.seen), style.dim(&share))?;
+            let rows = kind.schema.iter().flat_map(outline).filter(|row| row.depth > 0);
+            table::write(out, &COLUMNS, &rows.map(|row| cells(&row, style)).collect::<Vec<_>>())?;
+        }
+        if said.other > 0 {
+            writeln!(out, "of other kinds  {}", count(said.other))?;
+        }
+    }
+    let codes = told.closed.iter().map(|(code, streams)| vec![closing(*code).into(), count(*streams).into()]);
+    let codes: Vec<Vec<Cell>> = codes.collect();
+    if !codes.is_empty() {
+        writeln!(out, "\n{}", style.strong("WebSockets closed"))?;
+        table::write(out, &[Align::Left, Align::Right], &codes)?;
+    }
+    let agreed =
+        told.subprotocols.iter().map(|(name, streams)| vec![clean(name).into(), count(*streams).into()]);
+    let agreed: Vec<Vec<Cell>> = agreed.collect();
+    if !agreed.is_empty() {
+        writeln!(out, "\n{}", style.strong("WebSocket subprotocols"))?;
+        table::write(out, &[Align::Left, Align::Right], &agreed)?;
+    }
+    Ok(())
+}
+
+/// RFC 6455 §7.4.1 and its registry.
+fn closing(code: u16) -> String {
+    let meaning = match code {
+        1000 => "normal",
+        1001 => "going away",
+        1002 => "protocol error",
+        1003 => "unsupported data",
+        1005 => "no code",
+        1006 => "without a Close frame",
+        1007 => "invalid data",
+        1008 => "policy violation",
+        1009 => "message too big",
+        1010 => "extension missing",
+        1011 => "server error",
+        1012 => "service restart",
+        1013 => "try again later",
+        1014 => "bad gateway",
+        _ => return code.to_string(),
+    };
+    format!("{code} {meaning}")
+}
+
+/// Calls of generative models, with their tokens and how soon the first came.
+fn models(out: &mut dyn Write, models: &[ModelUse], style: Style) -> io::Result<()> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", style.strong("Models"))?;
+    let rows = models.iter().map(|used| {
+        let first = used
+            .first_token
+            .map(|(p50, p95)| format!("first token p50 {}, p95 {}", latency(p50), latency(p95)));
+        vec![
+            clean(&used.name).into(),
+            plural(used.calls, "call").into(),
+            format!("{} tokens in", count(used.input_tokens)).into(),
+            format!("{} out", count(used.output_tokens)).into(),
+            Cell::marked(first.unwrap_or_default(), |text| style.dim(text)),
+        ]
+    });
+    let columns = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left];
+    table::write(out, &columns, &rows.collect::<Vec<_>>())
 }
 
 fn security(out: &mut dyn Write, shape: &Operation, style: Style) -> io::Result<()> {

@@ -58,10 +58,16 @@ impl User {
 }
 
 /// Gives up every capability that listening no longer needs, and becomes `user`. Has to come before the first thread: the
-/// kernel keeps rights by thread, and each thread has those of the one that started it.
-pub(crate) fn give_up(user: Option<User>, mine: &Mine<'_>) -> Result<(), Fault> {
+/// kernel keeps rights by thread, and each thread has those of the one that started it. `maps`: the kernel lets nobody
+/// use the probes' maps without the right to load them.
+pub(crate) fn give_up(user: Option<User>, mine: &Mine<'_>, maps: bool) -> Result<(), Fault> {
     let held = capabilities(None).map_err(|errno| refused("asking for capabilities", errno))?;
-    let kept = needed(user, mine) & held.permitted;
+    let mut needed = needed(user, mine);
+    if maps {
+        let bpf = CapabilitySet::BPF;
+        needed |= if held.permitted.contains(bpf) { bpf } else { CapabilitySet::SYS_ADMIN };
+    }
+    let kept = needed & held.permitted;
     if let Some(user) = user {
         hand_over(user, mine)?;
     }

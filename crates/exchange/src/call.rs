@@ -16,6 +16,9 @@ pub enum CallSystem {
     GraphQl(GraphQlType),
     /// JSON-RPC 1.0 and 2.0.
     JsonRpc,
+    /// Model Context Protocol, over JSON-RPC. The name is the method, and after a space what it is asked of where that
+    /// is one of a few: `tools/call add`.
+    Mcp,
 }
 
 /// Types of GraphQL operations (GraphQL October 2021, §2.3).
@@ -28,11 +31,12 @@ pub enum GraphQlType {
 }
 
 impl CallSystem {
-    /// The protocol of an endpoint: `graphql`, `jsonrpc`.
+    /// The protocol of an endpoint: `graphql`, `jsonrpc`, `mcp`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::GraphQl(_) => "graphql",
             Self::JsonRpc => "jsonrpc",
+            Self::Mcp => "mcp",
         }
     }
 }

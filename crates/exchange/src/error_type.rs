@@ -19,6 +19,8 @@ pub enum ErrorType {
     ServerClosed,
     /// The server's answer is not HTTP.
     InvalidResponse,
+    /// A WebSocket was closed with this code, which says that something was wrong (RFC 6455 §7.4.1).
+    WebSocketClose(u16),
 }
 
 impl fmt::Display for ErrorType {
@@ -32,6 +34,7 @@ impl fmt::Display for ErrorType {
             Self::ClientClosed => f.write_str("client_closed"),
             Self::ServerClosed => f.write_str("server_closed"),
             Self::InvalidResponse => f.write_str("invalid_response"),
+            Self::WebSocketClose(code) => write!(f, "websocket_{code}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-use crate::{Body, Call, Headers};
+use crate::{Body, Call, GenAi, Headers, Stream};
 use std::fmt;
 
 /// HTTP version of a message (`network.protocol.version`).
@@ -150,6 +150,10 @@ pub struct Http {
     pub response_body: Body,
     /// What is called, where the body says so.
     pub call: Option<Box<Call>>,
+    /// What went over it in messages, or how far it is while it goes on.
+    pub stream: Option<Box<Stream>>,
+    /// Where it is a call of a generative model.
+    pub gen_ai: Option<Box<GenAi>>,
     /// What is odd about it.
     pub anomalies: smallvec::SmallVec<[HttpAnomaly; 1]>,
 }

@@ -9,12 +9,14 @@ mod body;
 mod build;
 mod call;
 mod error_type;
+mod gen_ai;
 mod headers;
 mod http;
 pub mod observation;
 mod peer;
 mod redacted;
 mod statistics;
+mod stream;
 mod time;
 pub mod wire;
 
@@ -23,11 +25,13 @@ pub use body::{Body, ContentCoding};
 pub use build::{Build, Family};
 pub use call::{Call, CallSystem, GraphQlType};
 pub use error_type::ErrorType;
+pub use gen_ai::{GenAi, GenAiOperation};
 pub use headers::Headers;
 pub use http::{Http, HttpAnomaly, HttpVersion, Method, Scheme};
 pub use peer::{Address, Direction, Peer, Process, Side};
 pub use redacted::Redacted;
 pub use statistics::{Loss, LossReason, Statistics};
+pub use stream::{Counts, Flow, Message, Sender, Stage, Stream, StreamKind, WebSocket};
 pub use time::Timestamp;
 
 use std::time::Duration;
@@ -58,9 +62,33 @@ pub struct Exchange {
     pub detail: Detail,
 }
 
+impl Exchange {
+    /// True for what is told of a stream that goes on: no exchange yet, only how far it is.
+    pub fn is_underway(&self) -> bool {
+        self.detail.is_underway()
+    }
+
+    /// How long the answer took, where that is what is asked: [`Self::duration`], and of a WebSocket, which lasts as long as
+    /// its ends like, the time until it was open.
+    pub fn latency(&self) -> Option<Duration> {
+        let Detail::Http(http) = &self.detail;
+        let is_web_socket =
+            http.stream.as_ref().is_some_and(|stream| matches!(stream.kind, StreamKind::WebSocket(_)));
+        if is_web_socket { self.time_to_first_byte } else { self.duration }
+    }
+}
+
 /// What is particular to the protocol that was spoken.
 #[derive(Clone, Debug)]
 pub enum Detail {
     /// HTTP/1.x (RFC 9112).
     Http(Box<Http>),
+}
+
+impl Detail {
+    /// True for what is told of a stream that goes on.
+    pub fn is_underway(&self) -> bool {
+        let Self::Http(http) = self;
+        http.stream.as_ref().is_some_and(|stream| stream.stage == Stage::Underway)
+    }
 }

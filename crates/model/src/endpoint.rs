@@ -76,7 +76,7 @@ pub struct Endpoint {
     pub bytes_out: u64,
     /// Times of the first and the last exchange.
     pub seen: Option<(Timestamp, Timestamp)>,
-    /// From the last request byte to the last response byte.
+    /// From the last request byte to the last response byte; of a WebSocket, until it was open.
     pub latency: Histogram,
     /// From the last request byte to the first response byte.
     pub time_to_first_byte: Histogram,
@@ -125,7 +125,7 @@ impl Endpoint {
         self.bytes_in = self.bytes_in.saturating_add(outcome.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(outcome.bytes_out);
         self.see(exchange.time, exchange.time);
-        record(&mut self.latency, exchange.duration);
+        record(&mut self.latency, exchange.latency());
         record(&mut self.time_to_first_byte, exchange.time_to_first_byte);
         self.statuses.add(outcome.status, 1);
         if let Some(error) = outcome.error {
@@ -136,7 +136,7 @@ impl Endpoint {
         self.servers.add(key, outcome.server, calls);
         if let Some(slot) = outcome.slot {
             let Outcome { status, error, hidden_error, bytes_in, bytes_out, .. } = outcome;
-            let call = Call { bytes_in, bytes_out, duration: exchange.duration };
+            let call = Call { bytes_in, bytes_out, duration: exchange.latency() };
             let ending = Ending { status, error, hidden_error };
             self.recent.tally(slot).record(key, outcome.caller, ending, call);
         }
@@ -157,11 +157,11 @@ impl Endpoint {
         self.error_types.merge(&other.error_types);
         self.callers.merge(key, &other.callers);
         self.servers.merge(key, &other.servers);
-        self.shapes.merge(&other.shapes);
+        self.shapes.merge(key, &other.shapes);
         self.recent.merge(key, &other.recent);
     }
 
-    fn see(&mut self, first: Timestamp, last: Timestamp) {
+    pub(crate) fn see(&mut self, first: Timestamp, last: Timestamp) {
         self.seen = Some(match self.seen {
             Some((earliest, latest)) => (earliest.min(first), latest.max(last)),
             None => (first, last),

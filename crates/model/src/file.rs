@@ -328,6 +328,9 @@ fn error_type(name: &str) -> Option<ErrorType> {
         ErrorType::ServerClosed,
         ErrorType::InvalidResponse,
     ];
+    if let Some(code) = name.strip_prefix("websocket_") {
+        return code.parse().ok().map(ErrorType::WebSocketClose);
+    }
     match name.parse() {
         Ok(status) => Some(ErrorType::Status(status)),
         Err(_) => NAMED.into_iter().find(|error| error.to_string() == name),

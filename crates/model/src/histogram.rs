@@ -32,7 +32,6 @@ impl Histogram {
                 self.count = other.count;
             }
             (false, [(index, count)]) => self.add(*index, *count),
-            (false, _) if self.has_all(other) => self.add_all(other),
             (false, _) => self.interleave(other),
         }
         self.sum_nanos = self.sum_nanos.saturating_add(other.sum_nanos);
@@ -108,23 +107,6 @@ impl Histogram {
         Some(histogram)
     }
 
-    /// Whether every bucket of another is there: mostly so, once some calls were counted.
-    fn has_all(&self, other: &Self) -> bool {
-        let mut mine = self.buckets.iter();
-        other.buckets.iter().all(|(index, _)| mine.any(|(known, _)| known == index))
-    }
-
-    /// Adds the buckets of another, all of which are there.
-    fn add_all(&mut self, other: &Self) {
-        let mut mine = self.buckets.iter_mut();
-        for (index, count) in &other.buckets {
-            if let Some((_, present)) = mine.find(|(known, _)| known == index) {
-                *present = present.saturating_add(*count);
-            }
-        }
-        self.count = self.count.saturating_add(other.count);
-    }
-
     /// Adds many buckets in one pass over both.
     fn interleave(&mut self, other: &Self) {
         let mine = std::mem::take(&mut self.buckets);
@@ -161,6 +143,50 @@ impl Histogram {
                 }
             }
             Err(at) => self.buckets.insert(at, (index, count)),
+        }
+    }
+}
+
+/// Many histograms added up: all buckets side by side, so that each is found at once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dense {
+    /// The index of the first.
+    first: i16,
+    counts: Vec<u64>,
+    sum_nanos: u64,
+}
+
+impl Dense {
+    pub(crate) fn add(&mut self, histogram: &Histogram) {
+        self.sum_nanos = self.sum_nanos.saturating_add(histogram.sum_nanos);
+        let ends = histogram.buckets.first().zip(histogram.buckets.last());
+        let Some(((low, _), (high, _))) = ends else { return };
+        self.make_room(*low, *high);
+        for (index, count) in &histogram.buckets {
+            if let Some(sum) = self.counts.get_mut(usize::from(index.abs_diff(self.first))) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
+    }
+
+    pub(crate) fn histogram(self) -> Histogram {
+        let buckets = (self.first..).zip(self.counts).filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let count = buckets.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+        Histogram { buckets, count, sum_nanos: self.sum_nanos }
+    }
+
+    fn make_room(&mut self, low: i16, high: i16) {
+        if self.counts.is_empty() {
+            self.first = low;
+        }
+        if low < self.first {
+            let before = usize::from(low.abs_diff(self.first));
+            self.counts.splice(..0, std::iter::repeat_n(0, before));
+            self.first = low;
+        }
+        let length = usize::from(high.abs_diff(self.first)) + 1;
+        if high >= self.first && self.counts.len() < length {
+            self.counts.resize(length, 0);
         }
     }
 }

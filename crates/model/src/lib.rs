@@ -16,6 +16,7 @@ mod endpoint;
 mod file;
 mod histogram;
 mod model;
+mod open;
 pub mod route;
 mod series;
 mod server;
@@ -37,7 +38,7 @@ pub use model::{Learned, Limits, Model, Names};
 pub use route::{Hints, Why};
 pub use series::{Counted, RouteIndex, Series};
 pub use server::server_asked;
-pub use sum::Sum;
+pub use sum::{Sum, Total};
 pub use tally::{Count, Ending, Slot, Tally};
 
 /// Service, server, method, route and caller of what is beyond the bounds.

@@ -2,6 +2,7 @@ use crate::{
     Bodies, Described, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
     bounded::{Bounded, rank},
     endpoint::Outcome,
+    open::Open,
     route::{
         build::View,
         segment::{Segment, Segments, segments},
@@ -76,6 +77,7 @@ pub struct Model {
     hints: Hints,
     /// Counts are also kept by time.
     pub(crate) records_times: bool,
+    open: Open,
     scratch: Scratch,
 }
 
@@ -126,6 +128,7 @@ impl Model {
             other: Service::new(OTHER.into(), 0),
             hints: Hints::default(),
             records_times: false,
+            open: Open::default(),
             scratch: Scratch::default(),
         }
     }
@@ -180,6 +183,40 @@ impl Model {
         Learned { id, error, hidden_error }
     }
 
+    /// Learns what is new of a stream that goes on: its messages, and that there is such an endpoint. Everything else is
+    /// learned when it is over.
+    pub fn learn_underway(&mut self, exchange: &Exchange, effort: Effort) -> Arc<EndpointId> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let Detail::Http(http) = &exchange.detail;
+        scratch.fill(exchange);
+        let call = shape::Call { effort, ..shape::Call::new(http, None, None) };
+        let (part, segments) = self.target(http);
+        let path = Path::new(&segments, &[]);
+        let verb = Verb::of(http);
+        let verb = verb.text();
+        let way = way(exchange.direction, &scratch.asked);
+        let again = self.open.was_told(exchange);
+        let key = self.key;
+        let beyond = self.make_service(shorten(&exchange.service));
+        let Self { services, other, bounds, .. } = self;
+        let service = services.get_mut(shorten(&exchange.service)).unwrap_or(other);
+        let beyond = service.make_way(bounds, way) || beyond;
+        let tree = &mut service.branch_mut(way).tree;
+        let place = if beyond { None } else { tree.place_of(bounds, (part, &path, &verb), again) };
+        let lost = place.is_none();
+        if let Some(place) = place {
+            place.endpoint.see(exchange.time, exchange.time);
+            place.endpoint.shapes.learn_messages(key, &call, &mut scratch.shapes);
+        }
+        let call = Call { way, part, segments: &segments, verb: &verb, lost };
+        let id = match self.services.get_mut(shorten(&exchange.service)) {
+            Some(service) => service.identify(&call, &self.hints),
+            None => self.other.identify(&Call { lost: true, ..call }, &self.hints),
+        };
+        self.scratch = scratch;
+        id
+    }
+
     /// Counts an exchange where it belongs; true when that is beyond the bounds.
     fn count(
         &mut self,
@@ -188,6 +225,7 @@ impl Model {
         (part, path, verb): (Part, &Path<'_, '_>, &str),
         (answer, said): (Option<&Answer>, Said<'_>),
     ) -> bool {
+        let again = self.open.ends(exchange);
         let key = self.key;
         let beyond = self.make_service(shorten(&exchange.service));
         let Self { services, other, bounds, .. } = self;
@@ -200,7 +238,7 @@ impl Model {
         for id in answer.map(|answer| &answer.ids).into_iter().flatten().filter(|_| !beyond) {
             tree.ids.add(*id, 1);
         }
-        let place = if beyond { None } else { tree.place(bounds, part, path, verb) };
+        let place = if beyond { None } else { tree.place_of(bounds, (part, path, verb), again) };
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
@@ -215,6 +253,11 @@ impl Model {
                 true
             }
         }
+    }
+
+    /// A stream is over that was told of with [`Self::learn_underway`], and is not to be learned.
+    pub fn forget_underway(&mut self, exchange: &Exchange) {
+        self.open.ends(exchange);
     }
 
     /// Adds all of another model. Beyond the bounds the sum is exact only when both have the same key.

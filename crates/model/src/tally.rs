@@ -46,7 +46,8 @@ impl Ending {
             | ErrorType::HostUnreachable
             | ErrorType::ClientClosed
             | ErrorType::ServerClosed
-            | ErrorType::InvalidResponse => error,
+            | ErrorType::InvalidResponse
+            | ErrorType::WebSocketClose(_) => error,
         });
         Self { status: self.status.map(class), error, ..self }
     }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 /// `network.protocol.name` of HTTP.
 pub(crate) const HTTP: &str = "http";
 
-/// A method, alone or with a GraphQL operation or JSON-RPC method. Written `POST` or `POST graphql GetUser`; no part
-/// has a space in it.
+/// A method, alone or with a GraphQL operation or JSON-RPC method. Written `POST`, `POST graphql GetUser` or
+/// `POST mcp tools/call add`; only the last part may have a space in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verb<'a> {
     pub(crate) method: &'a str,
@@ -17,8 +17,7 @@ pub(crate) struct Verb<'a> {
 
 impl<'a> Verb<'a> {
     pub(crate) fn of(http: &'a Http) -> Self {
-        let named = |name: &str| !name.contains(' ');
-        let call = http.call.as_deref().filter(|call| named(&call.name));
+        let call = http.call.as_deref();
         Self { method: method(http), call: call.map(|call| (call.system.as_str(), &*call.name)) }
     }
 
@@ -52,7 +51,7 @@ impl<'a> Verb<'a> {
     }
 }
 
-const SYSTEMS: [&str; 2] = ["graphql", "jsonrpc"];
+const SYSTEMS: [&str; 3] = ["graphql", "jsonrpc", "mcp"];
 
 /// The token, or [`OTHER`] for one that is not registered (IANA, HTTP Method Registry) nor usual: anybody can make up
 /// any number of them.
@@ -118,6 +117,7 @@ mod tests {
             ("POST graphql GetUser", "POST", "graphql", "/a#GetUser"),
             ("POST jsonrpc eth_call", "POST", "jsonrpc", "/a#eth_call"),
             ("POST graphql a,b", "POST", "graphql", "/a#a,b"),
+            ("POST mcp tools/call add", "POST", "mcp", "/a#tools/call add"),
         ] {
             let verb = Verb::parse(text);
             assert_eq!(

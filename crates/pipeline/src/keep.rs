@@ -165,7 +165,7 @@ impl Work {
     }
 
     fn learn(&mut self, counted: &[Counted], last: bool) -> Result<(), Error> {
-        self.unlearned |= !counted.is_empty();
+        self.unlearned |= !counted.is_empty() || self.picture.take_told_underway();
         let is_new = counted.iter().any(|counted| !self.known.contains(&counted.series));
         let since = self.learned.elapsed();
         let due = (is_new || since >= LEARN) && since >= self.took * LEARN_SHARE;

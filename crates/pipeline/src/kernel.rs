@@ -41,11 +41,16 @@ impl Kernel {
         self.live.target(pid)
     }
 
+    /// Whether listening needs rights to go on (Linux before 5.19).
+    pub fn needs_rights(&self) -> bool {
+        self.live.needs_rights()
+    }
+
     /// Waits a little and hands on what happened. Says how many records that was.
     pub fn poll(&mut self, sink: &mut dyn FnMut(Exchange)) -> Result<usize, live::Error> {
         let (live, hearing, exchanges) = (&mut self.live, &mut self.hearing, &mut self.exchanges);
         let mut counted = |exchange: Exchange| {
-            *exchanges += 1;
+            *exchanges += u64::from(!exchange.is_underway());
             sink(exchange);
         };
         let count = live.poll(&mut |record| hearing.record(record, &mut counted))?;
@@ -65,7 +70,7 @@ impl Kernel {
         assembler.flush(now, &mut |event: Event<'_>| table.event(event));
         for (id, observation) in table.take_found() {
             let ends = assembler.ends(id).map(|ends| ends.map(|end| people.peer(end)));
-            *exchanges += 1;
+            *exchanges += u64::from(!observation.detail.is_underway());
             sink(complete::live(id, observation, ends.unwrap_or_default()));
         }
         Ok(())

@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use overhear_exchange::{Detail, Direction, Exchange, LossReason, Statistics};
 use overhear_model::{Counted, Learned, Model};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource,
+    EndpointDetail, EndpointId, LiveRow, LiveSource, OpenStream,
     live::{Retention, Session},
     monitor::Deploy,
 };
@@ -20,7 +20,7 @@ use std::{
 
 /// Where exchanges come from while they happen.
 pub trait Source: Send {
-    /// Adds what came since the last call. Waits a little (at most a tenth of a second) when nothing did.
+    /// Adds what came since the last call, and how far streams are that go on. Waits a little (at most a tenth of a second) when nothing did.
     ///
     /// # Errors
     /// When no more can come; what was added still counts.
@@ -115,6 +115,11 @@ impl Picture {
         self.session().take_counted()
     }
 
+    /// Whether something was learned of streams that go on since this was last asked.
+    pub(crate) fn take_told_underway(&self) -> bool {
+        self.session().take_told_underway()
+    }
+
     /// The build that each service runs, and since when.
     pub(crate) fn running(&self) -> Vec<Deploy> {
         self.deploys().running().cloned().collect()
@@ -141,6 +146,10 @@ impl LiveSource for Picture {
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
         self.session().recent(id, limit)
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        self.session().open()
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
@@ -287,12 +296,11 @@ impl Work {
 
     /// One batch under one lock: everybody who looks sees whole batches. Bodies are decoded before it is taken.
     fn take_in(&mut self) -> Result<(), SourceError> {
-        let decoded: Vec<_> = self
-            .batch
-            .drain(..)
-            .filter(&self.keep)
-            .map(|exchange| (DecodedBodies::of(&exchange), exchange))
-            .collect();
+        let (kept, passed_over): (Vec<_>, Vec<_>) =
+            self.batch.drain(..).partition(|exchange| (self.keep)(exchange));
+        let (underway, over): (Vec<_>, Vec<_>) = kept.into_iter().partition(Exchange::is_underway);
+        let decoded: Vec<_> =
+            over.into_iter().map(|exchange| (DecodedBodies::of(&exchange), exchange)).collect();
         if self.counts {
             let mut deploys = self.picture.deploys();
             decoded.iter().for_each(|(_, exchange)| notice(&mut deploys, exchange));
@@ -300,6 +308,9 @@ impl Work {
         let mut told = Vec::new();
         let subscribed = !self.subscribers.is_empty();
         let mut session = self.picture.session();
+        // What goes on is told before its end, and a batch may hold both.
+        underway.iter().for_each(|exchange| session.observe_underway(exchange));
+        passed_over.iter().for_each(|exchange| session.pass_over(exchange));
         for (bodies, exchange) in decoded {
             let Detail::Http(http) = &exchange.detail;
             let learned = session.observe_decoded(&exchange, bodies.with(http), bodies.response());

@@ -2,13 +2,13 @@
 
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally};
+use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally, Total};
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, Selection, apis, endpoint,
+    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
         Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
-        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, StoreHealth, Unanswered,
-        changes, ends,
+        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, Steps, StoreHealth,
+        Unanswered, changes, ends,
     },
 };
 use overhear_store::{
@@ -16,7 +16,7 @@ use overhear_store::{
 };
 use rustc_hash::FxHashMap;
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -132,7 +132,7 @@ impl Monitor {
         let mut span = self.span(questions, asked, of)?;
         let line = match points {
             0 => None,
-            _ => Some(questions.sum_line(span.window, step(span.window, points))?),
+            _ => Some(questions.sum_line(span.window, step_of_all(span.window, points))?),
         };
         let sums = match &line {
             // The steps are all of the window: they need not be read twice.
@@ -152,16 +152,7 @@ impl Monitor {
         if let Some(line) = line {
             span.step = line.resolution;
             counts.step = seconds_in(line.resolution);
-            for (series, sums) in line.what.into_iter().filter(|(series, _)| of.includes(&series.service)) {
-                let steps = counts.steps.entry(known.endpoint(&series)).or_default();
-                for (slot, sum) in sums {
-                    // Mostly an endpoint is one series: nothing to add up.
-                    match steps.entry(slot) {
-                        Entry::Vacant(entry) => drop(entry.insert(sum)),
-                        Entry::Occupied(mut entry) => entry.get_mut().merge(&sum),
-                    }
-                }
-            }
+            counts.steps = known.steps(line.what, of);
         }
         span.window = sums.window;
         Ok((counts, span))
@@ -446,7 +437,9 @@ impl History for Monitor {
     }
 
     fn describe(&self, id: &EndpointId) -> Result<Option<EndpointDetail>, Unanswered> {
-        self.with(|_, known| Ok(endpoint(&known.model, id)))
+        let kept = self.with(|_, known| Ok(endpoint(&known.model, id)))?;
+        // What was only just heard may not be in the store yet.
+        Ok(kept.or_else(|| LiveSource::endpoint(self, id)))
     }
 
     fn apis(&self, service: &str, hints: Hints) -> Result<Vec<Api>, Unanswered> {
@@ -479,6 +472,10 @@ impl LiveSource for Monitor {
         self.picture.as_ref().map(|picture| picture.recent(id, limit)).unwrap_or_default()
     }
 
+    fn open(&self) -> Vec<OpenStream> {
+        self.picture.as_ref().map(LiveSource::open).unwrap_or_default()
+    }
+
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.picture.as_ref()?.route(exchange)
     }
@@ -500,11 +497,19 @@ impl Known {
     }
 
     fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
-        let mut by_endpoint = ByEndpoint::new();
+        let mut totals = BTreeMap::<Arc<EndpointId>, Total>::new();
         for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
-            by_endpoint.entry(self.endpoint(series)).or_default().merge(sum);
+            totals.entry(self.endpoint(series)).or_default().add(sum);
         }
-        by_endpoint
+        totals.into_iter().map(|(id, total)| (id, total.into())).collect()
+    }
+
+    fn steps(&self, line: SumLine, of: Of<'_>) -> Steps {
+        let mut lines = BTreeMap::<Arc<EndpointId>, Vec<Vec<(Slot, Sum)>>>::new();
+        for (series, steps) in line.into_iter().filter(|(series, _)| of.includes(&series.service)) {
+            lines.entry(self.endpoint(&series)).or_default().push(steps);
+        }
+        lines.into_iter().map(|(id, lines)| (id, one_line(lines))).collect()
     }
 
     fn firsts(&self, all: Vec<First>) -> Firsts {
@@ -521,12 +526,22 @@ impl Known {
     }
 }
 
+/// The steps of all series of an endpoint, which is mostly one.
+fn one_line(mut lines: Vec<Vec<(Slot, Sum)>>) -> BTreeMap<Slot, Sum> {
+    if lines.len() == 1 {
+        return lines.pop().into_iter().flatten().collect();
+    }
+    let mut totals = BTreeMap::<Slot, Total>::new();
+    for (slot, sum) in lines.iter().flatten() {
+        totals.entry(*slot).or_default().add(sum);
+    }
+    totals.into_iter().map(|(slot, total)| (slot, total.into())).collect()
+}
+
 /// All steps of each series.
 fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
     let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
-        let mut total = Sum::default();
-        steps.iter().for_each(|(_, sum)| total.merge(sum));
-        (Arc::clone(series), total)
+        (Arc::clone(series), steps.iter().map(|(_, sum)| sum).collect::<Total>().into())
     };
     Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
@@ -537,6 +552,13 @@ fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
         sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
     }
     sums
+}
+
+/// The same for all endpoints at once: by ten seconds only for minutes, as those are many counts.
+fn step_of_all(window: Window, points: usize) -> Resolution {
+    const MINUTES: u32 = 5 * Resolution::Minute.slots();
+    let finest = if window.slots() > MINUTES { Resolution::Minute } else { Resolution::TenSeconds };
+    step(window, points).max(finest)
 }
 
 /// The finest steps that are not many more than `points`.

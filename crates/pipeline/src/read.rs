@@ -47,6 +47,13 @@ pub trait Consumer {
     /// One exchange. `Break` ends the reading.
     fn exchange(&mut self, exchange: Exchange) -> ControlFlow<()>;
 
+    /// How far a stream is that goes on: what it carried so far, of which the exchange that comes when it is over only
+    /// tells the rest. Those who do not learn have no use for it.
+    fn underway(&mut self, exchange: Exchange) -> ControlFlow<()> {
+        let _ = exchange;
+        ControlFlow::Continue(())
+    }
+
     /// What was learned elsewhere and saved.
     fn model(&mut self, model: Model) -> ControlFlow<()>;
 }
@@ -163,7 +170,7 @@ impl Talk {
         self.table.event(event);
         self.table.take_judged();
         for (id, observation) in self.table.take_found() {
-            self.exchanges += 1;
+            self.exchanges += u64::from(!observation.detail.is_underway());
             deliver(complete::captured(id, observation, self.ends.get(&id).cloned().unwrap_or_default()));
         }
         if let Some(connection) = closed {
@@ -180,9 +187,12 @@ fn read_packets(
     let mut reader = PacketReader::new(packets);
     let enough = Cell::new(false);
     let mut deliver = |exchange: Exchange| {
-        if !enough.get() {
-            enough.set(consumer.exchange(exchange).is_break());
+        if enough.get() {
+            return;
         }
+        let flow =
+            if exchange.is_underway() { consumer.underway(exchange) } else { consumer.exchange(exchange) };
+        enough.set(flow.is_break());
     };
     let result = loop {
         match reader.pump(&mut deliver) {
@@ -206,7 +216,7 @@ fn read_archive(
     let result = reader.read(&mut |mut exchange| {
         if flow.is_continue() {
             let Detail::Http(http) = &mut exchange.detail;
-            http.call = call::of(http).map(Box::new);
+            call::tell(http);
             flow = consumer.exchange(exchange);
         }
     });

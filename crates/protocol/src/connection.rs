@@ -3,6 +3,7 @@ use crate::{
     held::Held,
     http1::{self, Detected, Http1},
     observer::{Handover, Observer, Skipped, Start, Upgrade},
+    websocket::WebSocket,
 };
 use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
 
@@ -40,7 +41,7 @@ pub struct Hint {
 pub enum Verdict {
     /// Too little was seen.
     Undecided,
-    /// A protocol that is read: `http`.
+    /// A protocol that is read: `http`, `websocket`.
     Speaks(&'static str),
     /// Nothing here is an API call that could be read. Further bytes cost nothing and need not be delivered.
     NotAnApi(&'static str),
@@ -217,6 +218,10 @@ impl Connection {
         self.skipped = self.skipped();
         match handover.to {
             Upgrade::Protocol(name) => self.state = State::Ignored(name),
+            Upgrade::WebSocket(handshake) => {
+                self.state = State::Speaking(Box::new(WebSocket::new(self.limits, *handshake, out)));
+                self.replay(&handover.rest, out);
+            }
             Upgrade::Tunnel => {
                 self.state = State::Detecting(None);
                 self.hint.opener_known = true;

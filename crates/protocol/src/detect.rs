@@ -23,6 +23,7 @@ const SIGNATURES: &[Signature] = &[
     ("fastcgi", |b| matches!(b, [1, 1, 0, 1, 0, 8, _, 0, 0, 1..=3, ..])),
     ("smtp", |b| b.starts_with(b"220 ") || b.starts_with(b"220-") || b.starts_with(b"EHLO ")),
     ("nats", |b| b.starts_with(b"INFO {") || b.starts_with(b"CONNECT {")),
+    ("websocket", crate::websocket::looks_like),
     ("dbus", |b| b.starts_with(b"\0AUTH ") || b.starts_with(b"AUTH EXTERNAL")),
 ];
 

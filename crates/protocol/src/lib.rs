@@ -16,9 +16,12 @@ pub mod call;
 mod connection;
 pub mod content;
 mod detect;
+mod gen_ai;
 mod held;
 mod http1;
 mod observer;
+mod stream;
+mod websocket;
 
 pub use connection::{Connection, Hint, Limits, Verdict};
 pub use observer::Skipped;

@@ -52,12 +52,22 @@ pub(crate) struct Handover {
 }
 
 /// What a connection turns into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Upgrade {
     /// Anything may follow (CONNECT, RFC 9110 §9.3.6): it is detected anew.
     Tunnel,
     /// The protocol that was agreed on (RFC 9110 §7.8).
     Protocol(&'static str),
+    /// A WebSocket (RFC 6455).
+    WebSocket(Box<Handshake>),
+}
+
+/// The exchange that a WebSocket began with. It is over when that is.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(crate) exchange: Observation,
+    /// When the last byte of the request came.
+    pub(crate) asked: Timestamp,
 }
 
 /// What was seen but did not become an exchange.

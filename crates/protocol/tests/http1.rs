@@ -21,6 +21,7 @@ fn hears_every_conversation() {
         for step in &transcript.steps {
             feed(&mut connection, step, &mut out);
         }
+        let out = common::gathered(out);
         let mut text = out.iter().map(shown).collect::<Vec<_>>().join("\n");
         let verdict = match connection.verdict() {
             Verdict::Undecided => "undecided".to_owned(),

@@ -142,6 +142,8 @@ fn exchange(n: u64) -> Exchange {
             ..Body::default()
         },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     let caller = Process::new(100, "web");

@@ -4,9 +4,9 @@ use crate::redact;
 use jiff::fmt::temporal::DateTimePrinter;
 use overhear_exchange::{
     Address, Authority, Call, CallSystem, Detail, Direction, ErrorType, Exchange, GraphQlType, Http, Peer,
-    Timestamp,
+    Stream, StreamKind, Timestamp,
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,50 @@ attributes! {
     RpcSystem = "rpc.system.name",
     /// Method that is called.
     RpcMethod = "rpc.method",
+    /// Method of the Model Context Protocol.
+    McpMethod = "mcp.method.name",
+    /// `MCP-Protocol-Version` of the request.
+    McpVersion = "mcp.protocol.version",
+    /// `chat`, `text_completion`, `embeddings`, `generate_content`, `execute_tool`.
+    GenAiOperation = "gen_ai.operation.name",
+    /// Whose interface is spoken, or whose host it is.
+    GenAiProvider = "gen_ai.provider.name",
+    /// The model that is asked for.
+    GenAiRequestModel = "gen_ai.request.model",
+    /// The model that answered.
+    GenAiResponseModel = "gen_ai.response.model",
+    /// Tokens of the prompt.
+    GenAiInputTokens = "gen_ai.usage.input_tokens",
+    /// Tokens that were generated.
+    GenAiOutputTokens = "gen_ai.usage.output_tokens",
+    /// Last request byte to the first event with output in it, seconds.
+    GenAiFirstToken = "gen_ai.server.time_to_first_token",
+    /// The tool that is called.
+    GenAiTool = "gen_ai.tool.name",
+    /// The prompt that is asked for.
+    GenAiPrompt = "gen_ai.prompt.name",
+    /// `websocket`, `events`, `lines`.
+    StreamKind = "stream.kind",
+    /// Messages that the client sent after its request.
+    StreamClientMessages = "stream.client.messages",
+    /// Bytes of their payloads.
+    StreamClientBytes = "stream.client.bytes",
+    /// Messages that the server sent.
+    StreamServerMessages = "stream.server.messages",
+    /// Bytes of their payloads.
+    StreamServerBytes = "stream.server.bytes",
+    /// Messages that could not be read, or not all of them.
+    StreamUnread = "stream.unread",
+    /// Times that something was not seen, so that messages may be missing.
+    StreamGaps = "stream.gaps",
+    /// Last request byte to the end of the server's first message, seconds.
+    StreamFirstMessage = "stream.time_to_first_message",
+    /// What was agreed on.
+    WebSocketSubprotocol = "websocket.subprotocol",
+    /// `permessage-deflate`.
+    WebSocketExtensions = "websocket.extensions",
+    /// Code of the first Close frame; 1005 without one in it, 1006 without a frame.
+    WebSocketCloseCode = "websocket.close.code",
 }
 
 impl Attribute {
@@ -135,9 +179,101 @@ impl Attribute {
             Self::ErrorType => error(exchange, http).map(|error| Value::String(error.to_string().into())),
             Self::GraphQlOperationName => graphql(http).and_then(|(_, name)| text(name)),
             Self::GraphQlOperationType => graphql(http).and_then(|(kind, _)| text(kind.as_str())),
-            Self::RpcSystem => rpc(http).and_then(|call| text(call.system.as_str())),
-            Self::RpcMethod => rpc(http).and_then(|call| text(&call.name)),
+            Self::RpcSystem => rpc(http).and_then(|_| text(CallSystem::JsonRpc.as_str())),
+            Self::RpcMethod => rpc(http).and_then(|call| text(method_of(call))),
+            Self::McpMethod
+            | Self::McpVersion
+            | Self::GenAiOperation
+            | Self::GenAiProvider
+            | Self::GenAiRequestModel
+            | Self::GenAiResponseModel
+            | Self::GenAiInputTokens
+            | Self::GenAiOutputTokens
+            | Self::GenAiFirstToken
+            | Self::GenAiTool
+            | Self::GenAiPrompt => self.of_model(http),
+            Self::StreamKind
+            | Self::StreamClientMessages
+            | Self::StreamClientBytes
+            | Self::StreamServerMessages
+            | Self::StreamServerBytes
+            | Self::StreamUnread
+            | Self::StreamGaps
+            | Self::StreamFirstMessage
+            | Self::WebSocketSubprotocol
+            | Self::WebSocketExtensions
+            | Self::WebSocketCloseCode => self.of_stream(http.stream.as_deref()?),
         }
+    }
+
+    /// Those of calls of models, and of their tools.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only those are asked for")]
+    fn of_model(self, http: &Http) -> Option<Value<'_>> {
+        let call = http.gen_ai.as_deref();
+        let mcp = http.call.as_deref().filter(|call| call.system == CallSystem::Mcp);
+        let target = |method: &str| mcp.and_then(|call| call.name.strip_prefix(method)?.strip_prefix(' '));
+        match self {
+            Self::McpMethod => mcp.and_then(|call| text(method_of(call))),
+            Self::McpVersion => {
+                let version = http.request_headers.get("mcp-protocol-version").filter(|_| mcp.is_some());
+                version.map(|version| Value::String(String::from_utf8_lossy(version)))
+            }
+            Self::GenAiOperation => match (call, target("tools/call")) {
+                (Some(call), _) => text(call.operation.as_str()),
+                (None, Some(_)) => text("execute_tool"),
+                (None, None) => None,
+            },
+            Self::GenAiProvider => call.and_then(|call| text(call.provider)),
+            Self::GenAiRequestModel => call.and_then(|call| text(call.request_model.as_deref()?)),
+            Self::GenAiResponseModel => call.and_then(|call| text(call.response_model.as_deref()?)),
+            Self::GenAiInputTokens => call.and_then(|call| size(call.input_tokens?)),
+            Self::GenAiOutputTokens => call.and_then(|call| size(call.output_tokens?)),
+            Self::GenAiFirstToken => call.and_then(|call| seconds(call.time_to_first_token)),
+            Self::GenAiTool => target("tools/call").and_then(text),
+            Self::GenAiPrompt => target("prompts/get").and_then(text),
+            _ => None,
+        }
+    }
+
+    /// Those of streams. What the client sent is told of WebSockets alone; what went wrong, where something did.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only those are asked for")]
+    fn of_stream(self, stream: &Stream) -> Option<Value<'_>> {
+        let web_socket = match &stream.kind {
+            StreamKind::WebSocket(agreed) => Some(agreed),
+            StreamKind::Events | StreamKind::Lines | StreamKind::Body => None,
+        };
+        let (client, server) = (stream.client.total, stream.server.total);
+        let some = |count: u64| size(count).filter(|_| count > 0);
+        match self {
+            Self::StreamKind => text(stream.kind.as_str()),
+            Self::StreamClientMessages => web_socket.and_then(|_| size(client.messages)),
+            Self::StreamClientBytes => web_socket.and_then(|_| size(client.bytes)),
+            Self::StreamServerMessages => size(server.messages),
+            Self::StreamServerBytes => size(server.bytes),
+            Self::StreamUnread => some(client.unread.saturating_add(server.unread)),
+            Self::StreamGaps => some(client.gaps.saturating_add(server.gaps)),
+            Self::StreamFirstMessage => seconds(stream.time_to_first_message),
+            Self::WebSocketSubprotocol => web_socket.and_then(|agreed| text(agreed.subprotocol.as_deref()?)),
+            Self::WebSocketExtensions => {
+                web_socket.filter(|agreed| agreed.deflate).and_then(|_| text("permessage-deflate"))
+            }
+            Self::WebSocketCloseCode => {
+                web_socket.and_then(|agreed| agreed.close_code).map(|code| Value::Integer(code.into()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn seconds(duration: Option<Duration>) -> Option<Value<'static>> {
+    duration.map(|duration| Value::Double(duration.as_secs_f64()))
+}
+
+/// The method of a call, without what it is asked of.
+fn method_of(call: &Call) -> &str {
+    match call.system {
+        CallSystem::Mcp => call.name.split(' ').next().unwrap_or(&call.name),
+        CallSystem::GraphQl(_) | CallSystem::JsonRpc => &call.name,
     }
 }
 
@@ -154,12 +290,12 @@ fn graphql(http: &Http) -> Option<(GraphQlType, &str)> {
     let call = http.call.as_deref()?;
     match call.system {
         CallSystem::GraphQl(kind) => Some((kind, &call.name)),
-        CallSystem::JsonRpc => None,
+        CallSystem::JsonRpc | CallSystem::Mcp => None,
     }
 }
 
 fn rpc(http: &Http) -> Option<&Call> {
-    http.call.as_deref().filter(|call| call.system == CallSystem::JsonRpc)
+    http.call.as_deref().filter(|call| matches!(call.system, CallSystem::JsonRpc | CallSystem::Mcp))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "reads as the other arms do")]

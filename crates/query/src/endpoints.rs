@@ -108,8 +108,12 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn parse(text: &'a str) -> Self {
-        let mut words: Vec<&str> = text.split_whitespace().collect();
-        let path = words.pop().unwrap_or_default();
+        let text = text.trim();
+        // What is called at a path stands behind it, and may be several words: `/mcp#tools/call add`.
+        let before = text.split_once('#').map_or(text, |(before, _)| before);
+        let start = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+        let (words, path) = text.split_at_checked(start).unwrap_or(("", text));
+        let mut words: Vec<&str> = words.split_whitespace().collect();
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         // Methods that are not usual stand behind a name, and names of servers have a dot or a colon.
         let alone = words.len() == 1;

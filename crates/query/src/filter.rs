@@ -218,14 +218,26 @@ impl VariableResolver for Variables<'_, '_> {
 
 fn sample_value(attribute: Attribute) -> Value<'static> {
     match attribute {
-        Attribute::Duration | Attribute::TimeToFirstByte => Value::Double(1.0),
+        Attribute::Duration
+        | Attribute::TimeToFirstByte
+        | Attribute::GenAiFirstToken
+        | Attribute::StreamFirstMessage => Value::Double(1.0),
         Attribute::StatusCode
         | Attribute::ServerPort
         | Attribute::ClientPort
         | Attribute::RequestBodySize
         | Attribute::ResponseBodySize
         | Attribute::ProcessPid
-        | Attribute::ClientProcessPid => Value::Integer(1),
+        | Attribute::ClientProcessPid
+        | Attribute::GenAiInputTokens
+        | Attribute::GenAiOutputTokens
+        | Attribute::StreamClientMessages
+        | Attribute::StreamClientBytes
+        | Attribute::StreamServerMessages
+        | Attribute::StreamServerBytes
+        | Attribute::StreamUnread
+        | Attribute::StreamGaps
+        | Attribute::WebSocketCloseCode => Value::Integer(1),
         Attribute::Time
         | Attribute::ProtocolName
         | Attribute::ProtocolVersion
@@ -242,7 +254,18 @@ fn sample_value(attribute: Attribute) -> Value<'static> {
         | Attribute::GraphQlOperationName
         | Attribute::GraphQlOperationType
         | Attribute::RpcSystem
-        | Attribute::RpcMethod => Value::String("sample".into()),
+        | Attribute::RpcMethod
+        | Attribute::McpMethod
+        | Attribute::McpVersion
+        | Attribute::GenAiOperation
+        | Attribute::GenAiProvider
+        | Attribute::GenAiRequestModel
+        | Attribute::GenAiResponseModel
+        | Attribute::GenAiTool
+        | Attribute::GenAiPrompt
+        | Attribute::StreamKind
+        | Attribute::WebSocketSubprotocol
+        | Attribute::WebSocketExtensions => Value::String("sample".into()),
     }
 }
 

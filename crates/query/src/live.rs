@@ -1,13 +1,16 @@
 //! What the live view asks of a running capture.
 
 mod activity;
+mod open;
 mod recent;
 
 use crate::{
-    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, Selection, endpoint, endpoints, redact,
+    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, OpenStream, Selection, endpoint, endpoints,
+    redact,
 };
 use activity::Activity;
 use bytes::Bytes;
+use open::Open;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
 use overhear_model::{Bodies, Counted, Learned, Model, shape::Effort};
 use recent::Recent;
@@ -46,6 +49,9 @@ pub struct Session {
     retention: Retention,
     activities: FxHashMap<Arc<EndpointId>, Activity>,
     recent: Recent,
+    open: Open,
+    /// Something was learned of a stream that goes on, since that was last asked.
+    told_underway: bool,
     /// What all activities keep of exchanges.
     kept_bytes: usize,
     /// Second at which room was last made without success.
@@ -63,6 +69,8 @@ impl Session {
             retention,
             activities: FxHashMap::default(),
             recent: Recent::new(retention.exchanges),
+            open: Open::default(),
+            told_underway: false,
             kept_bytes: 0,
             full_at: 0,
             started: None,
@@ -84,8 +92,23 @@ impl Session {
         response: Option<&Bytes>,
     ) -> Learned {
         let learned = self.model.learn_decoded(exchange, bodies, effort(exchange));
+        self.open.ends(exchange);
         self.note(exchange, response, &learned);
         learned
+    }
+
+    /// Takes in how far a stream is that goes on.
+    pub fn observe_underway(&mut self, exchange: &Exchange) {
+        let id = self.model.learn_underway(exchange, effort(exchange));
+        self.told_underway = true;
+        self.started.get_or_insert(exchange.time);
+        self.open.goes_on(exchange, id, || masked(exchange, None));
+    }
+
+    /// An exchange is over that is not to be taken in; it may have been told of while it went on.
+    pub fn pass_over(&mut self, exchange: &Exchange) {
+        self.open.ends(exchange);
+        self.model.forget_underway(exchange);
     }
 
     /// It is this late.
@@ -102,6 +125,11 @@ impl Session {
     /// Takes out what was counted by time, where the model records that.
     pub fn take_counted(&mut self) -> Vec<Counted> {
         self.model.take_counted()
+    }
+
+    /// Whether something was learned of streams that go on since this was last asked: nothing is counted of them yet.
+    pub fn take_told_underway(&mut self) -> bool {
+        std::mem::take(&mut self.told_underway)
     }
 
     /// What was learned.
@@ -121,7 +149,7 @@ impl Session {
         let limit = self.retention.per_endpoint;
         let activity = self.activities.entry(Arc::clone(&learned.id)).or_insert_with(|| Activity::new(limit));
         // Masking costs more than all the rest, and nobody looks at thousands of calls a second of one endpoint.
-        if activity.count(done, learned.error.is_some(), exchange.duration) <= self.retention.per_second {
+        if activity.count(done, learned.error.is_some(), exchange.latency()) <= self.retention.per_second {
             self.keep(masked(exchange, decoded), &learned.id);
         }
     }
@@ -160,13 +188,16 @@ impl Session {
         room
     }
 
-    fn live_row(&self, row: EndpointRow) -> LiveRow {
+    fn live_row(&self, row: EndpointRow, open: u64) -> LiveRow {
         match self.activities.get(&row.id) {
             Some(activity) => {
                 let (rate, error_share) = activity.rate(self.now, self.started.unwrap_or(self.now));
-                LiveRow { row, rate, error_share, sparkline: activity.sparkline(self.now) }
+                LiveRow { row, rate, open, error_share, sparkline: activity.sparkline(self.now) }
             }
-            None => LiveRow { row, rate: 0.0, error_share: None, sparkline: activity::empty_sparkline() },
+            None => {
+                let sparkline = activity::empty_sparkline();
+                LiveRow { row, rate: 0.0, open, error_share: None, sparkline }
+            }
         }
     }
 }
@@ -190,7 +221,9 @@ fn masked(exchange: &Exchange, decoded: Option<&Bytes>) -> Arc<Exchange> {
 impl LiveSource for Session {
     fn rows(&self) -> Vec<LiveRow> {
         let rows = endpoints(&self.model, &Selection::default());
-        rows.into_iter().map(|row| self.live_row(row)).collect()
+        let open = self.open.counts();
+        let count = |row: &EndpointRow| open.get(&row.id).copied().unwrap_or(0);
+        rows.into_iter().map(|row| (count(&row), row)).map(|(open, row)| self.live_row(row, open)).collect()
     }
 
     fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail> {
@@ -204,6 +237,10 @@ impl LiveSource for Session {
                 self.activities.get(id).map_or_else(Vec::new, |activity| activity.recent.newest(limit))
             }
         }
+    }
+
+    fn open(&self) -> Vec<OpenStream> {
+        self.open.streams()
     }
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {

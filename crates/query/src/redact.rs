@@ -37,6 +37,10 @@ fn mask_http(http: &mut Http) {
     );
     mask_body(&mut http.request_body, request);
     mask_body(&mut http.response_body, response);
+    // What was said over it is for learning alone.
+    if let Some(stream) = &mut http.stream {
+        stream.fresh = Vec::new();
+    }
     mask_headers(&mut http.request_headers);
     mask_headers(&mut http.response_headers);
 }

@@ -1,7 +1,7 @@
 //! The answers: plain data with public fields. Front ends turn them into JSON, tables or pages at their rim.
 
 use crate::PathParameter;
-use overhear_exchange::{ErrorType, Timestamp};
+use overhear_exchange::{ErrorType, Exchange, Timestamp};
 pub use overhear_model::EndpointId;
 use overhear_model::shape::schema::Operation;
 use std::sync::Arc;
@@ -98,8 +98,19 @@ pub struct LiveRow {
     pub row: EndpointRow,
     /// Exchanges per second over the last ten seconds.
     pub rate: f64,
+    /// Streams that are open: WebSockets, server-sent events, bodies that take long.
+    pub open: u64,
     /// Share of errors over the last ten seconds, 0..=1; absent without exchanges.
     pub error_share: Option<f64>,
     /// Median latency in seconds per time slice of the last minute, oldest first; `None` = no exchange in it.
     pub sparkline: Vec<Option<f64>>,
+}
+
+/// A stream that goes on.
+#[derive(Clone, Debug)]
+pub struct OpenStream {
+    /// What it is counted to.
+    pub id: Arc<EndpointId>,
+    /// The exchange as far as it is, with its secrets masked: [`overhear_exchange::Http::stream`] says how far.
+    pub exchange: Arc<Exchange>,
 }

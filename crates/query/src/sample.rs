@@ -23,6 +23,8 @@ pub(crate) fn exchange(method: &str, path: &str, status: Option<u16>) -> Exchang
         request_body: Body { size: 10, ..Body::default() },
         response_body: Body { size: 100, ..Body::default() },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

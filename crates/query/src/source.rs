@@ -1,4 +1,4 @@
-use crate::{EndpointDetail, EndpointId, LiveRow};
+use crate::{EndpointDetail, EndpointId, LiveRow, OpenStream};
 use overhear_exchange::{Exchange, Statistics};
 use std::sync::Arc;
 
@@ -10,6 +10,10 @@ pub trait LiveSource {
     fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail>;
     /// The most recent exchanges, newest first, of one endpoint or of all. Secrets were masked when they came in.
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>>;
+    /// Streams that are open, the longest open first.
+    fn open(&self) -> Vec<OpenStream> {
+        Vec::new()
+    }
     /// The route of an exchange, by the routes as they are known now; absent where that is not known.
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         let _ = exchange;

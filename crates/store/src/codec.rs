@@ -196,10 +196,13 @@ const ERRORS: [ErrorType; 7] = [
 ];
 /// Codes below are positions in [`ERRORS`], from one on.
 const FIRST_STATUS: u16 = 100;
+/// From here on they are close codes of WebSockets (RFC 6455 §7.4.2); no status is as large.
+const FIRST_CLOSE: u16 = 1000;
 
 fn error_code(error: ErrorType) -> u16 {
     match (error, ERRORS.iter().position(|known| *known == error)) {
-        (ErrorType::Status(status), _) => status.max(FIRST_STATUS),
+        (ErrorType::Status(status), _) => status.clamp(FIRST_STATUS, FIRST_CLOSE - 1),
+        (ErrorType::WebSocketClose(code), _) => code.max(FIRST_CLOSE),
         (_, position) => position.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or(0),
     }
 }
@@ -207,6 +210,7 @@ fn error_code(error: ErrorType) -> u16 {
 fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
     match code {
         0 => Ok(None),
+        FIRST_CLOSE.. => Ok(Some(ErrorType::WebSocketClose(code))),
         FIRST_STATUS.. => Ok(Some(ErrorType::Status(code))),
         _ => match ERRORS.get(usize::from(code) - 1) {
             Some(error) => Ok(Some(*error)),

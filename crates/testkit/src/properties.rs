@@ -7,7 +7,7 @@ use crate::{
     damage::{chunked, from_bytes, joined_late, with_gap},
     render::{full_identity, render},
 };
-use overhear_exchange::{Detail, Side, observation::Observation};
+use overhear_exchange::{Counts, Detail, Message, Side, Stream, observation::Observation};
 use proptest::{
     collection::vec,
     prelude::any,
@@ -121,7 +121,27 @@ fn is_same(known: &Observation, seen: &Observation, sizes: bool) -> bool {
         some.request_body.size <= all.request_body.size
     };
     let response = !sizes || some.response_body.size == all.response_body.size;
-    request && response && full_identity(known, false) == full_identity(seen, false)
+    request
+        && response
+        && full_identity(known, false) == full_identity(seen, false)
+        && has_no_more(all.stream.as_deref(), some.stream.as_deref())
+}
+
+/// Every whole message that was seen is one that was sent, and not counted more often.
+fn has_no_more(all: Option<&Stream>, some: Option<&Stream>) -> bool {
+    let Some(some) = some else { return true };
+    let Some(all) = all else { return some.fresh.is_empty() };
+    let same = |a: &Message, b: &Message| {
+        (a.sender, &a.name, a.is_text) == (b.sender, &b.name, b.is_text) && a.content == b.content
+    };
+    let mut left: Vec<_> = all.fresh.iter().collect();
+    let whole = some.fresh.iter().filter(|message| message.complete);
+    let known = whole.into_iter().all(|message| {
+        let at = left.iter().position(|known| same(known, message));
+        at.map(|at| left.swap_remove(at)).is_some()
+    });
+    let counted = |all: Counts, some: Counts| some.messages <= all.messages;
+    known && counted(all.client.total, some.client.total) && counted(all.server.total, some.server.total)
 }
 
 fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(&S::Value) -> Result<(), String>)

@@ -19,6 +19,8 @@ pub fn exchange(service: &str, method: &str, path: &str, status: Option<u16>) ->
         request_body: Body { size: 10, ..Body::default() },
         response_body: Body { size: 100, ..Body::default() },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

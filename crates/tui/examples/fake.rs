@@ -109,7 +109,13 @@ impl Moving {
                     .then(|| p50 * (1.2 + (at * 0.9 + index as f64).sin()))
             })
             .collect();
-        Some(LiveRow { row, rate: rate * wave, error_share: Some(errors * (wave - 0.8).max(0.0)), sparkline })
+        Some(LiveRow {
+            row,
+            rate: rate * wave,
+            open: 0,
+            error_share: Some(errors * (wave - 0.8).max(0.0)),
+            sparkline,
+        })
     }
 
     fn exchange(&self, id: &EndpointId, age: u64) -> Exchange {
@@ -202,6 +208,8 @@ fn http(id: &EndpointId, at: u64, failed: bool) -> Http {
             ..Body::default()
         },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }

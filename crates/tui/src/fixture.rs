@@ -175,7 +175,7 @@ pub(crate) fn row(
     let sparkline = (0..20u32)
         .map(|i| (rate > 1.0 || i % 5 == 0).then(|| p50 * f64::from(1 + (i * 7 + route.len() as u32) % 5)))
         .collect();
-    LiveRow { row, rate, error_share: Some(if errors > 20 { 0.2 } else { 0.0 }), sparkline }
+    LiveRow { row, rate, open: 0, error_share: Some(if errors > 20 { 0.2 } else { 0.0 }), sparkline }
 }
 
 fn outbound(mut row: LiveRow) -> LiveRow {
@@ -256,6 +256,8 @@ fn http(id: &EndpointId, n: u64, failed: bool) -> Http {
             codings: if n == 2 { [ContentCoding::Brotli].into_iter().collect() } else { Default::default() },
         },
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }

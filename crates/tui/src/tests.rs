@@ -110,6 +110,20 @@ impl Session {
 }
 
 #[test]
+fn open_streams_are_counted_where_there_are_any() {
+    let picture = |fake: Fake| Session::new(fake, 140, 20).picture();
+    let heading =
+        |picture: &str| picture.lines().find(|line| line.contains("route")).unwrap_or_default().to_owned();
+    assert!(!heading(&picture(busy())).contains("open"));
+    let mut fake = busy();
+    fake.rows[4].open = 17;
+    let with_open = picture(fake);
+    assert!(heading(&with_open).contains("open"), "{with_open}");
+    let row = with_open.lines().find(|line| line.contains("/products ")).unwrap_or_default();
+    assert!(row.split_whitespace().any(|word| word == "17"), "{with_open}");
+}
+
+#[test]
 fn empty() {
     insta::assert_snapshot!(Session::new(Fake::default(), 100, 16).picture());
 }

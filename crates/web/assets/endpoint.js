@@ -5,9 +5,9 @@ import { href, set, useUrl } from './url.js';
 import { Bar, Copy, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
 import { Chart, steps } from './chart.js';
 import { Heat } from './heat.js';
-import { Calls, Detail } from './live.js';
+import { Calls, Detail, OpenStreams } from './live.js';
 import { Edit } from './edit.js';
-import { ago, change, count, deploy_name, duration, error_tone, finding, moment, p95_change, percent, plural, rate, share, window_name } from './format.js';
+import { ago, bytes, change, count, deploy_name, duration, error_tone, finding, moment, p95_change, percent, plural, rate, share, window_name } from './format.js';
 
 const id_of = (params) => ({
   service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
@@ -23,6 +23,10 @@ export function Endpoint() {
   const [editing, setEditing] = useState(false);
   useKeys({ y: async () => navigator.clipboard?.writeText(await curl_of(id, described.data)), o: () => setEditing(true) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
+  const open = html`<${OpenStreams} id=${endpoint_params(id)} />`;
+  // One that is open is no call yet; what went over it is known all the same.
+  if (answer.error?.status === 404 && !answer.stale && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
+    <p class="sub">No call of it is over yet.</p>${open}${Messages({ data: described.data })}`;
   if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
   const data = answer.data;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} />${known?.summary && html` <span class="dim light called">${known.summary}</span>`}</h1>
@@ -30,10 +34,11 @@ export function Endpoint() {
     <p class="sub">${Sub({ id, data, described: described.data, params, known, edit: () => setEditing(true) })}</p>
     <${Waiting} answer=${answer}>${data && html`
       ${Worse({ row: data.endpoint, data })}
+      ${open}
       ${Lines({ data })}
       <h2>Duration of every call</h2>${HeatCard({ data, params })}
       ${Recent({ id, params, data })}
-      <div class="two"><div>${Shape({ described, params })}</div>
+      <div class="two"><div>${Shape({ described, params })}${Messages({ data: described.data })}${Models({ data: described.data })}</div>
       <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Callees} id=${id} params=${params} /></div></div>`}</${Waiting}>
     ${editing && html`<${Edit} id=${id} known=${known} close=${() => setEditing(false)} />`}`;
 }
@@ -159,6 +164,26 @@ function Shape({ described, params }) {
     ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
       ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
       : html`<p class="dim">No body was seen.</p>`}`;
+}
+
+// What went over streams, by who said it and kind.
+function Messages({ data }) {
+  const told = data?.messages;
+  if (!told) return null;
+  const side = (who, said) => said.messages + said.gaps > 0 && html`<h2>Messages from the ${who} <small class="dim">${plural(said.messages, 'message')}, ${bytes(said.bytes)}${
+    said.unread ? `, ${count(said.unread)} not read` : ''}${said.gaps ? `, ${plural(said.gaps, 'gap')}` : ''}</small></h2>
+    ${said.kinds.map((kind) => html`<section class="card schema" role="tree" aria-label=${kind.media_type} key=${kind.media_type}><h3>${kind.media_type}<span>${plural(kind.seen, 'message')}</span></h3>
+      ${kind.fields?.filter((one) => one.depth > 0).map((one) => Field({ ...one, depth: one.depth - 1 }))}</section>`)}
+    ${said.other > 0 && html`<p class="dim">${plural(said.other, 'message')} of other kinds.</p>`}`;
+  return html`${side('client', told.client)}${side('server', told.server)}
+    ${told.closed.length > 0 && html`<h2>WebSockets closed</h2><section class="card lines">${told.closed.map(([code, n]) => html`<div key=${code}><span>${code}</span><span /><span class="dim">${count(n)}</span><span /></div>`)}</section>`}
+    ${told.subprotocols.length > 0 && html`<h2>Subprotocols</h2><section class="card lines">${told.subprotocols.map(([name, n]) => html`<div key=${name}><span>${name}</span><span /><span class="dim">${count(n)}</span><span /></div>`)}</section>`}`;
+}
+
+function Models({ data }) {
+  if (!data?.models?.length) return null;
+  return html`<h2>Models</h2><section class="card lines">${data.models.map((one) => html`<div key=${one.name}><span>${one.name}</span><span>${plural(one.calls, 'call')}</span>
+    <span class="dim">${count(one.input)} tokens in, ${count(one.output)} out</span><span class="dim">${one.first_token && `first token ${duration(one.first_token.p50)}`}</span></div>`)}</section>`;
 }
 
 function Field({ name, depth, type, presence, required, notes }) {

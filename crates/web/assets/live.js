@@ -84,11 +84,31 @@ export function Live() {
   return html`<div class="fill"><div class="head live"><h1>Live</h1><p class="sub" aria-live="polite">${Told({ stream, paused, scrolled, up })}</p>
     <button class="button" aria-pressed=${paused} onClick=${pause}>${paused ? 'Go on' : 'Pause'}</button></div>
     ${stream.error && html`<p class="note message">${stream.error}</p>`}
+    <${OpenStreams} where=${where} />
     <div class=${call ? 'live-cols open' : 'live-cols'}>
       <div class="stream" ref=${list} tabindex="0" onScroll=${() => setScrolled(list.current.scrollTop > 4)}>
         ${stream.calls.length ? html`<${Calls} calls=${stream.calls} chosen=${call} at=${at} pick=${pick} />`
           : !stream.error && html`<${Empty} title=${where ? 'No call is like this yet' : 'No call yet'}>${where ? 'Calls that match the filter will appear here as they come.' : 'Send a request to a service on this machine: it will appear here.'}</${Empty}>`}</div>
       ${call && html`<${Detail} id=${call} close=${() => set({ call: null })} />`}</div></div>`;
+}
+
+// Streams that are open: they are no calls yet.
+export function OpenStreams({ where, id = {} }) {
+  const answer = useAnswer(address('open', { ...id, where, limit: 20 }), 1000);
+  const { streams = [], in_all: all = 0 } = answer.data ?? {};
+  if (!all) return null;
+  const said = (one) => {
+    const client = one['stream.client.messages'];
+    const server = one['stream.server.messages'];
+    if (one['stream.kind'] === 'body') return `${bytes(one['stream.server.bytes'])} so far`;
+    return `${client === undefined ? '' : `${plural(client, 'message')} up, `}${plural(server, one['stream.kind'] === 'events' ? 'event' : 'message')} down`;
+  };
+  return html`<section class="card open-streams" aria-label="Open streams"><h3>${plural(all, 'open stream')}</h3>
+    <table><tbody>${streams.map((one) => html`<tr key=${one.key}><td class="faint">${clock(Date.parse(one.time), true)}</td>
+      <td><span class="method">${one['http.request.method']}</span> ${one.endpoint ? html`<a href=${endpoint_href(one.endpoint)}>${one['url.path']}</a>` : one['url.path']}</td>
+      <td class="dim">${one['service.name']}</td><td class="dim">${one['websocket.subprotocol'] ?? one['stream.kind']}</td>
+      <td class="dim">${said(one)}</td></tr>`)}</tbody></table>
+    ${all > streams.length && html`<p class="faint">and ${count(all - streams.length)} more</p>`}</section>`;
 }
 
 function Told({ stream, paused, scrolled, up }) {
@@ -129,8 +149,8 @@ export function Calls({ calls, chosen, at = -1, pick, brief = false }) {
 const HIDDEN = new Set(['key', 'endpoint', 'request_headers', 'response_headers', 'request_shape', 'response_shape']);
 
 function value(name, content) {
-  if (name === 'duration' || name === 'time_to_first_byte') return duration(content);
-  if (name.endsWith('.size')) return bytes(content);
+  if (name === 'duration' || /time_to_first_/.test(name)) return duration(content);
+  if (name.endsWith('.size') || name.endsWith('.bytes')) return bytes(content);
   return String(content);
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn routes(backend: Shared) -> Router {
         .route("/api/changes", ask(changes))
         .route("/api/health", ask(|backend, _| Ok(json::health(&backend.health()))))
         .route("/api/recent", ask(recent))
+        .route("/api/open", ask(open))
         .route("/api/exchange/{key}", get(exchange))
         .route("/api/live", get(live::stream))
         .route("/api/{*other}", get(nothing))
@@ -189,6 +190,24 @@ fn recent(backend: &dyn Backend, query: &Query) -> Answer {
         }
     }
     Ok(json!({"exchanges": told}))
+}
+
+/// Streams that are open, the longest open first: of an endpoint or all.
+fn open(backend: &dyn Backend, query: &Query) -> Answer {
+    let id = query.names_endpoint().then(|| query.endpoint()).transpose()?;
+    let (filter, limit) = (query.filter()?, query.limit(EXCHANGES)?);
+    let streams = LiveSource::open(backend);
+    let wanted: Vec<_> = streams
+        .iter()
+        .filter(|stream| id.as_ref().is_none_or(|id| *stream.id == *id))
+        .filter(|stream| filter.as_ref().is_none_or(|f| f.matches(&stream.exchange, Some(&stream.id.route))))
+        .collect();
+    let told: Vec<_> = wanted
+        .iter()
+        .take(limit)
+        .map(|stream| json::exchange(&stream.exchange, Some(&stream.id.route)))
+        .collect();
+    Ok(json!({"streams": told, "in_all": wanted.len()}))
 }
 
 fn route(backend: &dyn Backend, exchange: &Exchange, known: Option<&Arc<str>>) -> Option<Arc<str>> {

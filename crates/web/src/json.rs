@@ -10,7 +10,7 @@ use overhear_query::{
         ServiceFigures,
     },
     outline,
-    shape::{Parameter, Payload, Schema},
+    shape::{Messages, ModelUse, Parameter, Payload, Said, Schema},
 };
 use serde_json::{Map as Object, Value, json};
 use std::time::Duration;
@@ -260,6 +260,29 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         "parameters": parameters,
         "request": shape.request.iter().map(payload).collect::<Vec<_>>(),
         "responses": responses.collect::<Vec<_>>(),
+        "messages": shape.messages.as_ref().map(messages),
+        "models": shape.models.iter().map(model).collect::<Vec<_>>(),
+    })
+}
+
+/// What went over streams.
+fn messages(told: &Messages) -> Value {
+    let said = |said: &Said| {
+        json!({
+            "messages": said.messages, "bytes": said.bytes, "unread": said.unread, "gaps": said.gaps,
+            "kinds": said.kinds.iter().map(payload).collect::<Vec<_>>(), "other": said.other,
+        })
+    };
+    json!({
+        "client": said(&told.client), "server": said(&told.server),
+        "subprotocols": told.subprotocols, "closed": told.closed,
+    })
+}
+
+fn model(used: &ModelUse) -> Value {
+    json!({
+        "name": used.name, "calls": used.calls, "input": used.input_tokens, "output": used.output_tokens,
+        "first_token": used.first_token.map(|(p50, p95)| json!({"p50": p50, "p95": p95})),
     })
 }
 

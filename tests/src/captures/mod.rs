@@ -7,6 +7,7 @@ mod containers;
 mod damage;
 mod http;
 mod network;
+mod streams;
 
 use overhear_testkit::pcap::{Capture, Conversation};
 use std::{
@@ -28,7 +29,8 @@ pub struct Fixture {
 impl Fixture {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let tables = [http::FIXTURES, network::FIXTURES, containers::FIXTURES, damage::FIXTURES];
+        let tables =
+            [http::FIXTURES, network::FIXTURES, streams::FIXTURES, containers::FIXTURES, damage::FIXTURES];
         tables.into_iter().flatten().copied()
     }
 

@@ -22,7 +22,7 @@ const MODULES: [&str; 5] = [
     "drivers/block/rbd.ko",
 ];
 /// Seconds until a machine that does not end is given up.
-const PATIENCE: &str = "300";
+const PATIENCE: &str = "900";
 
 /// What is tried in the machines.
 pub(super) struct Programs {
@@ -123,7 +123,7 @@ impl Machine<'_> {
     /// Unpacks a module of the kernel, to be loaded when it has booted.
     fn module(&self, path: &str, place: &Path) -> Result<()> {
         let package = self.kernel.ancestors().nth(2).unwrap_or(self.kernel);
-        let unpack = "xz --decompress --stdout \"$1\"/lib/modules/*/kernel/\"$2\".xz > \"$3\"";
+        let unpack = "cd \"$1\"/lib/modules/*/kernel && { test ! -f \"$2\".xz || xz --decompress --keep --stdout \"$2\".xz; test ! -f \"$2\" || cat \"$2\"; } > \"$3\"";
         let mut shell = command("sh", &["-c", unpack, "sh"]);
         execute(shell.arg(package).arg(path).arg(place))
     }

@@ -129,6 +129,8 @@ fn http(entry: &Entry<'_>, url: &Url<'_>, status: Option<u16>, whole: bool) -> H
         request_body: body(request.post_data.as_ref(), request.body_size, true),
         response_body: body(response.content.as_ref(), response.body_size, whole),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: smallvec::SmallVec::new(),
     }
 }

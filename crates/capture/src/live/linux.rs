@@ -1,11 +1,13 @@
-use super::{Counters, Error, LONGEST_WAIT, OLDEST, Options, SHORTEST_WAIT, lockdown, version};
+use super::{
+    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, version,
+};
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use overhear_probe::{
-    SOCKET_OBJECT,
+    SOCKET_OBJECT, SYSCALLS_OBJECT,
     record::{
         Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
     },
@@ -20,16 +22,6 @@ use std::{
     path::Path,
     time::Duration,
 };
-
-/// Program in the object, tracepoint it belongs to.
-const TRACEPOINTS: [(&str, &str); 6] = [
-    ("sock_send", "sock_send_length"),
-    ("sock_recv", "sock_recv_length"),
-    ("sock_state", "inet_sock_set_state"),
-    ("process_fork", "sched_process_fork"),
-    ("process_exec", "sched_process_exec"),
-    ("process_exit", "sched_process_exit"),
-];
 
 /// Records handed on in one go at most, so that the caller sees to its other duties.
 const BATCH: usize = 8192;
@@ -46,6 +38,7 @@ pub struct Live {
     heard: PerCpuArray<MapData, [u64; 2]>,
     settings: Settings,
     existing: Vec<Existing>,
+    plan: Plan,
     wait: Duration,
 }
 
@@ -61,24 +54,30 @@ impl Live {
         if options.ports.len() > MAX_PORTS {
             return Err(Error::TooManyPorts(options.ports.len()));
         }
-        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        if !Path::new(Types::FILE).exists() {
             return Err(Error::NoBtf);
         }
         may_attach()?;
         let btf = Btf::from_sys_fs().map_err(|error| refused("the kernel's BTF", &error))?;
-        let mut ebpf = load(&btf, &options)?;
-        for (program, tracepoint) in TRACEPOINTS {
+        let types = Types::read()?;
+        let has = |name: &str| types.name(name);
+        let plan = options.plan.map_or_else(|| Plan::choose(has).map_err(lacks), Ok)?;
+        let mut ebpf = load(plan, &btf, &options)?;
+        let programs = plan.programs(has);
+        for (program, tracepoint) in &programs {
             load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
         }
         let (own_socket, _other_end) = UnixStream::pair()?;
-        let existing = list_existing(&mut ebpf, &btf)?;
-        let mut live = Self::assemble(ebpf, &options, existing)?;
+        let mut live = Self::assemble(ebpf, plan, &options)?;
+        // The iterator looks at the filters.
+        live.write_settings()?;
+        live.existing = list_existing(&mut live._ebpf, &btf)?;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
         }
         live.write_settings()?;
-        for (program, _) in TRACEPOINTS {
+        for (program, _) in programs {
             let tracepoint = tracepoint_program(&mut live._ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
         }
@@ -88,6 +87,11 @@ impl Live {
     /// The sockets that were there before, of every network namespace.
     pub fn existing(&self) -> &[Existing] {
         &self.existing
+    }
+
+    /// How it listens.
+    pub const fn plan(&self) -> Plan {
+        self.plan
     }
 
     /// Wall clock minus the monotonic clock of the records, nanoseconds.
@@ -138,6 +142,18 @@ impl Live {
         self.targets.insert(pid, 1, 0).map_err(|error| refused("the map of processes", &error))
     }
 
+    /// Whether the kernel lets only those use the maps who may load probes: found out by a thread that gives it up.
+    pub fn needs_rights(&self) -> bool {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let heard = &self.heard;
+        let refused = || {
+            let Ok(mut held) = capabilities(None) else { return true };
+            held.effective = CapabilitySet::empty();
+            set_capabilities(None, held).is_err() || sum(heard, 0).is_err()
+        };
+        std::thread::scope(|scope| scope.spawn(refused).join()).unwrap_or(true)
+    }
+
     /// What the probes counted so far.
     pub fn counters(&self) -> Result<Counters, Error> {
         let [events, bytes] = sum(&self.heard, 0)?;
@@ -151,7 +167,7 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
-    fn assemble(mut ebpf: Ebpf, options: &Options, existing: Vec<Existing>) -> Result<Self, Error> {
+    fn assemble(mut ebpf: Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
             epoch: 0,
@@ -172,7 +188,8 @@ impl Live {
             heard: take(&mut ebpf, "heard")?,
             _ebpf: ebpf,
             settings,
-            existing,
+            existing: Vec::new(),
+            plan,
             wait: SHORTEST_WAIT,
         })
     }
@@ -196,19 +213,23 @@ impl Live {
     }
 }
 
-fn load(btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
+fn load(plan: Plan, btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
+    let object = match plan {
+        Plan::Sockets => SOCKET_OBJECT,
+        Plan::Syscalls => SYSCALLS_OBJECT,
+    };
     EbpfLoader::new()
         .btf(Some(btf))
         .verifier_log_level(VerifierLogLevel::DISABLE)
         .allow_unsupported_maps()
         .map_max_entries("records", options.ring)
-        .load(SOCKET_OBJECT)
+        .load(object)
         .map_err(|error| refused("the probes", &error))
 }
 
 fn load_tracepoint(ebpf: &mut Ebpf, program: &str, tracepoint: &'static str, btf: &Btf) -> Result<(), Error> {
     match tracepoint_program(ebpf, program)?.load(tracepoint, btf) {
-        Err(ProgramError::Btf(_)) => Err(no_tracepoint(tracepoint)),
+        Err(ProgramError::Btf(_)) => Err(lacks(Missing { name: tracepoint, tracepoint: true })),
         // The loader takes a lockdown for a kernel without bpf_probe_read_user, and asks for bpf_probe_read instead.
         Err(_) if lockdown().as_deref() == Some("confidentiality") => Err(Error::LockedDown),
         Err(error) => Err(refused(program, &error)),
@@ -216,12 +237,12 @@ fn load_tracepoint(ebpf: &mut Ebpf, program: &str, tracepoint: &'static str, btf
     }
 }
 
-fn no_tracepoint(name: &'static str) -> Error {
+fn lacks(missing: Missing) -> Error {
     let kernel = kernel_release();
     if version(&kernel).is_some_and(|version| version < OLDEST) {
-        Error::TooOld { name, kernel }
+        Error::TooOld { missing, kernel }
     } else {
-        Error::NoTracepoint { name, kernel }
+        Error::Lacks { missing, kernel }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod plan;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 
@@ -9,6 +10,8 @@ mod stub;
 pub use linux::Live;
 #[cfg(not(target_os = "linux"))]
 pub use stub::Live;
+
+pub use plan::{Missing, Plan, Types};
 
 use std::time::Duration;
 
@@ -25,11 +28,13 @@ pub struct Options {
     pub undecided: u32,
     /// Bytes of the kernel's ring buffer, a power of two.
     pub ring: u32,
+    /// This way of listening; the best that the kernel has when absent.
+    pub plan: Option<Plan>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20 }
+        Self { ports: Vec::new(), pids: None, cap: 64 << 10, undecided: 64 << 10, ring: 16 << 20, plan: None }
     }
 }
 
@@ -62,21 +67,21 @@ pub enum Error {
     NoBtf,
     /// The kernel is older than what the probes attach to.
     #[error(
-        "cannot attach: kernel {kernel} is too old: {}.{} or newer is needed, which has the tracepoint {name}; captures can be read (`overhear read`)",
+        "cannot attach: kernel {kernel} is too old: {}.{} or newer is needed, which has the {missing}; captures can be read (`overhear read`)",
         OLDEST.0,
         OLDEST.1
     )]
     TooOld {
-        /// The first tracepoint it lacks.
-        name: &'static str,
+        /// The first thing it lacks.
+        missing: Missing,
         /// `uname -r`.
         kernel: String,
     },
-    /// The kernel was built without a tracepoint.
-    #[error("cannot attach: tracepoint {name} is missing in kernel {kernel}, though it is not too old")]
-    NoTracepoint {
-        /// Which.
-        name: &'static str,
+    /// The kernel was built without something.
+    #[error("cannot attach: {missing} is missing in kernel {kernel}, though it is not too old")]
+    Lacks {
+        /// What.
+        missing: Missing,
         /// `uname -r`.
         kernel: String,
     },
@@ -107,7 +112,7 @@ pub enum Error {
 }
 
 /// The oldest kernel that can be heard: its first two numbers.
-pub const OLDEST: (u32, u32) = (6, 3);
+pub const OLDEST: (u32, u32) = (5, 8);
 
 /// The first two numbers of a release such as `6.8.0-31-generic`.
 pub fn version(release: &str) -> Option<(u32, u32)> {
@@ -135,7 +140,7 @@ mod tests {
     fn reads_kernel_versions() {
         assert_eq!(version("6.8.0-31-generic"), Some((6, 8)));
         assert_eq!(version("6.18.44"), Some((6, 18)));
-        assert!(version("5.15.0").is_some_and(|version| version < OLDEST));
+        assert!(version("5.4.0").is_some_and(|version| version < OLDEST));
         assert_eq!(version("odd"), None);
     }
 }

@@ -1,4 +1,4 @@
-use super::{Counters, Error, Options};
+use super::{Counters, Error, Options, Plan};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
 /// Live capture where there is none: it can only say so.
@@ -14,6 +14,9 @@ impl Live {
     pub fn existing(&self) -> &[Existing] {
         match self.0 {}
     }
+    pub fn plan(&self) -> Plan {
+        match self.0 {}
+    }
     pub fn clock_epoch(&self) -> u64 {
         match self.0 {}
     }
@@ -27,6 +30,9 @@ impl Live {
         match self.0 {}
     }
     pub fn target(&mut self, _: u32) -> Result<(), Error> {
+        match self.0 {}
+    }
+    pub fn needs_rights(&self) -> bool {
         match self.0 {}
     }
     pub fn counters(&self) -> Result<Counters, Error> {

@@ -7,19 +7,15 @@ use crate::{
     units::{bytes, clean, plural},
 };
 use overhear_capture::{
-    live::{self, OLDEST},
+    live::{self, OLDEST, Plan, Types},
     process::{Heard, Survey, survey},
 };
 use serde_json::{Map, Value, json};
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
 };
 
-const BTF: &str = "/sys/kernel/btf/vmlinux";
-/// Tracepoints the probes attach to. BTF names each as a type, mounted tracefs or not.
-const TRACEPOINTS: [&str; 3] = ["sock_send_length", "sock_recv_length", "inet_sock_set_state"];
 /// Capabilities by their bit (linux/capability.h), and what each is for.
 const CAPABILITIES: [(u32, &str, &str); 4] = [
     (39, "cap_bpf", "to load the probes"),
@@ -63,8 +59,8 @@ pub(crate) fn run(arguments: &Doctor) -> Result<i32, Fault> {
 }
 
 fn checks() -> Vec<Check> {
-    let mut checks = vec![kernel(), btf()];
-    checks.extend(tracepoints());
+    let mut checks = vec![kernel()];
+    checks.extend(plan());
     checks.extend(capabilities(effective_capabilities()));
     checks.push(lockdown());
     checks
@@ -85,32 +81,31 @@ fn kernel() -> Check {
     Check { key: "kernel", state: if good { State::Good } else { State::Bad }, text }
 }
 
-fn btf() -> Check {
-    if Path::new(BTF).exists() {
-        Check { key: "btf", state: State::Good, text: "the kernel describes its types (BTF)".to_owned() }
-    } else {
-        let text = format!("{BTF} is missing: the kernel was built without CONFIG_DEBUG_INFO_BTF");
-        Check { key: "btf", state: State::Bad, text }
-    }
+/// How it listens here, and why so.
+fn plan() -> Vec<Check> {
+    let Ok(types) = Types::read() else {
+        let text = format!("{} is missing: the kernel was built without CONFIG_DEBUG_INFO_BTF", Types::FILE);
+        return vec![Check { key: "btf", state: State::Bad, text }];
+    };
+    let has = |name: &str| types.name(name);
+    let (state, text) = match Plan::choose(has) {
+        Ok(Plan::Sockets) => (State::Good, "listens where sockets send and receive".to_owned()),
+        Ok(Plan::Syscalls) => (State::Note, by_system_calls(has)),
+        Err(missing) => (State::Bad, format!("{missing} is missing, without which there is no listening")),
+    };
+    let btf = "the kernel describes its types (BTF)".to_owned();
+    vec![Check { key: "btf", state: State::Good, text: btf }, Check { key: "plan", state, text }]
 }
 
-fn tracepoints() -> Vec<Check> {
-    let Ok(types) = fs::read(BTF) else { return Vec::new() };
-    TRACEPOINTS
-        .into_iter()
-        .map(|name| {
-            let there = memchr::memmem::find(&types, format!("\0btf_trace_{name}\0").as_bytes()).is_some();
-            let (state, text) = if there {
-                (State::Good, format!("tracepoint {name}"))
-            } else {
-                (
-                    State::Bad,
-                    format!("tracepoint {name} is missing: it came with kernel {}.{}", OLDEST.0, OLDEST.1),
-                )
-            };
-            Check { key: name, state, text }
-        })
-        .collect()
+fn by_system_calls(has: impl Fn(&str) -> bool + Copy) -> String {
+    let why =
+        Plan::Sockets.missing(has).map_or_else(String::new, |missing| format!(": {missing} is missing"));
+    let uring = if Plan::Syscalls.times_uring(has) {
+        ""
+    } else {
+        "; of what io_uring moves, how much it was is told with the socket's next call or its end"
+    };
+    format!("listens by the system calls, which costs more{why} (it came with kernel 6.3){uring}")
 }
 
 /// The effective set of this process (proc_pid_status(5)).

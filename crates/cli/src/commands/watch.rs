@@ -12,7 +12,7 @@ use crate::{
     stop::Stop,
     units::many,
 };
-use overhear_capture::live::{Error, Options};
+use overhear_capture::live::{self, Error, Options};
 use overhear_pipeline::Kernel;
 use overhear_protocol::Limits;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         socket: socket.socket.as_deref(),
         save: arguments.ending.save.as_deref(),
     };
-    rights::give_up(user, &mine)?;
+    rights::give_up(user, &mine, kernel.needs_rights())?;
     let place = Place::open(&keeping);
     // Who reads that may count on both: what is heard from here on is kept, and rights are given up.
     tell_of(&listening_to(arguments), took);
@@ -66,8 +66,20 @@ pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fau
 
 fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     let begun = Instant::now();
+    let options = Options { plan: asked_plan()?, ..options };
     let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
     Ok((kernel, begun.elapsed()))
+}
+
+/// For tests: another way of listening than the best that the kernel has.
+const PLAN: &str = "OVERHEAR_PLAN";
+
+fn asked_plan() -> Result<Option<live::Plan>, Fault> {
+    let Ok(name) = std::env::var(PLAN) else { return Ok(None) };
+    let plan = live::Plan::ALL.into_iter().find(|plan| plan.name() == name);
+    let names = || live::Plan::ALL.map(live::Plan::name).join(", ");
+    plan.map(Some)
+        .ok_or_else(|| Fault::new(format_args!("{PLAN}={name}: no such plan; there are {}", names())))
 }
 
 fn tell_of(listening_to: &str, took: Duration) {
@@ -81,7 +93,7 @@ fn refused(error: Error) -> Fault {
         Error::NotPermitted { .. }
         | Error::NoBtf
         | Error::TooOld { .. }
-        | Error::NoTracepoint { .. }
+        | Error::Lacks { .. }
         | Error::LockedDown
         | Error::Unsupported => {
             "\noverhear: `overhear demo` shows what it does without any rights; `overhear doctor` says what is missing"

@@ -3,7 +3,10 @@ use crate::{
     Bodies, Endpoint, EndpointId, OTHER,
     shape::{Content, Effort},
 };
-use overhear_exchange::{Address, Detail, Direction, ErrorType, Exchange, Process, Redacted, Timestamp};
+use overhear_exchange::{
+    Address, Counts, Detail, Direction, ErrorType, Exchange, Flow, GenAi, GenAiOperation, Message, Process,
+    Redacted, Sender, Stage, Stream, StreamKind, Timestamp, WebSocket,
+};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -432,4 +435,140 @@ fn word(mut n: u64) -> String {
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+/// A WebSocket on which the server says these, told at this stage.
+fn web_socket(path: &str, nanos: u64, stage: Stage, said: &[&str]) -> Exchange {
+    let mut exchange = exchange("GET", path, Some(101));
+    exchange.time = Timestamp::from_nanos(nanos);
+    let message = |text: &&str| Message {
+        sender: Sender::Server,
+        name: None,
+        is_text: true,
+        content: Redacted::new(text.as_bytes().to_vec().into()),
+        complete: true,
+    };
+    let bytes = said.iter().map(|text| text.len() as u64).sum();
+    let fresh = Counts { messages: said.len() as u64, bytes, ..Counts::default() };
+    let agreed = WebSocket { subprotocol: Some("ticks".into()), deflate: false, close_code: Some(1000) };
+    let stream = Stream {
+        kind: StreamKind::WebSocket(agreed),
+        stage,
+        client: Flow::default(),
+        server: Flow { total: fresh, fresh },
+        time_to_first_message: None,
+        fresh: said.iter().map(message).collect(),
+    };
+    let Detail::Http(http) = &mut exchange.detail;
+    http.stream = Some(Box::new(stream));
+    exchange
+}
+
+const TICK: &str = r#"{"type":"tick","price":1.5}"#;
+
+#[test]
+fn messages_are_learned_while_a_stream_goes_on_and_the_call_when_it_is_over() {
+    let mut model = Model::default();
+    let id = model.learn_underway(&web_socket("/live/7", 1, Stage::Underway, &[]), Effort::Whole);
+    assert_eq!((&*id.method, &*id.route), ("GET", "/live/{liveId}"));
+    model.learn_underway(&web_socket("/live/7", 1, Stage::Underway, &[TICK, TICK]), Effort::Whole);
+    model.learn_underway(&web_socket("/live/8", 2, Stage::Underway, &[TICK]), Effort::Whole);
+    let rows = model.endpoints();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    let (_, open) = &rows[0];
+    assert_eq!(open.requests, 0);
+    let told = open.shapes.operation().messages.unwrap();
+    assert_eq!((told.server.messages, told.closed.len()), (3, 0));
+    assert_eq!(told.server.kinds[0].media_type, "type = tick");
+
+    model.learn(&web_socket("/live/7", 1, Stage::Over, &[TICK]));
+    model.learn(&web_socket("/live/8", 2, Stage::Over, &[]));
+    model.learn(&web_socket("/live/9", 3, Stage::Over, &[r#"{"type":"bye"}"#]));
+    let rows = model.endpoints();
+    let (_, over) = &rows[0];
+    assert_eq!((rows.len(), over.requests), (1, 3));
+    let told = over.shapes.operation().messages.unwrap();
+    assert_eq!((told.server.messages, &told.closed[..]), (5, &[(1000, 3)][..]));
+    assert_eq!(told.subprotocols, [("ticks".to_owned(), 3)]);
+    let kinds: Vec<_> = told.server.kinds.iter().map(|kind| (kind.media_type.as_str(), kind.seen)).collect();
+    assert_eq!(kinds, [("type = tick", 4), ("type = bye", 1)]);
+
+    // Told of before or not, the paths are counted once.
+    let mut at_once = Model::default();
+    at_once.learn(&web_socket("/live/7", 1, Stage::Over, &[TICK, TICK, TICK]));
+    at_once.learn(&web_socket("/live/8", 2, Stage::Over, &[TICK]));
+    at_once.learn(&web_socket("/live/9", 3, Stage::Over, &[r#"{"type":"bye"}"#]));
+    assert_eq!(saved(&model), saved(&at_once));
+    assert!(model == at_once);
+}
+
+#[test]
+fn a_saved_model_keeps_messages_without_rare_words() {
+    let mut model = Model::new(5);
+    for nanos in 0..4 {
+        model.learn(&web_socket("/live", nanos, Stage::Over, &[TICK]));
+    }
+    model.learn(&web_socket("/live", 9, Stage::Over, &[r#"{"type":"ann"}"#]));
+    let loaded = Model::load(saved(&model).as_slice()).unwrap();
+    assert!(!String::from_utf8(zstd::decode_all(saved(&model).as_slice()).unwrap()).unwrap().contains("ann"));
+    let (_, endpoint) = loaded.endpoints().remove(0);
+    let told = endpoint.shapes.operation().messages.unwrap();
+    assert_eq!((told.server.messages, told.server.other, told.server.kinds.len()), (5, 1, 1));
+    assert_eq!(told.server.kinds[0].schema.as_ref().unwrap().seen, 4);
+    assert_eq!(saved(&loaded), saved(&model));
+}
+
+#[test]
+fn kinds_beyond_the_bound_are_counted_together_whatever_the_order() {
+    let texts: Vec<String> = (0..60)
+        .map(|n| {
+            format!(
+                r#"{{"type":"kind {}"}}"#,
+                char::from(b'a' + n % 26).to_string().repeat(1 + n as usize / 26)
+            )
+        })
+        .collect();
+    let model = |order: &mut dyn Iterator<Item = &String>| {
+        let mut model = Model::new(3);
+        for (at, text) in order.enumerate() {
+            model.learn(&web_socket("/live", at as u64, Stage::Over, &[text]));
+        }
+        model
+    };
+    let (forth, back) = (model(&mut texts.iter()), model(&mut texts.iter().rev()));
+    let told = |model: &Model| model.endpoints()[0].1.shapes.operation().messages.unwrap().server;
+    assert_eq!((told(&forth).kinds.len(), told(&forth).other), (24, 36));
+    assert_eq!(told(&forth), told(&back));
+    let mut merged = model(&mut texts.iter().take(30));
+    merged.merge(&model(&mut texts.iter().skip(30)));
+    assert_eq!(told(&merged), told(&forth));
+}
+
+#[test]
+fn models_are_told_with_their_tokens() {
+    let mut model = Model::default();
+    for n in 0..5 {
+        let mut call = exchange("POST", "/v1/chat/completions", Some(200));
+        let Detail::Http(http) = &mut call.detail;
+        http.gen_ai = Some(Box::new(GenAi {
+            operation: GenAiOperation::Chat,
+            provider: "openai",
+            request_model: Some("gpt-4o".into()),
+            response_model: None,
+            input_tokens: Some(10),
+            output_tokens: (n > 0).then_some(3),
+            time_to_first_token: Some(Duration::from_millis(200)),
+        }));
+        model.learn(&call);
+    }
+    let loaded = Model::load(saved(&model).as_slice()).unwrap();
+    for model in [&model, &loaded] {
+        let used = &model.endpoints()[0].1.shapes.operation().models[0];
+        assert_eq!(
+            (used.name.as_str(), used.calls, used.input_tokens, used.output_tokens),
+            ("gpt-4o", 5, 50, 12)
+        );
+        let (median, _) = used.first_token.unwrap();
+        assert!((median / 0.2 - 1.0).abs() < 0.02, "{median}");
+    }
 }

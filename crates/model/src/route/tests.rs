@@ -26,6 +26,8 @@ fn exchange(method: &str, path: &str, status: u16, answer: &str) -> Exchange {
         request_body: Body::default(),
         response_body,
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     };
     Exchange {

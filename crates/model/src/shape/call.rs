@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{Headers, Http};
+use overhear_exchange::{GenAi, Headers, Http, Stream};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,10 @@ pub struct Call<'a> {
     pub response_headers: &'a Headers,
     /// Body of the response, where there was one.
     pub response_body: Option<Content<'a>>,
+    /// What is new of what went over it in messages.
+    pub stream: Option<&'a Stream>,
+    /// Where it calls a model.
+    pub gen_ai: Option<&'a GenAi>,
     /// How much of it is learned.
     pub effort: Effort,
 }
@@ -54,6 +58,8 @@ impl<'a> Call<'a> {
             status: http.status,
             response_headers: &http.response_headers,
             response_body: response.or_else(|| unread(http.response_body.size)),
+            stream: http.stream.as_deref(),
+            gen_ai: http.gen_ai.as_deref(),
             effort: Effort::Whole,
         }
     }

@@ -3,7 +3,7 @@
 use super::tape::{Kind, Tape, Token};
 
 /// True when the body is a JSON object whose top level says that the call failed: a non-empty `errors`, a non-empty
-/// `error`, `"success": false` or `"ok": false`.
+/// `error`, `"success": false`, `"ok": false`, or a `result` with `"isError": true`.
 ///
 /// The body may be cut off; what comes before the cut counts. Only members of the top level count: an `error`
 /// deeper inside is data.
@@ -12,6 +12,10 @@ pub(super) fn says_error(tape: &Tape, source: &[u8]) -> bool {
         && tape.members(0).any(|(key, (at, value))| match tape.text(source, key) {
             b"success" | b"ok" => tape.text(source, value) == b"false" && value.kind == Kind::Boolean,
             b"error" | b"errors" => is_something(tape, source, (at, value)),
+            // What a tool of the Model Context Protocol answers when it failed (2025-06-18, CallToolResult).
+            b"result" if value.kind == Kind::Object => tape.members(at).any(|(key, (_, value))| {
+                tape.text(source, key) == b"isError" && tape.text(source, value) == b"true"
+            }),
             _ => false,
         })
 }
@@ -50,6 +54,9 @@ mod tests {
             (r#"{"error":true}"#, true),
             (r#"{"error":{"code":1}}"#, true),
             (r#"{"error":-1}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#, true),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":false}}"#, false),
+            (r#"{"isError":true,"result":[true]}"#, false),
             ("\u{feff}{\"ok\":false}", true),
             (r#"{"errors":[]}"#, false),
             (r#"{"errors":[ ]}"#, false),

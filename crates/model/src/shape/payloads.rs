@@ -110,7 +110,7 @@ impl Bodies {
         Self { rank, media: media.into(), seen: 0, partial: 0, structured: 0, tree: Tree::default() }
     }
 
-    fn merge(&mut self, other: &Self, limit: usize) {
+    pub(super) fn merge(&mut self, other: &Self, limit: usize) {
         self.seen = self.seen.saturating_add(other.seen);
         self.partial = self.partial.saturating_add(other.partial);
         self.structured = self.structured.saturating_add(other.structured);

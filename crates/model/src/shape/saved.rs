@@ -3,16 +3,20 @@
 
 use super::{
     maps,
+    models::{Models, Used},
     node::{Arrays, Node, Texts},
     objects::{Child, Objects, Rest},
     payloads::{Bodies, Payloads},
     scalar::{Numbers, Strings},
     security::Doors,
     shapes::{Evidence, Reply, Shapes},
+    sketch::Tally,
     tags::Tags,
+    talk::{Side, Talk},
     tree::Tree,
     words,
 };
+use crate::{Histogram, OTHER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// Nodes of one tree in a saved model; more were never kept.
@@ -36,6 +40,47 @@ struct SavedShapes {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replies: Vec<SavedReply>,
     doors: Doors,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    talk: Option<SavedTalk>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    models: Vec<SavedModel>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedTalk {
+    client: SavedSide,
+    server: SavedSide,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    subprotocols: Vec<(Box<str>, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    closed: Vec<(u16, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSide {
+    messages: u64,
+    bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unread: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    gaps: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    other: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kinds: Vec<SavedBodies>,
+}
+
+/// Calls of one model: how soon the first token came is in seconds, at scale 5 of OTLP's exponential histogram.
+#[derive(Serialize, Deserialize)]
+struct SavedModel {
+    name: Box<str>,
+    calls: u64,
+    input: u64,
+    output: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    first_nanos: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    first: Vec<(i16, u64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,7 +195,8 @@ impl<'de> Deserialize<'de> for Shapes {
         let loaded = saved.restore().ok_or_else(|| D::Error::custom("a shape is out of its bounds"))?;
         // What was learned is within its bounds and in order; what was altered is after this.
         let mut shapes = Self::default();
-        shapes.merge(&Self(Some(Box::new(loaded))));
+        // The key decides nothing within the bounds.
+        shapes.merge(0, &Self(Some(Box::new(loaded))));
         Ok(shapes)
     }
 }
@@ -166,8 +212,56 @@ impl From<&Evidence> for SavedShapes {
             bodies: saved_bodies(&evidence.bodies),
             replies: evidence.replies.iter().map(SavedReply::from).collect(),
             doors: evidence.doors.clone(),
+            talk: evidence.talk.as_deref().map(SavedTalk::from),
+            models: saved_models(&evidence.models),
         }
     }
+}
+
+impl From<&Talk> for SavedTalk {
+    fn from(talk: &Talk) -> Self {
+        let is_public = |(_, count): &&(Box<str>, u64)| *count >= Tally::PUBLIC;
+        Self {
+            client: SavedSide::from(&talk.client),
+            server: SavedSide::from(&talk.server),
+            subprotocols: talk.subprotocols.iter().filter(is_public).cloned().collect(),
+            closed: talk.closed.clone(),
+        }
+    }
+}
+
+impl From<&Side> for SavedSide {
+    /// What was said too rarely to be a word of the program is counted with the others.
+    fn from(side: &Side) -> Self {
+        let is_public = |kind: &&Bodies| kind.seen >= Tally::PUBLIC;
+        let rare = side.kinds.iter().filter(|kind| !is_public(kind)).map(|kind| kind.seen).sum::<u64>();
+        Self {
+            messages: side.messages,
+            bytes: side.bytes,
+            unread: side.unread,
+            gaps: side.gaps,
+            other: side.other.saturating_add(rare),
+            kinds: side.kinds.iter().filter(is_public).map(SavedBodies::from).collect(),
+        }
+    }
+}
+
+/// Of models that were called too rarely only the sums are kept.
+fn saved_models(models: &Models) -> Vec<SavedModel> {
+    let mut kept = Models::default();
+    for used in &models.0 {
+        let name = if used.calls >= Tally::PUBLIC { used.name.clone() } else { OTHER.into() };
+        kept.add(0, &Used { name, ..used.clone() });
+    }
+    let saved = kept.0.into_iter().map(|used| SavedModel {
+        name: used.name,
+        calls: used.calls,
+        input: used.input,
+        output: used.output,
+        first_nanos: used.first.sum_nanos(),
+        first: used.first.indexed().collect(),
+    });
+    saved.collect()
 }
 
 impl From<&Reply> for SavedReply {
@@ -183,15 +277,20 @@ impl From<&Reply> for SavedReply {
 }
 
 fn saved_bodies(payloads: &Payloads) -> Vec<SavedBodies> {
-    let saved = payloads.kinds.iter().map(|kind| SavedBodies {
-        rank: kind.rank,
-        media: kind.media.clone(),
-        seen: kind.seen,
-        partial: kind.partial,
-        structured: kind.structured,
-        tree: rows(&kind.tree),
-    });
-    saved.collect()
+    payloads.kinds.iter().map(SavedBodies::from).collect()
+}
+
+impl From<&Bodies> for SavedBodies {
+    fn from(kind: &Bodies) -> Self {
+        Self {
+            rank: kind.rank,
+            media: kind.media.clone(),
+            seen: kind.seen,
+            partial: kind.partial,
+            structured: kind.structured,
+            tree: rows(&kind.tree),
+        }
+    }
 }
 
 /// The nodes of a tree, each after the one that holds it; none for an empty tree.
@@ -268,6 +367,11 @@ impl SavedShapes {
             bodies: bodies(self.bodies)?,
             replies: replies?,
             doors: self.doors,
+            talk: self
+                .talk
+                .map(|talk| talk.restore().map(Box::new))
+                .map_or(Some(None), |talk| talk.map(Some))?,
+            models: Models(self.models.into_iter().map(SavedModel::restore).collect::<Option<_>>()?),
         })
     }
 }
@@ -281,6 +385,37 @@ impl SavedReply {
             headers: tree(self.headers)?,
             bodies: bodies(self.bodies)?,
         })
+    }
+}
+
+impl SavedTalk {
+    fn restore(self) -> Option<Talk> {
+        Some(Talk {
+            client: self.client.restore()?,
+            server: self.server.restore()?,
+            subprotocols: self.subprotocols,
+            closed: self.closed,
+        })
+    }
+}
+
+impl SavedSide {
+    fn restore(self) -> Option<Side> {
+        Some(Side {
+            messages: self.messages,
+            bytes: self.bytes,
+            unread: self.unread,
+            gaps: self.gaps,
+            other: self.other,
+            kinds: bodies(self.kinds)?.kinds,
+        })
+    }
+}
+
+impl SavedModel {
+    fn restore(self) -> Option<Used> {
+        let first = Histogram::from_parts(self.first, std::time::Duration::from_nanos(self.first_nanos))?;
+        Some(Used { name: self.name, calls: self.calls, input: self.input, output: self.output, first })
     }
 }
 

@@ -18,6 +18,56 @@ pub struct Operation {
     pub responses: Vec<Response>,
     /// What it asks for to let somebody in.
     pub security: Security,
+    /// What went over it in messages; absent where nothing did.
+    pub messages: Option<Messages>,
+    /// Models that were called, the most called first.
+    pub models: Vec<ModelUse>,
+}
+
+/// What streams carried: the messages of WebSockets, the events of streams.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Messages {
+    /// What clients sent after their requests.
+    pub client: Said,
+    /// What servers sent.
+    pub server: Said,
+    /// WebSockets by the subprotocol that was agreed on, by name.
+    pub subprotocols: Vec<(String, u64)>,
+    /// WebSockets by the code they were closed with (RFC 6455 §7.4).
+    pub closed: Vec<(u16, u64)>,
+}
+
+/// What one end said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
+    /// Of the messages: those that could not be read, or not all of it.
+    pub unread: u64,
+    /// Times that something was not seen, so that messages may be missing.
+    pub gaps: u64,
+    /// What they are, the most frequent kind first. `media_type` is the kind: the name of an event, `type = tick` for what a
+    /// member at the top tells, `text`, `binary`.
+    pub kinds: Vec<Payload>,
+    /// Messages of kinds beyond the bound.
+    pub other: u64,
+}
+
+/// Calls of one generative model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelUse {
+    /// `gen_ai.request.model`.
+    pub name: String,
+    /// Calls.
+    pub calls: u64,
+    /// `gen_ai.usage.input_tokens`, together.
+    pub input_tokens: u64,
+    /// `gen_ai.usage.output_tokens`, together.
+    pub output_tokens: u64,
+    /// Median and 95th percentile of `gen_ai.server.time_to_first_token`, seconds; absent where no answer streamed.
+    pub first_token: Option<(f64, f64)>,
 }
 
 /// One status and what came with it.

@@ -9,6 +9,8 @@ pub struct Scratch {
     pub(super) pairs: Pairs,
     pub(super) segments: Vec<Segment>,
     pub(super) name: Vec<u8>,
+    /// Of a message.
+    pub(super) kind: String,
     pub(super) request: Read,
     pub(super) response: Read,
 }

@@ -4,14 +4,16 @@ use super::{
     call::{self, Call},
     derive, headers,
     json::Ending,
+    models::Models,
     payloads::Payloads,
     scalar::hash,
     schema::{Operation, Parameter, Place, Response, Scheme, Security},
     scratch::Scratch,
     security::{Doors, Presented},
+    talk::Talk,
     tree::{Effort, Message, Tree},
 };
-use overhear_exchange::Headers;
+use overhear_exchange::{Headers, StreamKind};
 
 /// What the calls of an endpoint look like: counts and bounded sketches. The sum of two equals one that learned both,
 /// below the bounds; nothing is decided before [`Self::operation`] is asked for.
@@ -29,6 +31,9 @@ pub(super) struct Evidence {
     /// By keyed hash of the status.
     pub(super) replies: Vec<Reply>,
     pub(super) doors: Doors,
+    /// What went over it in messages.
+    pub(super) talk: Option<Box<Talk>>,
+    pub(super) models: Models,
 }
 
 /// Responses of one status.
@@ -64,10 +69,17 @@ impl Shapes {
         }
     }
 
+    /// Learns what is new of a stream that goes on.
+    pub(crate) fn learn_messages(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+        if call.effort != call::Effort::Nothing {
+            self.0.get_or_insert_default().learn_messages(key, call, scratch);
+        }
+    }
+
     /// Adds what was learned elsewhere, with the same key.
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, key: u64, other: &Self) {
         if let Some(more) = &other.0 {
-            self.0.get_or_insert_default().merge(more);
+            self.0.get_or_insert_default().merge(key, more);
         }
     }
 
@@ -114,6 +126,10 @@ impl Evidence {
             self.bodies.learn(key, (request, body), (effort, limit), segments);
         }
         self.doors.learn(key, &presented, call.status);
+        self.learn_messages(key, call, scratch);
+        if let Some(model) = call.gen_ai {
+            self.models.learn(key, model);
+        }
         if let Some(reply) = call.status.and_then(|status| self.reply(key, status)) {
             reply.learn(key, call, effort, limit, scratch);
         }
@@ -163,6 +179,12 @@ impl Evidence {
         }
     }
 
+    fn learn_messages(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+        if let Some(stream) = call.stream.filter(|stream| stream.kind != StreamKind::Body) {
+            self.talk.get_or_insert_default().learn(key, stream, call.effort, scratch);
+        }
+    }
+
     fn reply(&mut self, key: u64, status: u16) -> Option<&mut Reply> {
         if let Some(at) = self.replies.iter().position(|reply| reply.status == status) {
             return self.replies.get_mut(at);
@@ -187,7 +209,11 @@ impl Evidence {
         (MOST_NODES_TOGETHER / kinds.max(1)).clamp(256, MOST_NODES)
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, key: u64, other: &Self) {
+        if let Some(talk) = &other.talk {
+            self.talk.get_or_insert_default().merge(key, talk);
+        }
+        self.models.merge(key, &other.models);
         self.requests = self.requests.saturating_add(other.requests);
         self.with_body = self.with_body.saturating_add(other.with_body);
         self.query.merge(&other.query, MOST_FIELDS);
@@ -212,7 +238,9 @@ impl Evidence {
 
     pub(super) fn trees(&self) -> impl Iterator<Item = &Tree> {
         let replies = self.replies.iter().flat_map(|reply| reply.bodies.trees().chain([&reply.headers]));
-        [&self.query, &self.headers, &self.cookies].into_iter().chain(self.bodies.trees()).chain(replies)
+        let talk = self.talk.iter().flat_map(|talk| talk.trees());
+        let own = [&self.query, &self.headers, &self.cookies];
+        own.into_iter().chain(self.bodies.trees()).chain(replies).chain(talk)
     }
 
     pub(super) fn trees_mut(&mut self) -> impl Iterator<Item = &mut Tree> {
@@ -222,6 +250,7 @@ impl Evidence {
             .into_iter()
             .chain(self.bodies.trees_mut())
             .chain(replies)
+            .chain(self.talk.iter_mut().flat_map(|talk| talk.trees_mut()))
     }
 
     fn operation(&self) -> Operation {
@@ -239,6 +268,8 @@ impl Evidence {
             request: self.bodies.payloads(),
             responses,
             security,
+            messages: self.talk.as_ref().map(|talk| talk.messages()),
+            models: self.models.told(),
         }
     }
 }

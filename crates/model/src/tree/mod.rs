@@ -121,6 +121,27 @@ impl Tree {
         node.place_mut(bounds, method)
     }
 
+    /// As [`Self::place`]; `again` where the call was given its place before: then its path is not counted once more.
+    pub(crate) fn place_of(
+        &mut self,
+        bounds: &mut BothBounds,
+        (part, path, method): (Part, &Path<'_, '_>, &str),
+        again: bool,
+    ) -> Option<&mut Place> {
+        if again && self.has_place(part, path, method) {
+            let node = self.part_mut(part);
+            let node = path.segments.iter().try_fold(node, |node, segment| node.find_child_mut(segment))?;
+            return node.places.iter_mut().find(|place| *place.method == *method);
+        }
+        self.place(bounds, part, path, method)
+    }
+
+    fn has_place(&mut self, part: Part, path: &Path<'_, '_>, method: &str) -> bool {
+        let node = self.part_mut(part);
+        let node = path.segments.iter().try_fold(node, |node, segment| node.find_child_mut(segment));
+        node.is_some_and(|node| node.places.iter().any(|place| *place.method == *method))
+    }
+
     pub(crate) fn other_mut(&mut self) -> &mut Endpoint {
         self.other.get_or_insert_default()
     }

@@ -109,6 +109,17 @@ impl Node {
         Some(&mut folded.node)
     }
 
+    /// What follows a segment, if that is there.
+    pub(crate) fn find_child_mut(&mut self, segment: &Segment<'_>) -> Option<&mut Self> {
+        if self.named.contains_key(&segment.hash) {
+            return self.named.get_mut(&segment.hash).map(|child| &mut child.node);
+        }
+        let class = segment.look.class();
+        let suffix = if class == ValueClass::Literal { "" } else { segment.suffix };
+        let at = self.find_folded(class, suffix).or_else(|_| self.find_folded(class, "")).ok()?;
+        self.folded.get_mut(at).map(|folded| &mut folded.node)
+    }
+
     /// Adds all of another node. What there is no room for is added to `lost`.
     pub(crate) fn merge(&mut self, bounds: &mut Bounds, more: &Self, lost: &mut Endpoint) {
         self.requests = self.requests.saturating_add(more.requests);

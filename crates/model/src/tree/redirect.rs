@@ -68,6 +68,8 @@ mod tests {
             request_body: Body::default(),
             response_body: Body::default(),
             call: None,
+            stream: None,
+            gen_ai: None,
             anomalies: Default::default(),
         }
     }

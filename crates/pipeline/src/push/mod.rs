@@ -349,8 +349,8 @@ impl Kinds {
             return failed;
         }
         let kind = self.0.entry(Arc::clone(&learned.id)).or_default();
-        let slow = exchange.duration.is_some_and(|took| kind.is_slow(took));
-        if let Some(took) = exchange.duration {
+        let slow = exchange.latency().is_some_and(|took| kind.is_slow(took));
+        if let Some(took) = exchange.latency() {
             kind.latency.record(took);
         }
         let first = !kind.statuses.contains(&http.status);

@@ -5,14 +5,32 @@
 mod graphql;
 mod jsonrpc;
 
-use crate::content;
-use overhear_exchange::{Call, Http, Method};
+use crate::{
+    content,
+    gen_ai::{self, Follower},
+};
+use bytes::Bytes;
+use overhear_exchange::{Body, Call, Http, Method, Timestamp};
 use serde_json::value::RawValue;
 
 /// Bytes of a request that are looked at.
 const LIMIT: usize = 256 * 1024;
 /// Longest name of an operation, in bytes; a longer one is none.
 const LONGEST_NAME: usize = 96;
+
+/// Adds what the bodies of a whole exchange say of it: what is called, and which model.
+pub fn tell(http: &mut Http) {
+    tell_streamed(http, None);
+}
+
+/// As [`tell`], with what the events of the answer said and when the request was whole.
+pub(crate) fn tell_streamed(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
+    http.call = of(http).map(Box::new);
+    if gen_ai::may_be(http) {
+        let (request, response) = (plain(&http.request_body), plain(&http.response_body));
+        http.gen_ai = gen_ai::of(http, &request, &response, events).map(Box::new);
+    }
+}
 
 /// What a request calls, where it does so in its body (or, for GraphQL, in its query).
 pub fn of(http: &Http) -> Option<Call> {
@@ -35,19 +53,25 @@ pub fn of(http: &Http) -> Option<Call> {
         return None;
     }
     let text = text(http)?;
-    jsonrpc::of(&text).or_else(|| graphql::in_body(&text))
+    let speaks_mcp = http.request_headers.get("mcp-protocol-version").is_some()
+        || http.request_headers.get("mcp-session-id").is_some();
+    jsonrpc::of(&text, speaks_mcp).or_else(|| graphql::in_body(&text))
 }
 
 /// The request's body without its coding, as far as it is text.
 fn text(http: &Http) -> Option<String> {
-    let body = &http.request_body;
-    let decoded = if body.codings.is_empty() {
+    let bytes = plain(&http.request_body);
+    let bytes = bytes.get(..bytes.len().min(LIMIT))?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// A body without its coding, as far as it was kept.
+fn plain(body: &Body) -> Bytes {
+    if body.codings.is_empty() {
         body.captured.expose().clone()
     } else {
         content::decode(body, LIMIT).bytes.expose().clone()
-    };
-    let bytes = decoded.get(..decoded.len().min(LIMIT))?;
-    Some(String::from_utf8_lossy(bytes).into_owned())
+    }
 }
 
 /// The first element of a batch, or the value itself; whether it was a batch.

@@ -60,7 +60,48 @@ fn json_rpc_methods() {
         (r#"{"jsonrpc": "2.0", "method": "{bad} name"}"#, None),
         (r#"{"jsonrpc": "2.0", "result": 1, "id": 1}"#, None),
     ] {
-        assert_eq!(jsonrpc::of(body).map(|call| call.name.to_string()).as_deref(), expected, "{body}");
+        assert_eq!(jsonrpc::of(body, false).map(|call| call.name.to_string()).as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn mcp_is_told_by_its_fields_or_its_methods() {
+    for (body, speaks_mcp, expected) in [
+        (
+            r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get-weather","arguments":{"city":"x"}}}"#,
+            false,
+            Some((CallSystem::Mcp, "tools/call get-weather")),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":2,"method":"prompts/get","params":{"name":"review"}}"#,
+            false,
+            Some((CallSystem::Mcp, "prompts/get review")),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":3,"method":"resources/read","params":{"uri":"file:///a/b"}}"#,
+            false,
+            Some((CallSystem::Mcp, "resources/read")),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}"#,
+            false,
+            Some((CallSystem::Mcp, "initialize")),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#,
+            false,
+            Some((CallSystem::JsonRpc, "initialize")),
+        ),
+        (r#"{"jsonrpc":"2.0","id":9,"method":"ping"}"#, true, Some((CallSystem::Mcp, "ping"))),
+        (r#"{"jsonrpc":"2.0","id":9,"method":"ping"}"#, false, Some((CallSystem::JsonRpc, "ping"))),
+        (
+            r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"{odd} one"}}"#,
+            true,
+            Some((CallSystem::Mcp, "tools/call")),
+        ),
+    ] {
+        let expected = expected.map(|(system, name)| (system, name.to_owned()));
+        assert_eq!(named(jsonrpc::of(body, speaks_mcp)), expected, "{body}");
     }
 }
 
@@ -79,6 +120,8 @@ fn post(body: &'static [u8]) -> Http {
         request_body: Body { size: body.len() as u64, captured, complete: true, codings: Default::default() },
         response_body: Body::default(),
         call: None,
+        stream: None,
+        gen_ai: None,
         anomalies: Default::default(),
     }
 }

@@ -229,6 +229,17 @@ impl Capture {
         self.partial = true;
     }
 
+    /// Bytes of it so far, seen or not.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// As much of it as there is now.
+    pub(super) fn so_far(&self, codings: Codings) -> Body {
+        let captured = Redacted::new(bytes::Bytes::copy_from_slice(&self.bytes));
+        Body { size: self.size, captured, complete: false, codings }
+    }
+
     pub(super) fn into_body(self, ended: bool, codings: Codings) -> Body {
         Body {
             size: self.size,

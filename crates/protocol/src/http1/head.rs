@@ -13,7 +13,7 @@ pub(super) type Codings = SmallVec<[ContentCoding; 1]>;
 pub(super) type Anomalies = SmallVec<[HttpAnomaly; 1]>;
 
 /// The head of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RequestHead {
     pub(super) version: HttpVersion,
     pub(super) method: Method,
@@ -30,7 +30,7 @@ pub(super) struct RequestHead {
 }
 
 /// The target of a request (RFC 9112 §3.2), taken apart.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Target {
     pub(super) scheme: Option<Scheme>,
     pub(super) authority: Option<Box<str>>,

@@ -53,6 +53,7 @@ impl Observer for Http1 {
         }
         let handover = self.read(from, time, bytes, out).or_else(|| self.unpark(out));
         self.pair.active(time);
+        self.pair.tell(time, out);
         handover
     }
 
@@ -267,6 +268,13 @@ impl Http1 {
             Answer::Tunnel => {
                 self.pair.response_ended(Some(time), out);
                 return Some(Upgrade::Tunnel);
+            }
+            Answer::Switch("websocket") => {
+                return Some(
+                    self.pair.take_handshake(time).map_or(Upgrade::Protocol("websocket"), |handshake| {
+                        Upgrade::WebSocket(Box::new(handshake))
+                    }),
+                );
             }
             Answer::Switch(protocol) => {
                 self.pair.response_ended(Some(time), out);

@@ -6,11 +6,16 @@
 
 use super::{
     body::{Capture, Framing},
-    head::{Ambiguous, RequestHead, ResponseHead},
+    head::{Ambiguous, RequestHead, ResponseHead, Target},
 };
-use crate::{Limits, Skipped, call, observer::Start};
+use crate::{
+    Limits, Skipped, call,
+    observer::{Handshake, Start},
+    stream::{Asked, LongBody, Streaming},
+};
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, Scheme, Side, Timestamp, observation::Observation,
+    Body, Call, Detail, ErrorType, Headers, Http, HttpAnomaly, Method, Scheme, Side, Stage, Stream,
+    Timestamp, observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -73,6 +78,37 @@ struct Response {
     first: Timestamp,
     last: Timestamp,
     body: Capture,
+    /// The body is made of messages.
+    stream: Option<Box<Streaming>>,
+    long: LongBody,
+    /// What is called, once something was told of it.
+    call: Option<Option<Box<Call>>>,
+}
+
+impl Response {
+    fn new(head: ResponseHead, first: Timestamp, last: Timestamp) -> Self {
+        let (body, long) = Default::default();
+        Self { head, first, last, body, stream: None, long, call: None }
+    }
+
+    /// What there is to tell of it before it is over.
+    fn tell(&mut self, asked: Timestamp, now: Timestamp) -> Option<Stream> {
+        match &mut self.stream {
+            Some(stream) => stream.is_due(now).then(|| stream.tell(Stage::Underway, asked, now)),
+            None => self.long.is_due(self.first, now).then(|| self.long.tell(self.body.size(), now)),
+        }
+    }
+
+    /// Says what is known of it so far, without its body. `asked`: that of the request.
+    fn say(&mut self, http: &mut Http, asked: Body) {
+        http.status = Some(self.head.status);
+        http.response_headers = self.head.headers.clone();
+        http.response_body = Body { size: self.body.size(), ..Body::default() };
+        let size = asked.size;
+        http.request_body = asked;
+        http.call = self.call.get_or_insert_with(|| call::of(http).map(Box::new)).clone();
+        http.request_body = Body { size, ..Body::default() };
+    }
 }
 
 /// What to make of a response's head.
@@ -245,13 +281,18 @@ impl Pair {
         let method = &pending.head.method;
         let answer = match head.status {
             101 => Answer::Switch(head.upgrade.unwrap_or("unknown")),
-            200..=299 if *method == overhear_exchange::Method::Connect => Answer::Tunnel,
+            200..=299 if *method == Method::Connect => Answer::Tunnel,
             _ => match head.framing(method) {
                 Ok(framing) => Answer::Final(framing),
                 Err(Ambiguous) => Answer::Ambiguous,
             },
         };
-        let mut response = Response { head, first, last: time, body: Capture::default() };
+        let mut response = Response::new(head, first, time);
+        if matches!(answer, Answer::Final(_)) {
+            let asked = Asked { method, path: &pending.head.target.path };
+            let ResponseHead { headers, codings, .. } = &response.head;
+            response.stream = Streaming::of(asked, headers, codings, self.limits.body);
+        }
         if matches!(answer, Answer::Ambiguous) {
             response.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
             response.body.lose_some();
@@ -266,7 +307,43 @@ impl Pair {
         if let Some(response) = self.receiving() {
             response.body.push(content, limit);
             response.last = time;
+            if let Some(stream) = &mut response.stream {
+                stream.content(time, content);
+            }
         }
+    }
+
+    /// Tells how far the response is that is underway, where there is something to tell.
+    pub(super) fn tell(&mut self, now: Timestamp, out: &mut Vec<Observation>) {
+        let Some(mut pending) = self.pending.pop_front() else { return };
+        let Pending { head, time, last, body, reply, .. } = &mut *pending;
+        if let Reply::Underway(response) = reply
+            && let Some(stream) = response.tell(*last, now)
+        {
+            let mut http = self.http(head.clone());
+            response.say(&mut http, body.so_far(head.codings.clone()));
+            http.stream = Some(Box::new(stream));
+            out.push(Observation {
+                client: self.client,
+                time: *time,
+                duration: None,
+                time_to_first_byte: Some(response.first.since(*last)),
+                error: None,
+                detail: Detail::Http(Box::new(http)),
+            });
+        }
+        self.pending.push_front(pending);
+    }
+
+    /// The exchange that switched to a WebSocket: it goes on with that.
+    pub(super) fn take_handshake(&mut self, time: Timestamp) -> Option<Handshake> {
+        let mut pending = self.pending.pop_front()?;
+        let asked = pending.last;
+        pending.reply = match pending.reply {
+            Reply::Underway(response) => Reply::Whole(Response { last: time, ..response }),
+            other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
+        };
+        Some(Handshake { exchange: self.observe(*pending, None), asked })
     }
 
     /// Content of the response was not seen: so many bytes, if that is known.
@@ -275,6 +352,9 @@ impl Pair {
             match length {
                 Some(length) => response.body.lose(length),
                 None => response.body.lose_some(),
+            }
+            if let Some(stream) = &mut response.stream {
+                stream.gap();
             }
             response.last = time;
         }
@@ -326,6 +406,7 @@ impl Pair {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
         for pending in std::mem::take(&mut self.pending) {
             let error = match (&pending.reply, cut) {
+                (Reply::Underway(_), Cut::Error(ErrorType::ClientClosed)) if pending.is_endless() => None,
                 (Reply::Awaited | Reply::Underway(_), Cut::Error(error)) if !unsure => Some(error),
                 (Reply::Awaited | Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_), _) => None,
             };
@@ -445,37 +526,54 @@ impl Pair {
             Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
             Reply::Whole(response) => (Some(response), true),
         };
-        let mut anomalies = head.anomalies;
-        for anomaly in response.iter().flat_map(|response| &response.head.anomalies) {
-            if !anomalies.contains(anomaly) {
-                anomalies.push(*anomaly);
-            }
-        }
         let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
         let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
-        let status = response.as_ref().map(|response| response.head.status);
-        let (response_headers, response_body) = response.map_or_else(
-            || (Headers::default(), Body { complete: false, ..Body::default() }),
-            |r| (r.head.headers, r.body.into_body(answered, r.head.codings)),
-        );
-        let mut http = Http {
-            version: head.version,
-            scheme: head.target.scheme.unwrap_or(self.scheme),
-            method: head.method,
-            authority: head.target.authority,
-            path: head.target.path,
-            query: head.target.query,
-            status,
-            request_headers: head.headers,
-            response_headers,
-            request_body: body.into_body(progress == Progress::Whole, head.codings),
-            response_body,
-            call: None,
-            anomalies,
-        };
-        http.call = call::of(&http).map(Box::new);
+        let codings = head.codings.clone();
+        let mut http = self.http(head);
+        http.request_body = body.into_body(progress == Progress::Whole, codings);
+        http.response_body = Body { complete: false, ..Body::default() };
+        let mut messages = None;
+        if let Some(Response { head, last: ended, body, stream, .. }) = response {
+            http.status = Some(head.status);
+            http.response_headers = head.headers;
+            http.response_body = body.into_body(answered, head.codings);
+            for anomaly in head.anomalies {
+                if !http.anomalies.contains(&anomaly) {
+                    http.anomalies.push(anomaly);
+                }
+            }
+            messages = stream.map(|stream| (stream, ended));
+        }
+        if let Some((stream, ended)) = &mut messages {
+            stream.finish(*ended);
+            http.stream = Some(Box::new(stream.tell(Stage::Over, last, *ended)));
+        }
+        let events = messages.as_ref().and_then(|(stream, _)| Some((stream.model()?, last)));
+        call::tell_streamed(&mut http, events);
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
+    }
+
+    /// What the head of a request says.
+    fn http(&self, head: RequestHead) -> Http {
+        let Target { scheme, authority, path, query } = head.target;
+        Http {
+            version: head.version,
+            scheme: scheme.unwrap_or(self.scheme),
+            method: head.method,
+            authority,
+            path,
+            query,
+            status: None,
+            request_headers: head.headers,
+            response_headers: Headers::default(),
+            request_body: Body::default(),
+            response_body: Body::default(),
+            call: None,
+            stream: None,
+            gen_ai: None,
+            anomalies: head.anomalies,
+        }
     }
 }
 
@@ -491,6 +589,12 @@ pub(super) enum Admission {
 }
 
 impl Pending {
+    /// A stream that goes on until the client has enough: that it leaves is how it ends. Who posts waits for an answer.
+    fn is_endless(&self) -> bool {
+        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.stream.is_some());
+        is_stream && self.head.method == Method::Get
+    }
+
     fn is_done(&self) -> bool {
         let ended = self.progress != Progress::Underway;
         ended && matches!(self.reply, Reply::Whole(_) | Reply::Missed(_))
@@ -499,7 +603,8 @@ impl Pending {
     fn retained(&self) -> usize {
         let response = match &self.reply {
             Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => {
-                r.body.retained() + headers_size(&r.head.headers)
+                let stream = r.stream.as_ref().map_or(0, |stream| stream.retained());
+                r.body.retained() + headers_size(&r.head.headers) + stream
             }
             Reply::Awaited | Reply::Missed(None) => 0,
         };

@@ -1,7 +1,10 @@
 use super::{Retention, Session};
 use crate::{LiveSource, sample};
 use bytes::Bytes;
-use overhear_exchange::{ContentCoding, Detail, Exchange, Headers, Redacted, Statistics, Timestamp};
+use overhear_exchange::{
+    ContentCoding, Counts, Detail, Exchange, Flow, Headers, Message, Redacted, Sender, Stage, Statistics,
+    Stream, StreamKind, Timestamp,
+};
 use overhear_model::{Bodies, Model, shape::Content};
 use std::time::Duration;
 
@@ -172,4 +175,58 @@ fn of_a_very_busy_endpoint_only_the_first_calls_of_a_second_are_kept_and_all_are
         .filter(|exchange| matches!(&exchange.detail, Detail::Http(h) if h.status == Some(500)))
         .count();
     assert_eq!((kept.len(), failed), (10, 5), "five that worked, five that failed");
+}
+
+/// A stream of events at this stage, that said so much so far.
+fn stream(seconds: f64, stage: Stage, messages: u64) -> Exchange {
+    let mut exchange = at(seconds, "/events", 200);
+    exchange.duration = None;
+    let counts = Counts { messages, bytes: 7 * messages, ..Counts::default() };
+    let said = Message {
+        sender: Sender::Server,
+        name: Some("price".into()),
+        is_text: true,
+        content: Redacted::new(Bytes::from_static(b"{\"n\":1}")),
+        complete: true,
+    };
+    let Detail::Http(http) = &mut exchange.detail;
+    http.stream = Some(Box::new(Stream {
+        kind: StreamKind::Events,
+        stage,
+        client: Flow::default(),
+        server: Flow { total: counts, fresh: Counts { messages: 1, bytes: 7, ..Counts::default() } },
+        time_to_first_message: None,
+        fresh: vec![said],
+    }));
+    exchange
+}
+
+#[test]
+fn open_streams_are_told_until_they_end() {
+    let mut session = Session::new(Model::default(), Retention::default());
+    let open = |session: &Session| session.rows().first().map(|row| (row.row.requests, row.open));
+    session.observe_underway(&stream(0.0, Stage::Underway, 1));
+    session.observe_underway(&stream(0.0, Stage::Underway, 2));
+    session.observe_underway(&stream(1.0, Stage::Underway, 1));
+    assert_eq!(open(&session), Some((0, 2)));
+    assert!(session.take_told_underway() && !session.take_told_underway());
+    let told = session.open();
+    let said: Vec<u64> = told
+        .iter()
+        .map(|stream| {
+            let Detail::Http(http) = &stream.exchange.detail;
+            let stream = http.stream.as_ref().unwrap();
+            assert!(stream.fresh.is_empty(), "what was said is not kept");
+            stream.server.total.messages
+        })
+        .collect();
+    assert_eq!(said, [2, 1], "the longest open first, as far as it is");
+    session.observe(&stream(0.0, Stage::Over, 2));
+    assert_eq!(open(&session), Some((1, 1)));
+    // Its end is not of interest to whoever listens, but it ended.
+    session.pass_over(&stream(1.0, Stage::Over, 1));
+    assert_eq!((open(&session), session.open().len()), (Some((1, 0)), 0));
+    let row = session.rows().remove(0).row;
+    let learned = session.endpoint(&row.id).unwrap().shape.messages.unwrap();
+    assert_eq!(learned.server.messages, 4);
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{EndpointId, LatencyBucket};
 use overhear_exchange::{Direction, ErrorType, Timestamp};
-use overhear_model::{Histogram, Slot, Sum, Tally, Way};
+use overhear_model::{Histogram, Slot, Sum, Tally, Total, Way};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -58,11 +58,17 @@ impl Counts {
     pub fn services(&self) -> Vec<ServiceFigures> {
         let now = by_service(&self.now);
         let before = self.before.as_ref().map(|(before, seconds)| (by_service(before), *seconds));
-        let mut steps = BTreeMap::<&Arc<str>, BTreeMap<Slot, Sum>>::new();
+        let mut steps = BTreeMap::<&Arc<str>, BTreeMap<Slot, Total>>::new();
         for (id, sums) in self.steps.iter().filter(|(id, _)| is_answered(id)) {
             let steps = steps.entry(&id.service).or_default();
-            sums.iter().for_each(|(slot, sum)| steps.entry(*slot).or_default().merge(sum));
+            sums.iter().for_each(|(slot, sum)| steps.entry(*slot).or_default().add(sum));
         }
+        let mut steps: BTreeMap<_, _> = steps
+            .into_iter()
+            .map(|(name, steps)| {
+                (name, steps.into_iter().map(|(slot, total)| (slot, total.into())).collect())
+            })
+            .collect();
         let earlier = before.iter().flat_map(|(before, _)| before.keys());
         let names: BTreeSet<&Arc<str>> = now.keys().chain(earlier).copied().collect();
         let of = |all: &ByService<'_>, name: &Arc<str>, seconds| {
@@ -73,7 +79,7 @@ impl Counts {
             endpoints: now.get(name).map_or(0, |(endpoints, _)| *endpoints),
             now: of(&now, name, self.seconds),
             before: before.as_ref().map(|(before, seconds)| of(before, name, *seconds)),
-            points: steps.get(name).map_or_else(Vec::new, |steps| points(steps, self.step)),
+            points: steps.remove(name).map_or_else(Vec::new, |steps| points(&steps, self.step)),
         };
         names.into_iter().map(row).collect()
     }
@@ -83,15 +89,15 @@ impl Counts {
 type ByService<'a> = BTreeMap<&'a Arc<str>, (u64, Sum)>;
 
 fn by_service(all: &ByEndpoint) -> ByService<'_> {
-    let mut services = ByService::new();
+    let mut services = BTreeMap::<_, (u64, Total)>::new();
     for (id, more) in all {
-        let (endpoints, sum) = services.entry(&id.service).or_default();
+        let (endpoints, total) = services.entry(&id.service).or_default();
         if is_answered(id) {
             *endpoints += 1;
-            sum.merge(more);
+            total.add(more);
         }
     }
-    services
+    services.into_iter().map(|(name, (endpoints, total))| (name, (endpoints, total.into()))).collect()
 }
 
 fn is_answered(id: &EndpointId) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Failure, Sqlite, read::Level, roll};
 use crate::{Edge, First, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
-use overhear_model::{Series, Slot, Sum, Tally};
+use overhear_model::{Series, Slot, Sum, Tally, Total};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
 
 /// Takes what was counted of a stretch that begins with this slot: of all series, or of one while it is not rolled up.
 enum Told<'a> {
-    All(&'a Columns),
+    All(Columns),
     One(u32, &'a Tally),
 }
 
@@ -18,15 +18,16 @@ type Take<'a> = dyn FnMut(Slot, Told<'_>) + 'a;
 
 impl Sqlite {
     pub(super) fn read_sums(&self, window: Window) -> Result<Recorded<Sums>, Failure> {
-        let mut sums = HashMap::<u32, Sum>::new();
+        let mut sums = HashMap::<u32, Total>::new();
         let covered = self.over(window, &mut |_, told| match told {
             Told::All(columns) => {
-                columns.sums.iter().for_each(|(series, sum)| sums.entry(*series).or_default().merge(sum));
+                columns.sums.iter().for_each(|(series, sum)| sums.entry(*series).or_default().add(sum));
             }
-            Told::One(series, tally) => sums.entry(series).or_default().merge(&tally.into()),
+            Told::One(series, tally) => sums.entry(series).or_default().add(&tally.into()),
         })?;
         let catalogue = self.catalogue.borrow();
-        let named = sums.into_iter().filter_map(|(number, sum)| Some((catalogue.series(number)?, sum)));
+        let named =
+            sums.into_iter().filter_map(|(number, total)| Some((catalogue.series(number)?, total.into())));
         Ok(covered.with(named.collect()))
     }
 
@@ -40,12 +41,14 @@ impl Sqlite {
         let resolution = self.kept()?.resolution(window, step);
         let window = window.outward(resolution);
         let mut lines = HashMap::<u32, BTreeMap<Slot, Sum>>::new();
-        let mut add = |series: u32, slot: Slot, sum: &Sum| {
-            lines.entry(series).or_default().entry(resolution.floor(slot)).or_default().merge(sum);
+        let mut add = |series: u32, slot: Slot, sum: Sum| {
+            let line = lines.entry(series).or_default();
+            // Mostly a step is one roll: nothing to add up.
+            line.entry(resolution.floor(slot)).and_modify(|known| known.merge(&sum)).or_insert(sum);
         };
         self.each_columns(resolution, window, &mut |slot, told| match told {
-            Told::All(columns) => columns.sums.iter().for_each(|(series, sum)| add(*series, slot, sum)),
-            Told::One(series, tally) => add(series, slot, &tally.into()),
+            Told::All(columns) => columns.sums.into_iter().for_each(|(series, sum)| add(series, slot, sum)),
+            Told::One(series, tally) => add(series, slot, tally.into()),
         })?;
         let mut catalogue = self.catalogue.borrow_mut();
         catalogue.refresh(&self.connection)?;
@@ -58,12 +61,12 @@ impl Sqlite {
     }
 
     pub(super) fn read_edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Failure> {
-        let mut rolled = HashMap::<(u32, Arc<str>), Sum>::new();
+        let mut rolled = HashMap::<(u32, Arc<str>), Total>::new();
         let mut rest = HashMap::<u32, Columns>::new();
         let covered = self.over(window, &mut |_, told| match told {
             Told::All(columns) => {
                 columns.edges.iter().for_each(|(ends, sum)| {
-                    rolled.entry(ends.clone()).or_default().merge(sum);
+                    rolled.entry(ends.clone()).or_default().add(sum);
                 });
             }
             // What these are part of may have no number yet.
@@ -73,7 +76,7 @@ impl Sqlite {
         let mut edges = HashMap::<(Arc<Series>, Arc<str>), Sum>::new();
         for ((number, caller), sum) in rolled {
             if let Some(whole) = catalogue.series(number) {
-                edges.insert((whole, caller), sum);
+                edges.insert((whole, caller), sum.into());
             }
         }
         for ((number, caller), sum) in rest.into_values().flat_map(|columns| columns.edges) {
@@ -144,7 +147,7 @@ impl Sqlite {
         let mut rows = select.query((level.number(), window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
             let columns = Columns::decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-            take(Slot(row.get(0)?), Told::All(&columns));
+            take(Slot(row.get(0)?), Told::All(columns));
         }
         Ok(())
     }

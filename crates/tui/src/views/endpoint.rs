@@ -159,7 +159,8 @@ fn head(app: &App, detail: &EndpointDetail, data: &Data, width: usize) -> Vec<Li
 
 fn numbers(detail: &EndpointDetail, data: &Data, theme: Theme) -> Line<'static> {
     let row = &detail.row;
-    let rate = data.rows.iter().find(|live| live.row.id == row.id).map_or(0.0, |live| live.rate);
+    let live = data.rows.iter().find(|live| live.row.id == row.id);
+    let (rate, open) = live.map_or((0.0, 0), |live| (live.rate, live.open));
     let mut spans = vec![
         Span::raw(format!(" {} calls  {}/s   ", units::count(row.requests), units::rate(rate))),
         if row.errors == 0 {
@@ -169,6 +170,14 @@ fn numbers(detail: &EndpointDetail, data: &Data, theme: Theme) -> Line<'static> 
             Span::styled(format!("{} errors {share}   ", units::count(row.errors)), theme.error)
         },
     ];
+    if open > 0 {
+        spans.push(Span::styled(format!("{} open   ", units::count(open)), theme.accent));
+    }
+    if let Some(told) = &detail.shape.messages {
+        let (client, server) = (told.client.messages, told.server.messages);
+        let sent = if client > 0 { format!("{} messages up, ", units::count(client)) } else { String::new() };
+        spans.push(Span::raw(format!("{sent}{} messages down   ", units::count(server))));
+    }
     if row.errors_hidden > 0 {
         spans.push(Span::styled(format!("{} hidden   ", units::count(row.errors_hidden)), theme.warn));
     }

@@ -144,6 +144,7 @@ enum Column {
     Route,
     Calls,
     Rate,
+    Open,
     Errors,
     Hidden,
     P50,
@@ -154,12 +155,13 @@ enum Column {
 }
 
 /// What matters most comes first: the rest is left out of narrow terminals, from the end.
-const BY_IMPORTANCE: [Column; 14] = [
+const BY_IMPORTANCE: [Column; 15] = [
     Column::Route,
     Column::Method,
     Column::Rate,
     Column::P95,
     Column::Errors,
+    Column::Open,
     Column::Direction,
     Column::Service,
     Column::P50,
@@ -190,6 +192,8 @@ fn columns(width: usize, rows: &[&LiveRow]) -> Vec<(Column, usize)> {
             Column::Route => least.min(width.saturating_sub(60).max(12)),
             Column::Errors => 13,
             Column::Hidden if rows.iter().all(|row| row.row.errors_hidden == 0) => 0,
+            Column::Open if rows.iter().all(|row| row.open == 0) => 0,
+            Column::Open => 5,
             Column::Calls | Column::Rate | Column::Hidden => 6,
             Column::P50 | Column::P95 | Column::P99 => 6,
             Column::Seen => 5,
@@ -225,7 +229,9 @@ fn heading(columns: &[(Column, usize)], sort: Sort, theme: Theme) -> Line<'stati
             Column::Errors => format!("{}{}", pieces::right(&name, 7), " ".repeat(6)),
             Column::P50 | Column::P95 | Column::P99 if sorted => pieces::right(&name, *width),
             Column::P50 | Column::P95 | Column::P99 => pieces::right(&format!("{name}   "), *width),
-            Column::Calls | Column::Rate | Column::Hidden | Column::Seen => pieces::right(&name, *width),
+            Column::Calls | Column::Rate | Column::Open | Column::Hidden | Column::Seen => {
+                pieces::right(&name, *width)
+            }
             Column::Direction
             | Column::Service
             | Column::Caller
@@ -247,6 +253,7 @@ fn title(column: Column) -> (&'static str, Option<SortBy>) {
         Column::Route => ("route", Some(SortBy::Route)),
         Column::Calls => ("calls", Some(SortBy::Calls)),
         Column::Rate => ("req/s", Some(SortBy::Rate)),
+        Column::Open => ("open", None),
         Column::Errors => ("errors", Some(SortBy::Errors)),
         Column::Hidden => ("hidden", None),
         Column::P50 => ("p50", Some(SortBy::P50)),
@@ -282,6 +289,8 @@ fn cell(row: &LiveRow, column: Column, width: usize, data: &Data, theme: Theme) 
             let style = if row.rate > 0.0 { Style::new() } else { theme.dim };
             Span::styled(pieces::right(&units::rate(row.rate), width), style)
         }
+        Column::Open if row.open == 0 => Span::raw(" ".repeat(width)),
+        Column::Open => Span::styled(pieces::right(&units::short_count(row.open), width), theme.accent),
         Column::Hidden if row.row.errors_hidden == 0 => Span::raw(" ".repeat(width)),
         Column::Hidden => {
             Span::styled(pieces::right(&units::short_count(row.row.errors_hidden), width), theme.warn)

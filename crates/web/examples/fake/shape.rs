@@ -78,5 +78,6 @@ pub(super) fn operation(id: &EndpointId) -> Operation {
         request: if &*id.method == "GET" { Vec::new() } else { vec![payload(Some(body.clone()))] },
         responses: vec![response(200, 880, body), response(404, 20, error)],
         security: Default::default(),
+        ..Operation::default()
     }
 }

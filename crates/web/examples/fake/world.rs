@@ -230,6 +230,8 @@ impl World {
                 ..Body::default()
             },
             call: None,
+            stream: None,
+            gen_ai: None,
             anomalies: Default::default(),
         };
         Exchange {

@@ -67,6 +67,8 @@ impl Sent {
             status: Some(self.status),
             response_headers: &response_headers,
             response_body: response.as_deref().map(|bytes| Content { bytes, complete: self.complete }),
+            stream: None,
+            gen_ai: None,
             effort: self.effort,
         };
         shapes.learn(KEY, &call, scratch);

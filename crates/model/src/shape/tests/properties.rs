@@ -1,4 +1,4 @@
-use super::{Sent, checker::satisfies, learn, payload};
+use super::{KEY, Sent, checker::satisfies, learn, payload};
 use crate::shape::{Effort, Shapes, schema::Operation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -117,15 +117,15 @@ proptest! {
         let whole = learn(&all);
         let merged = |order: [usize; 4]| {
             let mut sum = Shapes::default();
-            order.iter().for_each(|at| sum.merge(&parts[*at]));
+            order.iter().for_each(|at| sum.merge(KEY, &parts[*at]));
             sum
         };
         prop_assert!(whole == merged([0, 1, 2, 3]));
         prop_assert!(whole == merged([3, 1, 0, 2]));
         let (mut left, mut right) = (parts[0].clone(), parts[2].clone());
-        left.merge(&parts[1]);
-        right.merge(&parts[3]);
-        left.merge(&right);
+        left.merge(KEY, &parts[1]);
+        right.merge(KEY, &parts[3]);
+        left.merge(KEY, &right);
         prop_assert_eq!(left.operation(), whole.operation());
     }
 
@@ -144,7 +144,7 @@ proptest! {
         let (left, right) = (learn(&sent(left)), learn(&sent(right)));
         prop_assert_eq!(saved(&loaded(&left)), saved(&left));
         let mut sum = loaded(&left);
-        sum.merge(&loaded(&right));
+        sum.merge(KEY, &loaded(&right));
         for (value, sent) in calls.iter().filter(|(_, sent)| sent.complete && sent.status == 200) {
             let operation = sum.operation();
             let ok = operation.responses.iter().find(|response| response.status == sent.status).unwrap();
@@ -173,7 +173,7 @@ proptest! {
             prop_assert_eq!(satisfies(body, payload(&operation).schema.as_ref().unwrap(), false), Ok(()));
         }
         let mut twice = adaptive.clone();
-        twice.merge(&adaptive);
+        twice.merge(KEY, &adaptive);
         prop_assert_eq!(twice.operation().requests, 2 * operation.requests);
     }
 }

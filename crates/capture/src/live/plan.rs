@@ -1,0 +1,139 @@
+//! The ways of listening, chosen by what the kernel has, not by its version.
+
+use std::{fmt, fs, io};
+
+/// A way of listening. All of them say the same records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Two tracepoints that fire after each send and receive of a socket, and on nothing else (6.3 and later).
+    Sockets,
+    /// Every system call is looked at where it ends, and sockets are found by their descriptors (5.8 and later). It costs
+    /// more.
+    Syscalls,
+}
+
+/// What stands in the way of every plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// A tracepoint, or a type.
+    pub name: &'static str,
+    /// Whether it is a tracepoint.
+    pub tracepoint: bool,
+}
+
+/// What the kernel says of its types (BTF).
+#[derive(Clone, Debug)]
+pub struct Types(Vec<u8>);
+
+impl Types {
+    /// Where the kernel says it.
+    pub const FILE: &'static str = "/sys/kernel/btf/vmlinux";
+
+    /// Those of the running kernel.
+    ///
+    /// # Errors
+    /// It says nothing.
+    pub fn read() -> io::Result<Self> {
+        fs::read(Self::FILE).map(Self)
+    }
+
+    /// Whether something of the kernel has this name.
+    pub fn name(&self, name: &str) -> bool {
+        memchr::memmem::find(&self.0, format!("\0{name}\0").as_bytes()).is_some()
+    }
+}
+
+/// Both plans hear of connections and processes by these: program in the object, tracepoint it belongs to.
+const SHARED: [(&str, &str); 4] = [
+    ("sock_state", "inet_sock_set_state"),
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+const SOCKETS: [(&str, &str); 2] = [("sock_send", "sock_send_length"), ("sock_recv", "sock_recv_length")];
+const SYSCALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
+/// Where requests of io_uring tell their result when they complete, which no system call does.
+const URING: (&str, &str) = ("uring_completes", "io_uring_complete");
+const URING_TYPE: &str = "io_cqe";
+/// Types that show what else both need: the ring buffer, and the list of every process's open files. Both came with 5.8.
+const TYPES: [&str; 2] = ["bpf_ringbuf", "bpf_iter__task_file"];
+
+impl Plan {
+    /// Every plan, the better one first.
+    pub const ALL: [Self; 2] = [Self::Sockets, Self::Syscalls];
+
+    /// The best plan of a kernel whose types have these names; each tracepoint is one of them.
+    ///
+    /// # Errors
+    /// What the kernel lacks for the last of them.
+    pub fn choose(has: impl Fn(&str) -> bool) -> Result<Self, Missing> {
+        let [.., last] = Self::ALL;
+        let possible = Self::ALL.into_iter().find(|plan| plan.missing(&has).is_none());
+        possible.ok_or_else(|| last.missing(&has).unwrap_or(Missing { name: "", tracepoint: false }))
+    }
+
+    /// The first thing this plan needs that the kernel does not have.
+    pub fn missing(self, has: impl Fn(&str) -> bool) -> Option<Missing> {
+        let mut names = self.tracepoints().map(|(_, name)| name);
+        let tracepoint = names.find(|name| !has(&format!("btf_trace_{name}")));
+        let ty = || TYPES.into_iter().find(|name| !has(name)).map(|name| Missing { name, tracepoint: false });
+        tracepoint.map(|name| Missing { name, tracepoint: true }).or_else(ty)
+    }
+
+    /// Whether io_uring is told when it happens; else only how many bytes it was, with the next call or at the end.
+    pub fn times_uring(self, has: impl Fn(&str) -> bool) -> bool {
+        self == Self::Sockets || (has(URING_TYPE) && has(&format!("btf_trace_{}", URING.1)))
+    }
+
+    /// The programs of its object that this kernel takes, and what they attach to.
+    pub(super) fn programs(self, has: impl Fn(&str) -> bool) -> Vec<(&'static str, &'static str)> {
+        let uring = (self == Self::Syscalls && self.times_uring(has)).then_some(URING);
+        self.tracepoints().chain(uring).collect()
+    }
+
+    fn tracepoints(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own = match self {
+            Self::Sockets => &SOCKETS,
+            Self::Syscalls => &SYSCALLS,
+        };
+        own.iter().chain(&SHARED).copied()
+    }
+
+    /// As `OVERHEAR_PLAN` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sockets => "sockets",
+            Self::Syscalls => "syscalls",
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.tracepoint { "tracepoint" } else { "type" };
+        write!(f, "{kind} {}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Missing, Plan};
+
+    #[test]
+    fn takes_the_best_plan_that_the_kernel_has() {
+        let all = |name: &str| !name.is_empty();
+        assert_eq!(Plan::choose(all), Ok(Plan::Sockets));
+        let older = |name: &str| name != "btf_trace_sock_recv_length";
+        assert_eq!(Plan::choose(older), Ok(Plan::Syscalls));
+        let odd = |name: &str| name != "btf_trace_inet_sock_set_state";
+        assert_eq!(Plan::choose(odd), Err(Missing { name: "inet_sock_set_state", tracepoint: true }));
+        let oldest = |name: &str| name.starts_with("btf_trace_sys") || name.starts_with("btf_trace_inet");
+        assert!(Plan::choose(oldest).is_err());
+        assert_eq!(
+            Plan::choose(|name| !name.starts_with("bpf_") && !name.contains("length"))
+                .unwrap_err()
+                .to_string(),
+            "type bpf_ringbuf"
+        );
+    }
+}
