@@ -60,7 +60,10 @@ fn rates(bodies: &[String], calls: usize, effort: impl Fn(usize) -> Effort) -> R
                 status: Some(200),
                 response_headers: &response_headers,
                 response_body: Some(Content { bytes: body.as_bytes(), complete: true }),
+                stream: None,
+                gen_ai: None,
                 effort: effort(at),
+                at: overhear_exchange::Timestamp::from_nanos(1_780_876_800_000_000_000 + at as u64),
             };
             shapes.learn(KEY, &call, &mut scratch);
         }

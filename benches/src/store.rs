@@ -1,8 +1,8 @@
 //! How large a store gets, and how long its questions take: days of calls by a simulated clock, through the real code.
 
 use crate::{Effort, Figure, Result, process::cpu};
-use overhear_exchange::{Detail, Exchange, Timestamp};
-use overhear_model::{Hints, Model, shape};
+use overhear_exchange::{Detail, Exchange, Headers, Timestamp};
+use overhear_model::{Bodies, Hints, Model, shape};
 use overhear_pipeline::Monitor;
 use overhear_query::monitor::{Asked, History};
 use overhear_store::{Retention, Sqlite, Store};
@@ -13,6 +13,8 @@ use std::{
 
 const ENDPOINTS: u64 = 1000;
 const CALLS_PER_SECOND: u64 = 2000;
+/// Different answers.
+const BODIES: u64 = 977;
 /// Calls between two writes: as `watch` does, once a second.
 const SLOT: u64 = 10;
 /// A Monday in 2026, midnight.
@@ -55,6 +57,9 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
     model.record_times();
     let paths: Vec<String> = (0..ENDPOINTS).map(path_of).collect();
     let mut exchange = overhear_testkit::exchange("shop", "GET", "/", Some(200));
+    let Detail::Http(http) = &mut exchange.detail;
+    http.response_headers = Headers::new([(&b"content-type"[..], &b"application/json"[..])]);
+    let bodies: Vec<String> = (0..BODIES).map(body).collect();
     let (mut random, mut largest) = (Random(1), 0);
     for slot in 0..hours * HOUR / SLOT {
         let second = BEGIN + slot * SLOT;
@@ -65,18 +70,43 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
                 second * 1_000_000_000 + call * 1_000_000_000 / CALLS_PER_SECOND,
                 &mut random,
             );
-            model.learn_decoded(&exchange, overhear_model::Bodies::default(), shape::Effort::Nothing);
+            let number = slot * SLOT * CALLS_PER_SECOND + call;
+            let bytes = bodies[(number % BODIES) as usize].as_bytes();
+            let response = Some(shape::Content { bytes, complete: true });
+            let bodies = Bodies { response, ..Bodies::default() };
+            model.learn_decoded(&exchange, bodies, shape::Effort::Adaptive(number));
         }
         store.append(&model.take_counted())?;
         if slot % 6 == 0 {
+            let is_over = slot % (HOUR / SLOT) == 0;
+            store.look(&model.open_shapes(), is_over)?;
+            if is_over {
+                model.close_shapes();
+            }
             store.learn(&model)?;
             store.tidy(at(second * 1_000_000_000))?;
             largest = largest.max(resident()?);
         }
     }
+    store.look(&model.open_shapes(), true)?;
     store.learn(&model)?;
     store.tidy(at((BEGIN + hours * HOUR) * 1_000_000_000))?;
     Ok(largest)
+}
+
+/// What most answers are: a page of records with some ten fields.
+fn body(number: u64) -> String {
+    let item = |n: u64| {
+        format!(
+            r#"{{"id":"{n:08x}-0000-4000-8000-{n:012x}","name":"thing {n}","state":"{}","price":{}.{:02},"createdAt":"2026-01-1{}T10:11:12Z","quantity":{},"tags":["a","b"],"owner":{{"id":{n},"email":"u{n}@example.com"}}}}"#,
+            ["open", "paid", "sent"][(n % 3) as usize],
+            n % 100,
+            n % 90 + 10,
+            n % 9,
+            n % 7,
+        )
+    };
+    format!(r#"{{"items":[{},{}],"total":{number}}}"#, item(number * 2), item(number * 2 + 1))
 }
 
 /// Twenty services with fifty endpoints each, by a word and an id.

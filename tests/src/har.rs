@@ -16,6 +16,7 @@ pub struct Call {
     status: u16,
     response_headers: Vec<(String, String)>,
     response_body: Option<(String, String)>,
+    at: Option<String>,
 }
 
 impl Call {
@@ -32,6 +33,7 @@ impl Call {
             status: 200,
             response_headers: Vec::new(),
             response_body: None,
+            at: None,
         }
     }
 
@@ -39,6 +41,13 @@ impl Call {
     #[must_use]
     pub fn server(mut self, ip: &'static str) -> Self {
         self.server = Some(ip);
+        self
+    }
+
+    /// Made at this time (RFC 3339).
+    #[must_use]
+    pub fn at(mut self, time: impl Into<String>) -> Self {
+        self.at = Some(time.into());
         self
     }
 
@@ -109,8 +118,10 @@ impl Call {
         }
         let server = self.server.unwrap_or_default();
         let (minute, second) = (at / 60 % 60, at % 60);
+        let usual = || format!("2026-01-01T00:{minute:02}:{second:02}.000Z");
+        let at = self.at.clone().unwrap_or_else(usual);
         json!({
-            "startedDateTime": format!("2026-01-01T00:{minute:02}:{second:02}.000Z"),
+            "startedDateTime": at,
             "time": 12.5,
             "serverIPAddress": server,
             "request": request,

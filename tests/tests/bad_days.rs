@@ -147,6 +147,7 @@ fn without_the_kernels_types_it_says_what_is_missing() {
 }
 
 /// Mounts types in which this name is another over the kernel's.
+#[expect(clippy::unwrap_used, reason = "a test")]
 fn without(name: &str, folder: &Path) -> String {
     let name = format!("\0{name}\0");
     let mut types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();

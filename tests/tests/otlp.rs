@@ -1,4 +1,5 @@
 //! `watch --otlp`: what a receiver that reads with OpenTelemetry's own messages says came.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use overhear_tests::{
     Result,

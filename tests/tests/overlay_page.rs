@@ -69,7 +69,9 @@ impl Serve {
         curl.args(["--header", "Content-Type: application/json", "--data", &said.to_string()]);
         let bearer = format!("Authorization: Bearer {token}");
         let fields = if fields.is_empty() { vec![bearer.as_str()] } else { fields.to_vec() };
-        fields.iter().for_each(|field| drop(curl.args(["--header", field])));
+        for field in &fields {
+            curl.args(["--header", field]);
+        }
         let said = curl.arg(format!("{origin}/api/overlay/{what}")).output().unwrap();
         let text = String::from_utf8(said.stdout).unwrap();
         let (body, status) = text.rsplit_once('\n').unwrap();

@@ -1,4 +1,5 @@
 //! WebSockets, server-sent events, models and tools, live: real servers and clients beside a `watch`. As root only.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use overhear_tests::{
     Result,

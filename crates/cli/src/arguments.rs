@@ -423,6 +423,17 @@ pub(crate) struct Keeping {
     /// Largest size of the store, such as `500MB` [default: 2GB]
     #[arg(long = "keep-size", value_name = "SIZE", env = "OVERHEAR_KEEP_SIZE", value_parser = units::bytes_of)]
     pub(crate) keep_bytes: Option<u64>,
+    /// Key of what is learned: stores and saved models that are to be added up share one [default: a random one]
+    #[arg(long, value_name = "TEXT", env = "OVERHEAR_MODEL_KEY", hide_env_values = true, value_parser = model_key)]
+    pub(crate) model_key: Option<u64>,
+}
+
+/// Any text will do; nobody learns it from what it makes.
+fn model_key(text: &str) -> Result<u64, String> {
+    if text.is_empty() {
+        return Err("give a text, the same wherever models are to be added up".to_owned());
+    }
+    Ok(overhear_model::key(text))
 }
 
 /// What is asked of files, or of a running `watch`.

@@ -7,10 +7,11 @@ use crate::{
     output, units,
 };
 use overhear_exchange::{Detail, Exchange, Statistics};
-use overhear_model::{Counted, Hints, Model, Names, shape::Effort};
+use overhear_model::{Counted, Hints, Model, Names, Shaped, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
 use std::{
+    fs::File,
     io::{self, IsTerminal},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -36,6 +37,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Nothing was heard.
+    pub(crate) fn nothing(knowledge: Knowledge) -> Self {
+        Self {
+            model: Model::default(),
+            selection: Selection::default(),
+            names: Names::new(),
+            statistics: Statistics::default(),
+            fault: None,
+            knowledge,
+        }
+    }
+
     /// Puts together what is one.
     pub(crate) fn join(&mut self) {
         if !self.names.is_empty() {
@@ -51,25 +64,45 @@ impl Answer {
 
 /// Learns from the files. What was whole counts even where a file is damaged.
 /// `effort`: what of the shapes is learned, which takes half of the time.
-pub(crate) fn learn(
+pub(crate) fn learn(files: &[PathBuf], choice: &Choice, said: (&Hints, &Names), effort: Effort) -> Answer {
+    learn_keyed(files, choice, said, effort, key(files).unwrap_or_default())
+}
+
+/// As [`learn`], with this key.
+pub(crate) fn learn_keyed(
     files: &[PathBuf],
     choice: &Choice,
     (hints, said): (&Hints, &Names),
     effort: Effort,
+    key: u64,
 ) -> Answer {
     if !choice.asks_for_all() {
-        let answer = learn_knowing(files, choice, &Known::default(), effort);
+        let answer = learn_all(files, choice, &Known::default(), effort, Keep::nothing(key));
         return Answer { names: answer.model.names(said), ..answer };
     }
     let known = Known::of(files, hints, said);
-    Answer { names: known.names.clone(), ..learn_knowing(files, choice, &known, effort) }
+    let answer = learn_all(files, choice, &known, effort, Keep::nothing(key));
+    Answer { names: known.names.clone(), ..answer }
 }
 
 /// Counts by time are handed on while files are read, so that they need no room.
 pub(crate) struct Keep<'a> {
-    /// Of the store's models.
+    /// Of the models.
     pub(crate) key: u64,
-    pub(crate) take: &'a mut dyn FnMut(Vec<Counted>) -> Result<(), Fault>,
+    pub(crate) take: Option<Take<'a>>,
+}
+
+type Take<'a> = &'a mut dyn FnMut(Vec<Counted>, Vec<Shaped>) -> Result<(), Fault>;
+
+impl Keep<'_> {
+    const fn nothing(key: u64) -> Self {
+        Self { key, take: None }
+    }
+}
+
+/// The key of the first saved model among files: what is learned of the others has it too, so that they add up.
+pub(crate) fn key(files: &[PathBuf]) -> Option<u64> {
+    files.iter().filter(|path| path.is_file()).find_map(|path| Model::key_of(File::open(path).ok()?))
 }
 
 /// Exchanges after which counts are handed on.
@@ -84,7 +117,7 @@ pub(crate) fn learn_keeping(
     keep: Keep<'_>,
 ) -> Answer {
     let known = if choice.asks_for_all() { Known::of(files, hints, said) } else { Known::default() };
-    learn_all(files, choice, &known, effort, Some(keep))
+    learn_all(files, choice, &known, effort, keep)
 }
 
 /// What only shows at the end of files.
@@ -101,7 +134,8 @@ impl Known {
         if !files.iter().all(|file| file.is_file()) {
             return Self { model: None, names: said.clone() };
         }
-        let model = learn_knowing(files, &Choice::default(), &Self::default(), Effort::Nothing).model;
+        let model =
+            learn(files, &Choice::default(), (&Hints::default(), &Names::new()), Effort::Nothing).model;
         let names = model.names(said);
         let mut model = if names.is_empty() { model } else { model.joined(&names) };
         model.set_hints(hints.clone());
@@ -120,18 +154,9 @@ impl Known {
     }
 }
 
-fn learn_knowing(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort) -> Answer {
-    learn_all(files, choice, known, effort, None)
-}
-
-fn learn_all(
-    files: &[PathBuf],
-    choice: &Choice,
-    known: &Known,
-    effort: Effort,
-    keep: Option<Keep<'_>>,
-) -> Answer {
-    let mut model = Model::new(keep.as_ref().map_or(0, |keep| keep.key));
+fn learn_all(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort, keep: Keep<'_>) -> Answer {
+    let mut model = Model::new(keep.key);
+    let keep = keep.take;
     if keep.is_some() {
         model.record_times();
     }
@@ -202,7 +227,7 @@ struct Learning<'a, 'k> {
     known: &'a Known,
     effort: Effort,
     model: Model,
-    keep: Option<Keep<'k>>,
+    keep: Option<Take<'k>>,
     /// Exchanges since counts were handed on.
     counted: u32,
     selection: Option<Selection>,
@@ -242,25 +267,37 @@ impl Consumer for Learning<'_, '_> {
                 }
             }
         }
-        if model.key() != self.model.key() {
-            self.refused = Some(Fault::new(
-                "a saved model cannot be added to this store, whose names are hashed with another key: \
-                 ask the model itself with --from, or read it with --no-store",
-            ));
+        if model.key() == self.model.key() {
+            self.model.merge(&model);
+        } else if self.keep.is_none() && self.model.requests() == 0 {
+            self.model = model;
+        } else {
+            self.refused = Some(self.other_key());
             return ControlFlow::Break(());
         }
-        self.model.merge(&model);
         ControlFlow::Continue(())
     }
 }
 
 impl Learning<'_, '_> {
+    fn other_key(&self) -> Fault {
+        Fault::new(if self.keep.is_some() {
+            "this saved model cannot be added to the store, whose names are hashed with another key: ask the model \
+             itself with --from, read it with --no-store, or give both the same --model-key when they are begun"
+        } else {
+            "these models cannot be added up, since their names are hashed with different keys: save those that are \
+             to be added up with the same --model-key"
+        })
+    }
+
     fn hand_on(&mut self) {
         self.counted = 0;
-        if let Some(keep) = &mut self.keep
-            && let Err(fault) = (keep.take)(self.model.take_counted())
-        {
-            self.refused.get_or_insert(fault);
+        if let Some(take) = &mut self.keep {
+            let (counted, shaped) = (self.model.take_counted(), self.model.open_shapes());
+            self.model.close_shapes();
+            if let Err(fault) = take(counted, shaped) {
+                self.refused.get_or_insert(fault);
+            }
         }
     }
 }

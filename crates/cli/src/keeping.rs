@@ -22,8 +22,6 @@ use std::{
 use tempfile::TempDir;
 
 const FILE: &str = "overhear.db";
-/// Models of one key merge: those that are saved, of any machine, and those of stores.
-const MODEL_KEY: u64 = 0;
 
 /// The file that is meant: the one that is named, else that of this user; `None` where nothing is to be kept, or there is
 /// no place for it.
@@ -70,8 +68,9 @@ pub(crate) fn reader(path: &Path) -> Result<Sqlite, Fault> {
 }
 
 /// Answers to questions over time, out of the store at `path`.
-pub(crate) fn monitor(path: &Path, hints: Hints) -> Result<Monitor, Fault> {
-    Ok(Monitor::new(Box::new(reader(path)?), hints).at(path.to_owned()))
+pub(crate) fn monitor(path: &Path, knowledge: &Knowledge) -> Result<Monitor, Fault> {
+    let monitor = Monitor::new(Box::new(reader(path)?), knowledge.hints());
+    Ok(monitor.saying(knowledge.names()).at(path.to_owned()))
 }
 
 /// A store that this process writes.
@@ -98,9 +97,10 @@ pub(crate) struct BeingKept {
 impl Place {
     /// Opens the store. Where that does not go, says so; what is heard is then kept as long as this process runs.
     pub(crate) fn open(keeping: &Keeping) -> Option<Self> {
-        let Some(path) = path(&keeping.at) else { return Self::temporary() };
+        let key = keeping.model_key;
+        let Some(path) = path(&keeping.at) else { return Self::temporary(key) };
         let retention = retention(keeping);
-        match Sqlite::open(&path, Some(MODEL_KEY), retention, now()) {
+        match Sqlite::open(&path, key, retention, now()) {
             Ok(Opened { store, set_aside }) => {
                 if let Some(aside) = set_aside {
                     tell(&format!(
@@ -114,6 +114,7 @@ impl Place {
             Err(error) => {
                 let hint = match &error {
                     Error::Busy(_) => "; name another place with --store",
+                    Error::OtherKey(_) => "; leave --model-key out, or name another place with --store",
                     Error::Folder(_)
                     | Error::Foreign(_)
                     | Error::Missing(_)
@@ -122,17 +123,17 @@ impl Place {
                     | Error::Refused { .. } => "",
                 };
                 tell(&format!("overhear: {error}: this one keeps nothing beyond its end{hint}"));
-                Self::temporary()
+                Self::temporary(key)
             }
         }
     }
 
     /// A store that goes with this process.
-    pub(crate) fn temporary() -> Option<Self> {
+    pub(crate) fn temporary(key: Option<u64>) -> Option<Self> {
         let opened =
             tempfile::Builder::new().prefix("overhear-").tempdir().map_err(|error| error.to_string());
         let opened = opened.and_then(|folder| {
-            let store = Sqlite::open(&folder.path().join(FILE), Some(MODEL_KEY), Retention::default(), now());
+            let store = Sqlite::open(&folder.path().join(FILE), key, Retention::default(), now());
             Ok((store.map_err(|error| error.to_string())?.store, folder))
         });
         match opened {

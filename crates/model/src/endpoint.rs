@@ -1,7 +1,7 @@
 use crate::{
     Callers, Calls, Histogram,
     shape::Shapes,
-    tally::{Call, Ending, Recent, Slot},
+    tally::{Call, Ending, Recent, Slot, Tally},
 };
 use overhear_exchange::{Authority, Direction, ErrorType, Exchange, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -115,6 +115,27 @@ impl Endpoint {
     /// Count per `error.type`.
     pub fn error_types(&self) -> impl Iterator<Item = (ErrorType, u64)> {
         self.error_types.iter()
+    }
+
+    /// What was counted and learned apart. `key` is the model's.
+    pub fn of(key: u64, tally: &Tally, seen: Option<(Timestamp, Timestamp)>, shapes: Shapes) -> Self {
+        let mut endpoint = Self { seen, shapes, ..Self::default() };
+        for (caller, ending, count) in tally.cells() {
+            let failed = if ending.error.is_some() { count.requests } else { 0 };
+            endpoint.requests = endpoint.requests.saturating_add(count.requests);
+            endpoint.errors = endpoint.errors.saturating_add(failed);
+            let hidden = if ending.hidden_error { count.requests } else { 0 };
+            endpoint.errors_hidden = endpoint.errors_hidden.saturating_add(hidden);
+            endpoint.bytes_in = endpoint.bytes_in.saturating_add(count.bytes_in);
+            endpoint.bytes_out = endpoint.bytes_out.saturating_add(count.bytes_out);
+            endpoint.latency.merge(&count.latency);
+            endpoint.statuses.add(ending.status, count.requests);
+            if let Some(error) = ending.error {
+                endpoint.error_types.add(error, count.requests);
+            }
+            endpoint.callers.add(key, caller, Calls { requests: count.requests, errors: failed });
+        }
+        endpoint
     }
 
     pub(crate) fn learn(&mut self, key: u64, exchange: &Exchange, outcome: Outcome<'_>) {

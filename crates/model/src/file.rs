@@ -83,6 +83,45 @@ impl Model {
     }
 }
 
+/// The key that a text stands for.
+pub fn key(text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+impl Model {
+    /// The key of a saved model, without reading all of it; none where it is something else.
+    pub fn key_of(mut input: impl Read) -> Option<u64> {
+        let mut magic = [0; 4];
+        input.read_exact(&mut magic).ok()?;
+        if magic != MAGIC {
+            return None;
+        }
+        let mut text = String::new();
+        zstd::Decoder::new(magic.chain(input)).ok()?.take(64).read_to_string(&mut text).ok()?;
+        let rest = text.strip_prefix("{\"overhear_model\":")?.split_once("\"key\":")?.1;
+        rest.split_once(',')?.0.parse().ok()
+    }
+}
+
+impl Shapes {
+    /// As it is kept apart from its model.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SaveError> {
+        let text = serde_json::to_vec(self).map_err(io::Error::from)?;
+        Ok(zstd::bulk::compress(&text, COMPRESSION)?)
+    }
+
+    /// What [`Self::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// When it is damaged or too large.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
+        serde_json::from_slice(&decompress(&mut &*bytes)?).map_err(damaged)
+    }
+}
+
 /// The first four bytes of a zstd frame (RFC 8878 §3.1.1).
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 

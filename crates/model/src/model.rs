@@ -147,7 +147,8 @@ impl Model {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
-        let said = shape::Call { effort, ..shape::Call::new(http, bodies.request, bodies.response) };
+        let call = shape::Call::new(http, bodies.request, bodies.response);
+        let said = shape::Call { effort, at: exchange.time, ..call };
         let answered = scratch.read(self.key, &said);
         let error = exchange.error.or(http.status.filter(|s| *s >= 500).map(ErrorType::Status));
         let outcome = Outcome {
@@ -189,7 +190,7 @@ impl Model {
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
         scratch.fill(exchange);
-        let call = shape::Call { effort, ..shape::Call::new(http, None, None) };
+        let call = shape::Call { effort, at: exchange.time, ..shape::Call::new(http, None, None) };
         let (part, segments) = self.target(http);
         let path = Path::new(&segments, &[]);
         let verb = Verb::of(http);
@@ -206,7 +207,8 @@ impl Model {
         let lost = place.is_none();
         if let Some(place) = place {
             place.endpoint.see(exchange.time, exchange.time);
-            place.endpoint.shapes.learn_messages(key, &call, &mut scratch.shapes);
+            let hour = self.records_times.then(|| Slot::of(exchange.time).hour());
+            place.endpoint.shapes.learn_messages(key, &call, hour, &mut scratch.shapes);
         }
         let call = Call { way, part, segments: &segments, verb: &verb, lost };
         let id = match self.services.get_mut(shorten(&exchange.service)) {
@@ -242,7 +244,8 @@ impl Model {
         match place {
             Some(place) => {
                 place.endpoint.learn(key, exchange, *outcome);
-                place.endpoint.shapes.learn_read(key, &said.call, said.scratch);
+                let hour = outcome.slot.map(Slot::hour);
+                place.endpoint.shapes.learn_read(key, &said.call, hour, said.scratch);
                 if let Some(answer) = answer {
                     place.shape.learn(answer);
                 }
@@ -305,6 +308,16 @@ impl Model {
         let mut all: Vec<_> = found.collect();
         all.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
         all
+    }
+
+    /// Those of [`Self::endpoints`] whose messages may hold something new since then, and their neighbours.
+    pub fn endpoints_with_news(&self, since: Timestamp) -> Vec<(Arc<EndpointId>, Cow<'_, Endpoint>)> {
+        let found = self.branches().filter(|(_, branch)| branch.tree.may_have_news(since));
+        let found = found.flat_map(|(service, branch)| {
+            let found = endpoints(self.key, &[&branch.tree], &self.view(&[&branch.tree]));
+            found.into_iter().map(|found| (Arc::new(found.id(&service.name, &branch.way)), found.endpoint))
+        });
+        found.collect()
     }
 
     /// One endpoint.
@@ -428,6 +441,11 @@ impl Model {
             evicted.branches().for_each(|branch| branch.tree.release(&mut self.bounds));
         }
         false
+    }
+
+    /// Whether a service of this name is counted apart.
+    pub(crate) fn knows_service(&self, name: &str) -> bool {
+        self.services.contains(name)
     }
 
     /// Where all services that are not counted apart are.

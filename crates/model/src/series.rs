@@ -2,17 +2,19 @@
 //! its route when it is asked for. So a route that is found, said or split later holds for the past as well.
 
 use crate::{
-    EndpointId, Model, OTHER, Way,
+    Endpoint, EndpointId, Model, Names, OTHER, Way,
     route::{
         view::Routes,
         word::{Look, Word},
     },
     service::identity,
+    shape::Shapes,
     tally::{Slot, Tally},
-    tree::{Part, Tree, node::Node},
+    tree::{Only, Part, Tree, node::Node, place::Place},
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -29,12 +31,36 @@ pub struct Series {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-struct At {
+pub(crate) struct At {
     /// The target is no path.
     odd: bool,
     steps: Vec<Step>,
     /// The text of its verb.
-    verb: Arc<str>,
+    pub(crate) verb: Arc<str>,
+}
+
+impl At {
+    /// The route of it.
+    pub(crate) fn node(&self, routes: &Routes) -> Option<usize> {
+        match (self.odd, self.steps.as_slice()) {
+            (true, [form, ..]) => routes.odd(form.hash?),
+            (_, steps) => routes.follow(steps),
+        }
+    }
+}
+
+impl Series {
+    /// The same where several names are one.
+    pub fn called(&self, names: &Names) -> Cow<'_, Self> {
+        let service = names.get(&self.service);
+        let server = self.way.server().and_then(|server| names.get(server));
+        if service.is_none() && server.is_none() {
+            return Cow::Borrowed(self);
+        }
+        let way = server.map_or_else(|| self.way.clone(), |server| Way::Outbound(Arc::clone(server)));
+        let service = Arc::clone(service.unwrap_or(&self.service));
+        Cow::Owned(Self { service, way, place: self.place.clone() })
+    }
 }
 
 /// A segment as far as it is kept apart.
@@ -67,26 +93,43 @@ pub struct Counted {
     pub tally: Tally,
 }
 
+/// What the calls of a series looked like that ended within one hour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shaped {
+    /// Where it belongs.
+    pub series: Series,
+    /// The first slot of the hour.
+    pub hour: Slot,
+    /// What they looked like.
+    pub shapes: Shapes,
+}
+
 /// Endpoints by series, by the routes as they were known when it was made.
 #[derive(Debug, Default)]
 pub struct RouteIndex {
     routes: HashMap<(Arc<str>, Way), Routes>,
+    /// Names of series that are one.
+    names: Names,
 }
 
 impl RouteIndex {
     /// The endpoint that a series is part of; that of [`OTHER`] when no route is like it.
     pub fn endpoint(&self, series: &Series) -> EndpointId {
+        let series = series.called(&self.names);
         let found = series.place.as_ref().and_then(|place| {
             // The key of the map is owned on both sides; questions are asked once per series.
             let routes = self.routes.get(&(Arc::clone(&series.service), series.way.clone()))?;
-            let at = match (place.odd, place.steps.as_slice()) {
-                (true, [form, ..]) => routes.odd(form.hash?),
-                (_, steps) => routes.follow(steps),
-            };
-            Some((&*place.verb, &*routes.node(at?)?.route))
+            Some((&*place.verb, &*routes.node(place.node(routes)?)?.route))
         });
         let (verb, route) = found.unwrap_or((OTHER, OTHER));
         identity(&series.service, &series.way, verb, route)
+    }
+
+    /// Of a model in which these names were joined: series that were counted before are those of the joined ones.
+    #[must_use]
+    pub fn joined(mut self, names: Names) -> Self {
+        self.names = names;
+        self
     }
 }
 
@@ -100,15 +143,12 @@ impl Model {
     pub fn take_counted(&mut self) -> Vec<Counted> {
         let mut all = BTreeMap::<Series, Vec<(Slot, Tally)>>::new();
         let key = self.key();
-        for (service, way, tree) in self.trees_mut() {
-            let mut take = |place: Option<At>, counted: Vec<(Slot, Tally)>| {
-                if !counted.is_empty() {
-                    let series = Series { service: Arc::clone(service), way: way.clone(), place };
-                    all.entry(series).or_default().extend(counted);
-                }
-            };
-            drain_tree(tree, &mut take);
-        }
+        self.each_series(&mut |endpoint, series| {
+            let counted = endpoint.recent.take();
+            if !counted.is_empty() {
+                all.entry(series()).or_default().extend(counted);
+            }
+        });
         let mut counted: Vec<Counted> = Vec::new();
         for (series, tallies) in all {
             let mut sums = BTreeMap::<Slot, Tally>::new();
@@ -122,43 +162,80 @@ impl Model {
         counted
     }
 
+    /// What calls looked like, by the hours in which they ended, of those that were learned since
+    /// [`Self::close_shapes`]; where times are recorded. In no particular order.
+    pub fn open_shapes(&mut self) -> Vec<Shaped> {
+        let key = self.key();
+        let mut all = BTreeMap::<(Series, Slot), Shapes>::new();
+        self.each_series(&mut |endpoint, series| {
+            for (hour, shapes) in endpoint.shapes.recent() {
+                all.entry((series(), hour)).or_default().merge(key, &shapes);
+            }
+        });
+        all.into_iter().map(|((series, hour), shapes)| Shaped { series, hour, shapes }).collect()
+    }
+
+    /// From now on other calls are told by [`Self::open_shapes`].
+    pub fn close_shapes(&mut self) {
+        let key = self.key();
+        self.each_series(&mut |endpoint, _| endpoint.shapes.take_in(key));
+    }
+
+    /// What is asked is from now on told of these calls alone; routes are as all that was learned says, and shapes too
+    /// where the calls have none of their own. No part of the sum: neither merged nor saved.
+    pub fn tell_only(&mut self, calls: impl IntoIterator<Item = (Series, Endpoint)>, have_shapes: bool) {
+        let none = || Only { calls: Vec::new(), shaped_as_all: !have_shapes };
+        self.trees_mut().for_each(|(_, _, tree)| tree.only = Some(none()));
+        for (series, endpoint) in calls {
+            let name = if self.knows_service(&series.service) { &series.service } else { OTHER };
+            if let Some((service, _)) = self.service_mut(name) {
+                let tree = &mut service.branch_mut(series.way.as_deref()).tree;
+                tree.only.get_or_insert_with(none).calls.push((series.place, endpoint));
+            }
+        }
+    }
+
+    fn each_series(&mut self, visit: &mut dyn FnMut(&mut Endpoint, &dyn Fn() -> Series)) {
+        for (service, way, tree) in self.trees_mut() {
+            let series = |place| Series { service: Arc::clone(service), way: way.clone(), place };
+            each_place(tree, &mut |endpoint, place| visit(endpoint, &|| series(place())));
+        }
+    }
+
     /// Which endpoint each series is part of, by what is known now.
     pub fn route_index(&self) -> RouteIndex {
         let routes = self.branches().map(|(service, branch)| {
             let routes = self.view(&[&branch.tree]).routes;
             ((Arc::clone(&service.name), branch.way.clone()), routes)
         });
-        RouteIndex { routes: routes.collect() }
+        RouteIndex { routes: routes.collect(), names: Names::new() }
     }
 }
 
-type Take<'a> = dyn FnMut(Option<At>, Vec<(Slot, Tally)>) + 'a;
+type Visit<'a> = dyn FnMut(&mut Endpoint, &dyn Fn() -> Option<At>) + 'a;
 
-fn drain_tree(tree: &mut Tree, take: &mut Take<'_>) {
+fn each_place(tree: &mut Tree, visit: &mut Visit<'_>) {
     if let Some(other) = &mut tree.other {
-        take(None, other.recent.take());
+        visit(other, &|| None);
     }
     for part in Part::ALL {
-        drain_node(tree.part_mut(part), part == Part::Odd, &mut Vec::new(), take);
+        each_below(tree.part_mut(part), part == Part::Odd, &mut Vec::new(), visit);
     }
 }
 
-fn drain_node(node: &mut Node, odd: bool, steps: &mut Vec<Step>, take: &mut Take<'_>) {
-    for place in &mut node.places {
-        let counted = place.endpoint.recent.take();
-        if !counted.is_empty() {
-            take(Some(At { odd, steps: steps.clone(), verb: Arc::clone(&place.method) }), counted);
-        }
+fn each_below(node: &mut Node, odd: bool, steps: &mut Vec<Step>, visit: &mut Visit<'_>) {
+    for Place { endpoint, method, .. } in &mut node.places {
+        visit(endpoint, &|| Some(At { odd, steps: steps.clone(), verb: Arc::clone(method) }));
     }
     for (hash, child) in &mut node.named {
         let is_empty = child.look == Look::Word(Word::Empty);
         steps.push(Step { hash: Some(*hash), is_empty, suffix: Arc::clone(&child.suffix) });
-        drain_node(&mut child.node, odd, steps, take);
+        each_below(&mut child.node, odd, steps, visit);
         steps.pop();
     }
     for folded in &mut node.folded {
         steps.push(Step { hash: None, is_empty: false, suffix: Arc::clone(&folded.suffix) });
-        drain_node(&mut folded.node, odd, steps, take);
+        each_below(&mut folded.node, odd, steps, visit);
         steps.pop();
     }
 }

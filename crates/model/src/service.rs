@@ -268,22 +268,62 @@ impl Found<'_> {
 
 /// The endpoints of the trees that a view was decided from, in no particular order.
 pub(crate) fn endpoints<'a>(key: u64, trees: &[&'a Tree], view: &View<'a>) -> Vec<Found<'a>> {
-    let mut sums: BTreeMap<(usize, &'a str), Cow<'a, Endpoint>> = BTreeMap::new();
+    let mut sums = Sums::new();
     for (at, place) in &view.places {
         add(key, sums.entry((*at, &*place.method)), place);
+    }
+    let mut beyond = beyond(key, trees, view);
+    if trees.iter().any(|tree| tree.only.is_some()) {
+        (sums, beyond) = only(key, trees, view, &sums);
     }
     let found = |((at, verb), endpoint): ((usize, &'a str), _)| {
         let route = Arc::clone(&view.routes.node(at)?.route);
         Some(Found { verb: verb.into(), route, node: Some(at), endpoint })
     };
     let mut all: Vec<Found<'a>> = sums.into_iter().filter_map(found).collect();
-    all.extend(beyond(key, trees, view).map(|endpoint| Found {
+    all.extend(beyond.map(|endpoint| Found {
         verb: OTHER.into(),
         route: OTHER.into(),
         node: None,
         endpoint,
     }));
     all
+}
+
+/// Endpoints by node and text of the verb.
+type Sums<'a> = BTreeMap<(usize, &'a str), Cow<'a, Endpoint>>;
+
+/// The calls that are meant instead of all, and those of them that belong to no route. Where they were asked is what it
+/// was for all.
+fn only<'a>(
+    key: u64,
+    trees: &[&'a Tree],
+    view: &View<'a>,
+    all: &Sums<'a>,
+) -> (Sums<'a>, Option<Cow<'a, Endpoint>>) {
+    let (mut sums, mut beyond) = (Sums::new(), None);
+    let only = || trees.iter().filter_map(|tree| tree.only.as_ref());
+    for (place, endpoint) in only().flat_map(|only| &only.calls) {
+        let found = place.as_ref().and_then(|place| Some((place.node(&view.routes)?, &*place.verb)));
+        let sum = match found {
+            Some(name) => sums.entry(name).or_default(),
+            None => beyond.get_or_insert_default(),
+        };
+        sum.to_mut().merge(key, endpoint);
+    }
+    // What calls looked like is known by the hour, so that there may be more of it than of calls.
+    sums.retain(|_, sum| sum.requests > 0);
+    let shaped_as_all = only().any(|only| only.shaped_as_all);
+    for (name, sum) in &mut sums {
+        let Some(all) = all.get(name) else { continue };
+        let sum = sum.to_mut();
+        sum.servers.clone_from(&all.servers);
+        if shaped_as_all {
+            sum.shapes.clone_from(&all.shapes);
+        }
+    }
+    beyond = beyond.filter(|sum: &Cow<'_, Endpoint>| sum.requests > 0);
+    (sums, beyond)
 }
 
 /// What belongs to no route, if anything does.

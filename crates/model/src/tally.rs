@@ -9,11 +9,19 @@ pub struct Slot(pub u32);
 impl Slot {
     /// Its length in seconds.
     pub const SECONDS: u64 = 10;
+    /// How many there are in an hour.
+    pub const IN_AN_HOUR: u32 = 360;
     const NANOS: u64 = Self::SECONDS * 1_000_000_000;
 
     /// The one that a time is in; the last one for times beyond the year 3330.
     pub fn of(time: Timestamp) -> Self {
         Self(u32::try_from(time.as_nanos() / Self::NANOS).unwrap_or(u32::MAX))
+    }
+
+    /// The first one of its hour.
+    #[must_use]
+    pub const fn hour(self) -> Self {
+        Self(self.0 - self.0 % Self::IN_AN_HOUR)
     }
 
     /// When it begins.

@@ -2,7 +2,7 @@
 
 use crate::Picture;
 use overhear_exchange::Timestamp;
-use overhear_model::{Counted, RouteIndex, Series};
+use overhear_model::{Counted, RouteIndex, Series, Shaped, Slot};
 use overhear_query::{Accumulator, LiveSource, Metric, monitor::Deploy};
 use overhear_store::{Deployed, Error, Store};
 use std::{
@@ -19,6 +19,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LEARN: Duration = Duration::from_secs(5);
 /// … or rarer, so that it takes at most this share of the time.
 const LEARN_SHARE: u32 = 20;
+/// What calls look like by the hour is written so often.
+const LOOK: Duration = Duration::from_secs(60);
 const TIDY: Duration = Duration::from_secs(60);
 
 /// Keeps what a listener counts. Dropping it stops it, with all written.
@@ -72,6 +74,7 @@ impl Keeper {
             learned: Instant::now(),
             took: Duration::ZERO,
             tidied: None,
+            looks: Looks::default(),
         };
         let thread = thread::Builder::new().name("keep".to_owned()).spawn(move || work.run())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -108,6 +111,17 @@ struct Work {
     learned: Instant,
     took: Duration,
     tidied: Option<Instant>,
+    looks: Looks,
+}
+
+/// What calls look like by the hour, as far as the store has been told.
+#[derive(Default)]
+struct Looks {
+    told: Option<Instant>,
+    /// In which it was told last.
+    hour: Slot,
+    /// Of hours that are over: could not be written yet.
+    unwritten: Vec<Shaped>,
 }
 
 impl Work {
@@ -142,6 +156,7 @@ impl Work {
         let learned = self.learn(&counted, last);
         let appended = self.store.append(&counted);
         let now = now();
+        let looked = self.look(now, last);
         let told = self.tell_deploys();
         let said = self.store.session(now, &self.picture.statistics());
         let tidied = if self.tidied.is_none_or(|at| at.elapsed() >= TIDY) && !last {
@@ -150,7 +165,7 @@ impl Work {
         } else {
             Ok(())
         };
-        learned.and(appended).and(told).and(said).and(tidied)
+        learned.and(appended).and(looked).and(told).and(said).and(tidied)
     }
 
     fn tell_deploys(&mut self) -> Result<(), Error> {
@@ -161,6 +176,24 @@ impl Work {
                 self.told.insert(Arc::clone(&deployed.service), deployed);
             }
         }
+        Ok(())
+    }
+
+    fn look(&mut self, now: Timestamp, last: bool) -> Result<(), Error> {
+        let hour = Slot::of(now).hour();
+        let began = std::mem::replace(&mut self.looks.hour, hour);
+        let is_over = last || (began != hour && self.looks.told.is_some());
+        if !is_over && self.looks.told.is_some_and(|told| told.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looks.told = Some(Instant::now());
+        let shaped = self.picture.open_shapes(is_over);
+        if !is_over && self.looks.unwritten.is_empty() {
+            return self.store.look(&shaped, false);
+        }
+        self.looks.unwritten.extend(shaped.into_iter().filter(|_| is_over));
+        self.store.look(&self.looks.unwritten, true)?;
+        self.looks.unwritten.clear();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-use crate::{complete, people::People, table::Table};
+use crate::{complete, host_names::HostNames, people::People, table::Table};
 use overhear_capture::live::{self, Live};
 use overhear_exchange::{
     Exchange, LossReason, Statistics,
@@ -20,6 +20,7 @@ struct Hearing {
     assembler: Assembler,
     table: Table,
     people: People,
+    names: HostNames,
     /// Connects that failed, by why.
     failed_connects: u64,
     evicted: u64,
@@ -65,13 +66,13 @@ impl Kernel {
         // Records that arrived while the end was decided.
         while self.poll(sink)? > 0 {}
         let now = self.live.now();
-        let Hearing { assembler, table, people, .. } = &mut self.hearing;
+        let Hearing { assembler, table, people, names, .. } = &mut self.hearing;
         let exchanges = &mut self.exchanges;
         assembler.flush(now, &mut |event: Event<'_>| table.event(event));
         for (id, observation) in table.take_found() {
             let ends = assembler.ends(id).map(|ends| ends.map(|end| people.peer(end)));
             *exchanges += u64::from(!observation.detail.is_underway());
-            sink(complete::live(id, observation, ends.unwrap_or_default()));
+            sink(complete::live(id, observation, ends.unwrap_or_default(), names));
         }
         Ok(())
     }
@@ -106,6 +107,7 @@ impl Hearing {
             assembler,
             table: Table::new(limits),
             people: People::default(),
+            names: HostNames::default(),
             failed_connects: 0,
             evicted: 0,
         }
@@ -136,7 +138,7 @@ impl Hearing {
     fn tell(&mut self, sink: &mut dyn FnMut(Exchange)) {
         for (id, observation) in self.table.take_found() {
             let ends = self.assembler.ends(id).map(|ends| ends.map(|end| self.people.peer(end)));
-            sink(complete::live(id, observation, ends.unwrap_or_default()));
+            sink(complete::live(id, observation, ends.unwrap_or_default(), &self.names));
         }
         for (id, verdict) in self.table.take_judged() {
             match verdict {

@@ -10,6 +10,7 @@ mod complete;
 #[cfg(unix)]
 pub mod control;
 mod deploys;
+mod host_names;
 mod keep;
 mod kernel;
 mod live;
@@ -20,6 +21,7 @@ mod read;
 mod replay;
 mod since_deploy;
 mod table;
+mod within;
 
 pub use body::DecodedBodies;
 /// Where the exchanges of a [`subscription`] come out.
@@ -36,3 +38,4 @@ pub use push::{Protocol, Push, Refused, Target, Trust};
 pub use read::{Consumer, Input, ReadError, Reading, read};
 pub use replay::Replay;
 pub use table::Table;
+pub use within::{Within, within};

@@ -3,7 +3,7 @@
 use crate::{DecodedBodies, Deploys, Kernel, keep::now};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use overhear_exchange::{Detail, Direction, Exchange, LossReason, Statistics};
-use overhear_model::{Counted, Learned, Model};
+use overhear_model::{Counted, Learned, Model, Shaped};
 use overhear_query::{
     EndpointDetail, EndpointId, LiveRow, LiveSource, OpenStream,
     live::{Retention, Session},
@@ -118,6 +118,11 @@ impl Picture {
     /// Whether something was learned of streams that go on since this was last asked.
     pub(crate) fn take_told_underway(&self) -> bool {
         self.session().take_told_underway()
+    }
+
+    /// What calls looked like by the hour, of those that were heard since it was last said that this is over.
+    pub(crate) fn open_shapes(&self, is_over: bool) -> Vec<Shaped> {
+        self.session().open_shapes(is_over)
     }
 
     /// The build that each service runs, and since when.

@@ -1,20 +1,20 @@
 //! Questions over time: what a store says, put together by the routes as they are known now.
 
+mod known;
+mod news;
+
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
+use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Model, RouteIndex, Series, Slot, Sum, Tally, Total};
+use overhear_model::{Hints, Names, Series, Slot, Sum, Tally, Total};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
-        Asked, Beside, ByEndpoint, ByEnds, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures,
-        EndpointHistory, Firsts, Health, History, Map, Novelty, ServiceFigures, Steps, StoreHealth,
-        Unanswered, changes, ends,
+        Asked, Beside, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures, EndpointHistory,
+        Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{
-    Edge, Error, First, Questions, Recorded, Resolution, Session, SumLine, Sums, Trait, Window,
-};
-use rustc_hash::FxHashMap;
+use overhear_store::{Error, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -32,6 +32,8 @@ pub struct Monitor {
     questions: Mutex<Box<dyn Questions + Send>>,
     known: Mutex<Option<Arc<Known>>>,
     hints: Mutex<Hints>,
+    /// Names that people say are one.
+    said: Names,
     /// Who listens in this process.
     picture: Option<Picture>,
     keeper: KeeperHandle,
@@ -41,17 +43,6 @@ pub struct Monitor {
     whole: Option<(Timestamp, Timestamp)>,
 }
 
-/// What was learned, as it was read last.
-struct Known {
-    version: u64,
-    read: Instant,
-    took: Duration,
-    model: Model,
-    index: RouteIndex,
-    /// Endpoints that were looked up.
-    found: Mutex<FxHashMap<Arc<Series>, Arc<EndpointId>>>,
-}
-
 impl Monitor {
     /// Asks this store; `hints` are what people know of routes.
     pub fn new(questions: Box<dyn Questions + Send>, hints: Hints) -> Self {
@@ -59,6 +50,7 @@ impl Monitor {
             questions: Mutex::new(questions),
             known: Mutex::default(),
             hints: Mutex::new(hints),
+            said: Names::new(),
             picture: None,
             keeper: KeeperHandle::default(),
             path: None,
@@ -71,6 +63,13 @@ impl Monitor {
     #[must_use]
     pub fn listening(mut self, picture: Picture, keeper: KeeperHandle) -> Self {
         (self.picture, self.keeper, self.started) = (Some(picture), keeper, Some(keep::now()));
+        self
+    }
+
+    /// People say that these names are one.
+    #[must_use]
+    pub fn saying(mut self, said: Names) -> Self {
+        self.said = said;
         self
     }
 
@@ -97,14 +96,15 @@ impl Monitor {
             return Ok(Arc::clone(known));
         }
         let began = Instant::now();
-        let mut model = questions.evidence()?;
+        let (mut model, names) = questions.evidence()?.join(&self.said);
         model.set_hints(lock(&self.hints).clone());
-        let index = model.route_index();
+        let index = model.route_index().joined(names.clone());
         let read = Known {
             version,
             read: Instant::now(),
             took: began.elapsed(),
             model,
+            names,
             index,
             found: Mutex::default(),
         };
@@ -170,7 +170,7 @@ impl Monitor {
         let mut span = self.span(questions, asked, Of::Service(&id.service))?;
         let key = questions.key();
         let mut of = questions.series()?;
-        of.retain(|series| series.service == id.service && *known.endpoint(series) == *id);
+        of.retain(|series| *known.called(&series.service) == id.service && *known.endpoint(series) == *id);
         let of: Vec<Series> = of.iter().map(|series| (**series).clone()).collect();
         let total = |window| -> Result<_, Error> {
             let totals = questions.totals(window, Some(&of))?;
@@ -198,21 +198,23 @@ impl Monitor {
     fn count_edges(
         &self,
         questions: &dyn Questions,
+        known: &Known,
         asked: Asked,
         of: Of<'_>,
     ) -> Result<(Edges, Span), Error> {
         let mut span = self.span(questions, asked, of)?;
         let now = questions.edges(span.window)?;
         let before = match self.listened_before(&span) {
-            Some(seconds) => Some((by_ends(&questions.edges(span.before)?.what, of), seconds)),
+            Some(seconds) => Some((known.by_ends(&questions.edges(span.before)?.what, of), seconds)),
             None => None,
         };
-        let asks = now.what.iter().filter(|edge| of.includes(&edge.whole.service));
-        let outside = asks.filter_map(|edge| edge.whole.way.server());
+        let asks = now.what.iter().map(|edge| edge.whole.called(&known.names));
+        let asks = asks.filter(|whole| of.includes(&whole.service));
+        let outside = asks.filter_map(|whole| whole.way.server().map(str::to_owned));
         let edges = Edges {
             seconds: self.seconds(&span.sessions, now.window),
             outside: outside.map(Arc::from).collect(),
-            now: by_ends(&now.what, of),
+            now: known.by_ends(&now.what, of),
             before,
         };
         span.window = now.window;
@@ -223,10 +225,13 @@ impl Monitor {
     fn parts<T>(
         &self,
         questions: &dyn Questions,
+        known: &Known,
         asked: Asked,
         count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
     ) -> Result<(Vec<T>, Vec<Span>), Error> {
-        let deployed = self.deployed(questions, asked)?;
+        let mut deployed = self.deployed(questions, asked)?;
+        // What is another name of something is counted with that.
+        deployed.retain(|name| !known.names.contains_key(name));
         let each = deployed.iter().map(|name| Of::Service(name));
         let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
         let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
@@ -345,7 +350,7 @@ impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
             let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, asked, count)?;
+            let (counts, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
@@ -353,7 +358,7 @@ impl History for Monitor {
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
             let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, asked, count)?;
+            let (counts, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
@@ -374,9 +379,9 @@ impl History for Monitor {
     }
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
-        self.with(|questions, _| {
-            let count = |of: Of<'_>| self.count_edges(questions, asked, of);
-            let (edges, spans) = self.parts(questions, asked, count)?;
+        self.with(|questions, known| {
+            let count = |of: Of<'_>| self.count_edges(questions, known, asked, of);
+            let (edges, spans) = self.parts(questions, known, asked, count)?;
             Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
@@ -391,11 +396,14 @@ impl History for Monitor {
                 let span = self.span(questions, asked, of)?;
                 // What is called for the first time while a deploy goes on is of it.
                 let from = if span.since.is_some() { span.before.until } else { span.window.from };
-                let window = (from, span.window.until);
-                let firsts = firsts.iter().filter(|(id, _)| of.includes(&id.service));
-                Ok((changes(firsts, window, &first_seen), span))
+                let window = Window { from, until: span.window.until };
+                let is_meant = |id: &EndpointId| of.includes(&id.service);
+                let mine = firsts.iter().filter(|(id, _)| is_meant(id));
+                let mut all = changes(mine, (window.from, window.until), &first_seen);
+                all.extend(news::within(&known.model, &firsts, window, is_meant));
+                Ok((all, span))
             };
-            let (all, spans) = self.parts(questions, asked, count)?;
+            let (all, spans) = self.parts(questions, known, asked, count)?;
             let mut all: Vec<Change> = all.into_iter().flatten().collect();
             all.sort_by(Change::newest_first);
             Self::covered(questions, &spans, all)
@@ -485,73 +493,12 @@ impl LiveSource for Monitor {
     }
 }
 
-impl Known {
-    fn endpoint(&self, series: &Arc<Series>) -> Arc<EndpointId> {
-        let mut found = lock(&self.found);
-        if let Some(id) = found.get(series) {
-            return Arc::clone(id);
-        }
-        let id = Arc::new(self.index.endpoint(series));
-        found.insert(Arc::clone(series), Arc::clone(&id));
-        id
-    }
-
-    fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
-        let mut totals = BTreeMap::<Arc<EndpointId>, Total>::new();
-        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(&series.service)) {
-            totals.entry(self.endpoint(series)).or_default().add(sum);
-        }
-        totals.into_iter().map(|(id, total)| (id, total.into())).collect()
-    }
-
-    fn steps(&self, line: SumLine, of: Of<'_>) -> Steps {
-        let mut lines = BTreeMap::<Arc<EndpointId>, Vec<Vec<(Slot, Sum)>>>::new();
-        for (series, steps) in line.into_iter().filter(|(series, _)| of.includes(&series.service)) {
-            lines.entry(self.endpoint(&series)).or_default().push(steps);
-        }
-        lines.into_iter().map(|(id, lines)| (id, one_line(lines))).collect()
-    }
-
-    fn firsts(&self, all: Vec<First>) -> Firsts {
-        let mut firsts = Firsts::new();
-        for First { series, what, slot } in all {
-            let what = match what {
-                Trait::Status(status) => Novelty::Status(status),
-                Trait::Caller(caller) => Novelty::Caller(caller),
-            };
-            let first = firsts.entry(self.endpoint(&series)).or_default().entry(what).or_insert(slot);
-            *first = slot.min(*first);
-        }
-        firsts
-    }
-}
-
-/// The steps of all series of an endpoint, which is mostly one.
-fn one_line(mut lines: Vec<Vec<(Slot, Sum)>>) -> BTreeMap<Slot, Sum> {
-    if lines.len() == 1 {
-        return lines.pop().into_iter().flatten().collect();
-    }
-    let mut totals = BTreeMap::<Slot, Total>::new();
-    for (slot, sum) in lines.iter().flatten() {
-        totals.entry(*slot).or_default().add(sum);
-    }
-    totals.into_iter().map(|(slot, total)| (slot, total.into())).collect()
-}
-
 /// All steps of each series.
 fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
     let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
         (Arc::clone(series), steps.iter().map(|(_, sum)| sum).collect::<Total>().into())
     };
     Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
-}
-
-fn by_ends(edges: &[Edge], of: Of<'_>) -> ByEnds {
-    let mut sums = ByEnds::new();
-    for Edge { whole, caller, sum } in edges.iter().filter(|edge| of.includes(&edge.whole.service)) {
-        sums.entry(ends(&whole.service, &whole.way, caller)).or_default().merge(sum);
-    }
-    sums
 }
 
 /// The same for all endpoints at once: by ten seconds only for minutes, as those are many counts.

@@ -1,6 +1,6 @@
-use crate::{complete, table::Table};
+use crate::{complete, host_names::HostNames, table::Table};
 use overhear_capture::{
-    file::{self, Packets},
+    file::{self, Packets, Seen},
     har,
 };
 use overhear_exchange::{
@@ -8,7 +8,7 @@ use overhear_exchange::{
     wire::{ConnectionId, Event, EventSink},
 };
 use overhear_model::{LoadError, Model};
-use overhear_protocol::call;
+use overhear_protocol::{call, dns};
 use overhear_stream::tcp::{self, Reassembler};
 use rustc_hash::FxHashMap;
 use std::{
@@ -125,6 +125,7 @@ pub(crate) struct PacketReader {
 struct Talk {
     table: Table,
     ends: FxHashMap<ConnectionId, [Address; 2]>,
+    names: HostNames,
     exchanges: u64,
 }
 
@@ -137,8 +138,14 @@ impl PacketReader {
     /// Hands on what one read of the input brings; false at its end.
     pub(crate) fn pump(&mut self, deliver: &mut dyn FnMut(Exchange)) -> Result<bool, file::Error> {
         let Self { packets, reassembler, talk } = self;
-        packets.pump(&mut |segment| {
-            reassembler.segment(&segment, &mut |event: Event<'_>| talk.event(event, deliver))
+        packets.pump_all(&mut |seen| match seen {
+            Seen::Segment(segment) => {
+                reassembler.segment(&segment, &mut |event: Event<'_>| talk.event(event, deliver));
+            }
+            Seen::Datagram(datagram) if datagram.source.port() == dns::PORT => {
+                talk.names.answered(datagram.payload);
+            }
+            Seen::Datagram(_) => {}
         })
     }
 
@@ -171,7 +178,8 @@ impl Talk {
         self.table.take_judged();
         for (id, observation) in self.table.take_found() {
             self.exchanges += u64::from(!observation.detail.is_underway());
-            deliver(complete::captured(id, observation, self.ends.get(&id).cloned().unwrap_or_default()));
+            let ends = self.ends.get(&id).cloned().unwrap_or_default();
+            deliver(complete::captured(id, observation, ends, &self.names));
         }
         if let Some(connection) = closed {
             self.ends.remove(&connection);

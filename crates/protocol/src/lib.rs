@@ -16,6 +16,7 @@ pub mod call;
 mod connection;
 pub mod content;
 mod detect;
+pub mod dns;
 mod gen_ai;
 mod held;
 mod http1;

@@ -12,7 +12,7 @@ use activity::Activity;
 use bytes::Bytes;
 use open::Open;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
-use overhear_model::{Bodies, Counted, Learned, Model, shape::Effort};
+use overhear_model::{Bodies, Counted, Learned, Model, Shaped, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
 use std::{sync::Arc, time::Duration};
@@ -130,6 +130,15 @@ impl Session {
     /// Whether something was learned of streams that go on since this was last asked: nothing is counted of them yet.
     pub fn take_told_underway(&mut self) -> bool {
         std::mem::take(&mut self.told_underway)
+    }
+
+    /// What calls looked like by the hour, since it was last said that this is over; where the model records times.
+    pub fn open_shapes(&mut self, is_over: bool) -> Vec<Shaped> {
+        let shaped = self.model.open_shapes();
+        if is_over {
+            self.model.close_shapes();
+        }
+        shaped
     }
 
     /// What was learned.

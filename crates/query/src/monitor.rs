@@ -6,7 +6,11 @@ pub use sum::{ByEndpoint, ByEnds, Counts, Depth, Edges, Ends, Firsts, Steps, cha
 
 use crate::{Api, EndpointId, EndpointRow, LatencyBucket, Metric, Percentiles};
 use overhear_exchange::{ErrorType, Statistics, Timestamp};
-use overhear_model::Hints;
+pub use overhear_model::shape::Spot;
+use overhear_model::{
+    Hints,
+    shape::{New, News},
+};
 use std::{sync::Arc, time::Duration};
 
 /// Which time is asked about. Absent ends: an hour ago, now.
@@ -240,6 +244,24 @@ pub enum Novelty {
     Status(Option<u16>),
     /// Somebody who calls it.
     Caller(Arc<str>),
+    /// A field of its messages.
+    Field(Spot, String),
+    /// A type (JSON Schema's name) that a field had not had.
+    Type(Spot, String, &'static str),
+    /// Bodies of a media type.
+    Media(Spot, String),
+}
+
+impl Change {
+    /// What is new in the messages of an endpoint.
+    pub fn of(endpoint: EndpointId, New { at, spot, name, what }: New) -> Self {
+        let what = match what {
+            News::Field => Novelty::Field(spot, name),
+            News::Type(kind) => Novelty::Type(spot, name, kind),
+            News::Media => Novelty::Media(spot, name),
+        };
+        Self { at, endpoint, what }
+    }
 }
 
 /// How the listening goes.

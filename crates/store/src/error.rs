@@ -6,6 +6,9 @@ pub enum Error {
     /// Somebody else writes here.
     #[error("another overhear writes to {0}")]
     Busy(PathBuf),
+    /// It was begun with another key.
+    #[error("the store {0} was begun with another model key, under which all that was learned is kept")]
+    OtherKey(PathBuf),
     /// There is none.
     #[error("there is no store at {0}: `overhear watch` writes one as it listens")]
     Missing(PathBuf),

@@ -18,9 +18,9 @@ mod window;
 pub use error::Error;
 pub use memory::Memory;
 pub use question::{
-    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Questions, Recorded, Session, Store, SumLine, Sums,
-    Timeline, Totals, Trait,
+    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Looks, Questions, Recorded, Session, Store, SumLine,
+    Sums, Timeline, Totals, Trait,
 };
 pub use retention::Retention;
-pub use sqlite::{Opened, Sqlite};
+pub use sqlite::{Opened, Sqlite, random_key};
 pub use window::{Resolution, Window};

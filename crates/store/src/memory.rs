@@ -1,9 +1,9 @@
 use crate::{
-    About, Deployed, Edge, Error, First, Questions, Recorded, Resolution, Retention, Session, Store, SumLine,
-    Sums, Timeline, Totals, Trait, Window, evidence,
+    About, Deployed, Edge, Error, First, Looks, Questions, Recorded, Resolution, Retention, Session, Store,
+    SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
-use overhear_model::{Counted, Model, Series, Slot, Sum, Tally};
+use overhear_model::{Counted, Model, Series, Shaped, Slot, Sum, Tally, shape::Shapes};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -15,6 +15,10 @@ pub struct Memory {
     key: u64,
     counted: BTreeMap<Arc<Series>, BTreeMap<Slot, Tally>>,
     models: Vec<Model>,
+    /// By the first slot of their hour.
+    looks: BTreeMap<(Slot, Series), Shapes>,
+    /// Those of hours that are not over.
+    open_looks: Vec<Shaped>,
     version: u64,
     session: Option<Session>,
     deploys: Vec<Deployed>,
@@ -126,6 +130,23 @@ impl Questions for Memory {
         Ok(Recorded { what: timeline, window, resolution: step })
     }
 
+    fn looks(&self, window: Window) -> Result<Recorded<Looks>, Error> {
+        let window = window.outward(Resolution::Hour);
+        let mut sums = BTreeMap::<&Series, Shapes>::new();
+        let open = self.open_looks.iter().map(|shaped| ((&shaped.hour, &shaped.series), &shaped.shapes));
+        for ((_, series), shapes) in self
+            .looks
+            .iter()
+            .map(|((hour, series), shapes)| ((hour, series), shapes))
+            .chain(open)
+            .filter(|((hour, _), _)| window.contains(**hour))
+        {
+            sums.entry(series).or_default().merge(self.key, shapes);
+        }
+        let what = sums.into_iter().map(|(series, shapes)| (Arc::new(series.clone()), shapes)).collect();
+        Ok(Recorded { what, window, resolution: Resolution::Hour })
+    }
+
     fn sessions(&self, _: Window) -> Result<Vec<Session>, Error> {
         Ok(self.session.iter().cloned().collect())
     }
@@ -163,6 +184,16 @@ impl Store for Memory {
     fn learn(&mut self, model: &Model) -> Result<(), Error> {
         self.version += 1;
         self.models = vec![model.clone()];
+        Ok(())
+    }
+
+    fn look(&mut self, shaped: &[Shaped], is_over: bool) -> Result<(), Error> {
+        self.open_looks = shaped.to_vec();
+        if is_over {
+            for Shaped { series, hour, shapes } in self.open_looks.drain(..) {
+                self.looks.entry((hour, series)).or_default().merge(self.key, &shapes);
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 use crate::{Error, Resolution, Retention, Window};
 use overhear_exchange::{Statistics, Timestamp};
-use overhear_model::{Counted, Ending, Model, Series, Slot, Sum, Tally};
+use overhear_model::{Counted, Ending, Model, Series, Shaped, Slot, Sum, Tally, shape::Shapes};
 use std::sync::Arc;
 
 /// Callers told apart of what is called as a whole; the others are [`overhear_model::OTHER`].
@@ -57,6 +57,8 @@ impl Trait {
         [Self::Status(ending.status), Self::Caller(Arc::clone(caller))]
     }
 }
+/// What calls of each series looked like over a window.
+pub type Looks = Vec<(Arc<Series>, Shapes)>;
 
 /// All that is asked of a store.
 pub trait Questions {
@@ -130,6 +132,14 @@ pub trait Questions {
         of: Option<&[Series]>,
     ) -> Result<Recorded<Timeline>, Error>;
 
+    /// What calls of each series looked like over a window, in no particular order. Hours are the finest, days where
+    /// hours are no longer kept: the window is made wider. Where it begins later than was asked for, nothing is kept apart
+    /// of before: of that there is [`Self::evidence`] alone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn looks(&self, window: Window) -> Result<Recorded<Looks>, Error>;
+
     /// Who wrote and what they could not hear, those that overlap a window, oldest first.
     ///
     /// # Errors
@@ -162,6 +172,13 @@ pub trait Store: Questions {
     /// # Errors
     /// When it cannot be written; what was there stays.
     fn learn(&mut self, model: &Model) -> Result<(), Error>;
+
+    /// Replaces what this session said before of what calls looked like hour by hour, as far as that was not over.
+    /// `is_over`: what is said next is of other calls.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    fn look(&mut self, shaped: &[Shaped], is_over: bool) -> Result<(), Error>;
 
     /// Replaces what this session said before of itself.
     ///

@@ -170,7 +170,10 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     store.tidy(at(DAY + 29_000)).unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE roll; DROP TABLE first; PRAGMA user_version = 2").unwrap();
+    file.execute_batch(
+        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE first; PRAGMA user_version = 2",
+    )
+    .unwrap();
     drop(file);
     let store = open(&path);
     for (from, length) in [(0, 50_000), (0, 60), (6, 8640), (360, 40_000)] {

@@ -7,7 +7,7 @@ use overhear_query::{
     EndpointDetail, EndpointId, Value as Attribute, attributes,
     monitor::{
         Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
-        ServiceFigures,
+        ServiceFigures, Spot,
     },
     outline,
     shape::{Messages, ModelUse, Parameter, Payload, Said, Schema},
@@ -172,11 +172,31 @@ pub(crate) fn map(map: &Map) -> Value {
     json!({"nodes": nodes.collect::<Vec<_>>(), "edges": edges.collect::<Vec<_>>()})
 }
 
+/// Where in the messages of an endpoint: `in` as OpenAPI has it for parameters, else `request` or `response`.
+fn place(spot: Spot, name: &str) -> Value {
+    let (part, status) = match spot {
+        Spot::Query => ("query", None),
+        Spot::Header => ("header", None),
+        Spot::Cookie => ("cookie", None),
+        Spot::Request => ("request", None),
+        Spot::ResponseHeader(status) => ("response_header", Some(status)),
+        Spot::Response(status) => ("response", Some(status)),
+    };
+    json!({"in": part, "status": status, "name": name})
+}
+
 pub(crate) fn change(change: &Change) -> Value {
     let (kind, detail) = match &change.what {
         Novelty::Endpoint => ("endpoint", Value::Null),
         Novelty::Status(status) => ("status", json!(status)),
         Novelty::Caller(name) => ("caller", json!(&**name)),
+        Novelty::Field(spot, name) => ("field", place(*spot, name)),
+        Novelty::Type(spot, name, kind) => {
+            let mut detail = place(*spot, name);
+            detail["type"] = (*kind).into();
+            ("type", detail)
+        }
+        Novelty::Media(spot, name) => ("media", place(*spot, name)),
     };
     json!({"at": time(change.at), "endpoint": endpoint_id(&change.endpoint), "kind": kind, "detail": detail})
 }

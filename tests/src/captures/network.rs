@@ -28,6 +28,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
     pcap("half_close", half_close),
     pcap("still_open", still_open),
     pcap("missing_fin", missing_fin),
+    pcap("name_server", name_server),
 ];
 
 /// The middle one of three segments of a body is missing from the capture.
@@ -199,4 +200,37 @@ fn missing_fin() -> Vec<u8> {
     let mut talk = conversation();
     talk.open().send(A, &request("GET", "/last")).send(B, &response("200 OK", "last"));
     record(&talk)
+}
+
+/// A name server was asked about both ends before; the call itself names an address only.
+fn name_server() -> Vec<u8> {
+    let mut talk = conversation();
+    talk.open()
+        .send(A, b"GET /named HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n")
+        .send(B, &response("200 OK", "named"))
+        .close();
+    let mut capture = Capture::new();
+    for (name, address) in [("laptop", 1), ("api", 2)] {
+        capture.frame(Timestamp::from_nanos(1_767_225_600_000_000_000), &answer(name, [10, 0, 0, address]));
+    }
+    capture.add(&talk).pcap()
+}
+
+/// An answer of a name server (RFC 1035 §4), on Ethernet: this name below `internal` has this address.
+fn answer(name: &str, address: [u8; 4]) -> Vec<u8> {
+    let mut message = vec![0x12, 0x34, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+    for label in [name, "internal"] {
+        message.push(u8::try_from(label.len()).unwrap_or_default());
+        message.extend(label.as_bytes());
+    }
+    message.extend([0, 0, 1, 0, 1, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+    message.extend(address);
+    let length = |bytes: usize| u16::try_from(bytes).unwrap_or_default().to_be_bytes();
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 3, 8, 0, 0x45, 0];
+    frame.extend(length(28 + message.len()));
+    frame.extend([0, 1, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 53, 10, 0, 0, 1, 0, 53, 0x9c, 0x41]);
+    frame.extend(length(8 + message.len()));
+    frame.extend([0, 0]);
+    frame.extend(message);
+    frame
 }

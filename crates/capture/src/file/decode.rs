@@ -54,6 +54,26 @@ impl Counts {
     }
 }
 
+/// What a packet held.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// Of TCP.
+    Segment(Segment<'a>),
+    /// Of UDP.
+    Datagram(UdpDatagram<'a>),
+}
+
+/// A datagram of UDP (RFC 768).
+#[derive(Clone, Copy, Debug)]
+pub struct UdpDatagram<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// To whom.
+    pub destination: SocketAddr,
+    /// As much as was captured.
+    pub payload: &'a [u8],
+}
+
 /// From frames to segments.
 #[derive(Default)]
 pub(super) struct Decoder {
@@ -66,7 +86,7 @@ impl Decoder {
         Counts { dropped, fragments_lost: self.fragments.lost + self.fragments.incomplete(), ..self.counts }
     }
 
-    pub(super) fn packet(&mut self, packet: &Packet<'_>, sink: &mut impl FnMut(Segment<'_>)) {
+    pub(super) fn packet(&mut self, packet: &Packet<'_>, sink: &mut impl FnMut(Seen<'_>)) {
         self.counts.packets += 1;
         match packet.link.network(packet.bytes) {
             Network::Ip(bytes) => {
@@ -82,7 +102,7 @@ impl Decoder {
         }
     }
 
-    fn datagram(&mut self, datagram: &Datagram<'_>, time: Timestamp, sink: &mut impl FnMut(Segment<'_>)) {
+    fn datagram(&mut self, datagram: &Datagram<'_>, time: Timestamp, sink: &mut impl FnMut(Seen<'_>)) {
         let Some(part) = datagram.part else { return self.transport(datagram, time, sink) };
         self.counts.fragments += 1;
         let Some(whole) = self.fragments.add(datagram, part, time) else { return };
@@ -94,17 +114,22 @@ impl Decoder {
         }
     }
 
-    fn transport(&mut self, datagram: &Datagram<'_>, time: Timestamp, sink: &mut impl FnMut(Segment<'_>)) {
+    fn transport(&mut self, datagram: &Datagram<'_>, time: Timestamp, sink: &mut impl FnMut(Seen<'_>)) {
         match datagram.protocol {
             TCP => match segment(datagram, time) {
                 Some(segment) => {
                     self.counts.tcp += 1;
                     self.counts.cut += u64::from(segment.payload.len() < segment.length as usize);
-                    sink(segment);
+                    sink(Seen::Segment(segment));
                 }
                 None => self.counts.malformed += 1,
             },
-            UDP => self.counts.udp += 1,
+            UDP => {
+                self.counts.udp += 1;
+                if let Some(datagram) = udp(datagram) {
+                    sink(Seen::Datagram(datagram));
+                }
+            }
             _ => self.counts.other_transport += 1,
         }
     }
@@ -130,5 +155,15 @@ fn segment<'a>(datagram: &Datagram<'a>, time: Timestamp) -> Option<Segment<'a>> 
         // Empty where the capture cut within the options.
         payload: datagram.payload.get(header..).unwrap_or_default(),
         length: u32::try_from(datagram.length.checked_sub(header)?).ok()?,
+    })
+}
+
+/// Reads a UDP header. What is cut or contradicts itself is nobody's loss: it is no part of a stream.
+fn udp<'a>(datagram: &Datagram<'a>) -> Option<UdpDatagram<'a>> {
+    let fixed: &[u8; 8] = datagram.payload.first_chunk()?;
+    Some(UdpDatagram {
+        source: SocketAddr::new(datagram.source, Order::Big.u16(fixed, 0)),
+        destination: SocketAddr::new(datagram.destination, Order::Big.u16(fixed, 2)),
+        payload: datagram.payload.get(8..)?,
     })
 }

@@ -28,6 +28,7 @@ pub use sniff::{Kind, sniff};
 use crate::har;
 use container::{Container, Step};
 use decode::Decoder;
+pub use decode::{Seen, UdpDatagram};
 use flate2::bufread::MultiGzDecoder;
 use overhear_exchange::wire::Segment;
 use std::io::{self, BufReader, Read};
@@ -111,7 +112,7 @@ impl Packets {
         let mut packets = Self { window, container, decoder, packets: 0, skip: 0, wanted: None };
         // What cannot be read at all is said at once, not at the first packet.
         while !packets.container.begun() {
-            if let Some(wanted) = packets.step(&mut |_| {})? {
+            if let Some(wanted) = packets.step(&mut |_: Seen<'_>| {})? {
                 packets.refill(wanted)?;
             }
         }
@@ -130,12 +131,24 @@ impl Packets {
         Ok(())
     }
 
-    /// Hands on what one read of the input brings, at most [`MAX_BLOCK`] bytes and usually far less; false at the end.
-    /// Between two calls there is time for something else.
+    /// Hands on the segments that one read of the input brings, at most [`MAX_BLOCK`] bytes and usually far less; false at
+    /// the end. Between two calls there is time for something else.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn pump(&mut self, sink: &mut impl FnMut(Segment<'_>)) -> Result<bool, Error> {
+        self.pump_all(&mut |seen: Seen<'_>| {
+            if let Seen::Segment(segment) = seen {
+                sink(segment);
+            }
+        })
+    }
+
+    /// The same with datagrams of UDP.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn pump_all(&mut self, sink: &mut impl FnMut(Seen<'_>)) -> Result<bool, Error> {
         if let Some(wanted) = self.wanted
             && !self.refill(wanted)?
         {
@@ -155,7 +168,7 @@ impl Packets {
     }
 
     /// One packet or header. How many bytes must be there before the next, if they are not.
-    fn step(&mut self, sink: &mut impl FnMut(Segment<'_>)) -> Result<Option<usize>, Error> {
+    fn step(&mut self, sink: &mut impl FnMut(Seen<'_>)) -> Result<Option<usize>, Error> {
         match self.container.step(self.window.bytes()) {
             Ok(Step::Packet(packet, used)) => {
                 self.packets += 1;

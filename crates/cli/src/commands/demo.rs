@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Demo) -> Result<i32, Fault> {
         save: arguments.ending.save.as_deref(),
         page: &arguments.page,
         knowledge: Knowledge::read(&arguments.page.people.known)?,
-        place: Place::temporary(),
+        place: Place::temporary(None),
         push: None,
         listening_to: "the demo's shop".to_owned(),
     };

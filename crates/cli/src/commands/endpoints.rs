@@ -8,8 +8,8 @@ use crate::{
     knowledge::Knowledge,
     output, over_time, summary,
 };
-use overhear_exchange::Statistics;
 use overhear_model::{Model, shape::Effort};
+use overhear_pipeline::Within;
 use overhear_query::{EndpointRow, endpoints, monitor::History};
 use overhear_store::Questions;
 use serde_json::Value;
@@ -74,10 +74,17 @@ pub(crate) fn learn(question: &Question, effort: Effort) -> Result<Answer, Fault
     let (hints, said) = (knowledge.hints(), knowledge.names());
     let choice = Choice::new(&question.scope, question.period)?;
     let mut answer = if question.from.is_empty() {
-        let selection = choice.selection()?;
+        let of_a_time = over_time::is_asked(question);
+        let period = if of_a_time { Period::default() } else { question.period };
+        let selection = Choice::new(&question.scope, period)?.selection()?;
+        if of_a_time {
+            // Its names are joined already.
+            let Within { model, names, .. } = over_time::model(question, &knowledge)?;
+            return Ok(Answer { model, selection, names, ..Answer::nothing(knowledge) });
+        }
         let model = heard(question)?;
         let names = model.names(&said);
-        Answer { model, selection, names, statistics: Statistics::default(), fault: None, knowledge }
+        Answer { model, selection, names, ..Answer::nothing(knowledge) }
     } else {
         Answer { knowledge, ..from::learn(&question.from, &choice, (&hints, &said), effort) }
     };

@@ -39,12 +39,16 @@ fn learn(arguments: &Read, choice: &Choice) -> Result<Answer, Fault> {
     let Some(place) = place.filter(Place::stays) else {
         // The summary tells nothing of shapes; what is saved does.
         let effort = if arguments.save.is_some() { Effort::Whole } else { Effort::Nothing };
-        return Ok(from::learn(&arguments.files, choice, said, effort));
+        let key = arguments.keeping.model_key.or_else(|| from::key(&arguments.files));
+        let key = key.unwrap_or_else(overhear_store::random_key);
+        return Ok(from::learn_keyed(&arguments.files, choice, said, effort, key));
     };
     let key = place.key();
     let mut store = place.into_store();
-    let mut take = |counted: Vec<_>| store.append(&counted).map_err(Fault::new);
-    let keep = from::Keep { key, take: &mut take };
+    let mut take = |counted: Vec<_>, shaped: Vec<_>| {
+        store.append(&counted).and_then(|()| store.look(&shaped, true)).map_err(Fault::new)
+    };
+    let keep = from::Keep { key, take: Some(&mut take) };
     let mut answer = from::learn_keeping(&arguments.files, choice, said, Effort::Whole, keep);
     let now = keeping::now();
     let learned = store.learn(&answer.model);

@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Serve) -> Result<i32, Fault> {
     let path = keeping::path(&at)
         .ok_or_else(|| Fault::new("there is no place for a store: name one with --store"))?;
     let knowledge = Knowledge::read(&arguments.people.known)?;
-    let monitor = keeping::monitor(&path, knowledge.hints())?;
+    let monitor = keeping::monitor(&path, &knowledge)?;
     let page = page::alone(arguments.listen, monitor, &path, knowledge.people(&arguments.people))?;
     tell(&format!("overhear: the page is {}", page.url()));
     while !stop.is_set() {

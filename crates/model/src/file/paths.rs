@@ -132,6 +132,7 @@ impl SavedTree {
             odd: restore(self.odd, key)?,
             ids: self.ids.restore()?,
             other: other.map(Box::new),
+            only: None,
         })
     }
 }

@@ -23,6 +23,13 @@ impl Model {
         left.clone().into_iter().chain(said).collect()
     }
 
+    /// The same with all names that are one put together, and which those are.
+    #[must_use]
+    pub fn join(self, said: &Names) -> (Self, Names) {
+        let names = self.names(said);
+        if names.is_empty() { (self, names) } else { (self.joined(&names), names) }
+    }
+
     fn nameless(&self) -> Names {
         if self.other.branches().any(|branch| branch.tree.requests() > 0) {
             // Who else answers there is not known.

@@ -1,6 +1,6 @@
 //! What is learned from: one call, as plain references.
 
-use overhear_exchange::{GenAi, Headers, Http, Stream};
+use overhear_exchange::{GenAi, Headers, Http, Stream, Timestamp};
 
 /// A body without its content coding, or as much of it as there is.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,8 @@ pub struct Call<'a> {
     pub gen_ai: Option<&'a GenAi>,
     /// How much of it is learned.
     pub effort: Effort,
+    /// When it was made; the epoch where that is not known.
+    pub at: Timestamp,
 }
 
 impl<'a> Call<'a> {
@@ -61,6 +63,7 @@ impl<'a> Call<'a> {
             stream: http.stream.as_deref(),
             gen_ai: http.gen_ai.as_deref(),
             effort: Effort::Whole,
+            at: Timestamp::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Learns the tokens of a message, value by value.
 
 use super::{
+    firsts::Moment,
     node::{ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, Node, OBJECT, STRING, Texts, Types},
     objects::{Objects, Slot},
     scalar::hash,
@@ -73,6 +74,8 @@ pub(super) struct Learner<'a> {
     pub(super) key: u64,
     pub(super) tape: &'a Tape,
     pub(super) source: &'a [u8],
+    /// When it was said.
+    pub(super) at: Moment,
     /// Number of the last object learned here.
     pub(super) stamp: u64,
     /// Nodes added.
@@ -94,6 +97,7 @@ impl Learner<'_> {
     #[inline(always)]
     pub(super) fn value(&mut self, node: &mut Node, (at, token): (usize, Token), depth: usize, secret: bool) {
         let text = self.tape.text(self.source, token);
+        node.firsts.see(types(token.kind), self.at);
         match token.kind {
             Kind::Null => node.nulls = node.nulls.saturating_add(1),
             Kind::Boolean => node.booleans = node.booleans.saturating_add(1),
@@ -132,6 +136,7 @@ impl Learner<'_> {
                 let mut length = 0;
                 for part in text.split(|b| *b == b',') {
                     length += 1;
+                    items.firsts.see(STRING, self.at);
                     self.text(items, part, secret);
                 }
                 texts.lists.learn(length, false);

@@ -10,6 +10,7 @@ mod aside;
 mod call;
 mod derive;
 mod fields;
+mod firsts;
 mod format;
 mod headers;
 mod hidden;
@@ -20,6 +21,7 @@ mod maps;
 mod members;
 mod models;
 mod multipart;
+mod news;
 mod node;
 mod objects;
 mod payloads;
@@ -42,6 +44,7 @@ mod words;
 pub(crate) use members::Members;
 
 pub use call::{Call, Content, Effort};
+pub use news::{New, News, Spot};
 pub use scratch::Scratch;
 pub use shapes::Shapes;
 

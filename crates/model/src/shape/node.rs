@@ -1,6 +1,7 @@
 //! Evidence about the values in one place: counts, ranges and bounded sketches, so that a merge is exact.
 
 use super::{
+    firsts::Firsts,
     objects::Objects,
     scalar::{Numbers, Strings},
 };
@@ -16,6 +17,8 @@ pub(super) struct Node {
     pub(super) texts: Option<Box<Texts>>,
     pub(super) arrays: Option<Box<Arrays>>,
     pub(super) objects: Option<Box<Objects>>,
+    /// When values of each type came first.
+    pub(super) firsts: Firsts,
 }
 
 /// Values of a query or form, read as more than strings.
@@ -73,6 +76,7 @@ impl Node {
         if let Some(more) = &other.objects {
             self.objects.get_or_insert_default().merge(more, depth);
         }
+        self.firsts.merge(&other.firsts);
     }
 
     /// Values seen.

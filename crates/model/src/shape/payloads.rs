@@ -3,12 +3,13 @@
 use super::{
     call::Content,
     derive,
+    firsts::Moment,
     json::Ending,
     known::Segment,
     read::{Read, is_guess},
     scalar::hash,
     schema::Payload,
-    tree::{Effort, Message, Tree},
+    tree::{How, Message, Tree},
 };
 
 /// Bodies by media type: at most [`Payloads::MOST`] types, those whose keyed hash is smallest.
@@ -28,6 +29,8 @@ pub(super) struct Bodies {
     pub(super) partial: u64,
     /// Those that were JSON, a form or the like.
     pub(super) structured: u64,
+    /// When the first came.
+    pub(super) first: Moment,
     pub(super) tree: Tree,
 }
 
@@ -39,7 +42,7 @@ impl Payloads {
         &mut self,
         key: u64,
         (read, body): (&Read, Content<'_>),
-        (effort, limit): (Effort, usize),
+        (how, limit): (How, usize),
         segments: &mut Vec<Segment>,
     ) {
         if body.bytes.is_empty() && body.complete {
@@ -47,13 +50,14 @@ impl Payloads {
         }
         let Some(bodies) = self.kind(key, &read.media) else { return };
         bodies.seen = bodies.seen.saturating_add(1);
+        bodies.first = bodies.first.min(how.at);
         let Some(ending) = read.ending else {
             bodies.partial = bodies.partial.saturating_add(u64::from(!body.complete));
             return;
         };
         bodies.partial = bodies.partial.saturating_add(u64::from(ending != Ending::Whole));
         bodies.structured = bodies.structured.saturating_add(1);
-        let message = Message { tape: &read.tape, source: body.bytes, ending, effort, private: false, limit };
+        let message = Message { tape: &read.tape, source: body.bytes, ending, how, private: false, limit };
         bodies.tree.learn(key, message, segments);
     }
 
@@ -107,13 +111,22 @@ impl Payloads {
 
 impl Bodies {
     pub(super) fn new(rank: u64, media: &str) -> Self {
-        Self { rank, media: media.into(), seen: 0, partial: 0, structured: 0, tree: Tree::default() }
+        Self {
+            rank,
+            media: media.into(),
+            seen: 0,
+            partial: 0,
+            structured: 0,
+            first: Moment::MAX,
+            tree: Tree::default(),
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Self, limit: usize) {
         self.seen = self.seen.saturating_add(other.seen);
         self.partial = self.partial.saturating_add(other.partial);
         self.structured = self.structured.saturating_add(other.structured);
+        self.first = self.first.min(other.first);
         self.tree.merge(&other.tree, limit);
     }
 

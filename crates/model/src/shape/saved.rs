@@ -2,6 +2,7 @@
 //! business: keys and values that are no words, are too rare, or are data.
 
 use super::{
+    firsts::{ALWAYS, Firsts, Moment},
     maps,
     models::{Models, Used},
     node::{Arrays, Node, Texts},
@@ -88,6 +89,9 @@ struct SavedReply {
     rank: u64,
     status: u16,
     seen: u64,
+    /// When the first came, in seconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<Row>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -99,6 +103,8 @@ struct SavedBodies {
     rank: u64,
     media: Box<str>,
     seen: u64,
+    #[serde(default, skip_serializing_if = "is_always")]
+    first: Moment,
     #[serde(default, skip_serializing_if = "is_zero")]
     partial: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -130,6 +136,9 @@ struct Row {
     arrays: Option<(u64, u64, u64)>,
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     objects: Option<SavedObjects>,
+    /// When values of each of its types came first.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    firsts: Vec<Moment>,
 }
 
 /// How a node hangs on the one that holds it.
@@ -177,6 +186,11 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_always(first: &Moment) -> bool {
+    *first == ALWAYS
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_zero_place(place: &u32) -> bool {
     *place == 0
 }
@@ -196,7 +210,7 @@ impl<'de> Deserialize<'de> for Shapes {
         // What was learned is within its bounds and in order; what was altered is after this.
         let mut shapes = Self::default();
         // The key decides nothing within the bounds.
-        shapes.merge(0, &Self(Some(Box::new(loaded))));
+        shapes.merge(0, &Self { whole: Some(Box::new(loaded)), ..Self::default() });
         Ok(shapes)
     }
 }
@@ -270,6 +284,7 @@ impl From<&Reply> for SavedReply {
             rank: reply.rank,
             status: reply.status,
             seen: reply.seen,
+            first: reply.first,
             headers: rows(&reply.headers),
             bodies: saved_bodies(&reply.bodies),
         }
@@ -286,6 +301,7 @@ impl From<&Bodies> for SavedBodies {
             rank: kind.rank,
             media: kind.media.clone(),
             seen: kind.seen,
+            first: kind.first,
             partial: kind.partial,
             structured: kind.structured,
             tree: rows(&kind.tree),
@@ -328,6 +344,7 @@ fn write(node: &Node, parent: u32, edge: Edge, rows: &mut Vec<Row>) {
             let limit = (objects.limit < u64::MAX).then_some(objects.limit);
             SavedObjects { seen: objects.seen, cut: objects.cut, limit, tags }
         }),
+        firsts: firsts(node),
     });
     if let Some(items) = node.texts.as_ref().and_then(|texts| texts.lists.items.as_deref()) {
         write(items, place, Edge::Parts, rows);
@@ -349,6 +366,12 @@ fn write_keys(objects: &Objects, place: u32, rows: &mut Vec<Row>) {
     if let Some(rest) = &objects.rest {
         write(&rest.values, place, Edge::Rest(rest.keys.clone()), rows);
     }
+}
+
+/// None where nothing is known.
+fn firsts(node: &Node) -> Vec<Moment> {
+    let saved = node.firsts.saved(node.types());
+    if saved.iter().all(|first| *first == ALWAYS) { Vec::new() } else { saved }
 }
 
 fn lengths(arrays: &Arrays) -> (u64, u64, u64) {
@@ -382,6 +405,7 @@ impl SavedReply {
             rank: self.rank,
             status: self.status,
             seen: self.seen,
+            first: self.first,
             headers: tree(self.headers)?,
             bodies: bodies(self.bodies)?,
         })
@@ -423,6 +447,7 @@ fn bodies(saved: Vec<SavedBodies>) -> Option<Payloads> {
     let kinds = saved.into_iter().map(|saved| {
         Some(Bodies {
             seen: saved.seen,
+            first: saved.first,
             partial: saved.partial,
             structured: saved.structured,
             tree: tree(saved.tree)?,
@@ -463,7 +488,7 @@ fn is_shallow(rows: &[Row]) -> bool {
 impl Row {
     fn restore(self) -> (u32, Edge, Node) {
         let arrays = |(seen, fewest, most)| Arrays { seen, fewest, most, items: None };
-        let node = Node {
+        let mut node = Node {
             nulls: self.nulls,
             booleans: self.booleans,
             numbers: self.numbers,
@@ -487,7 +512,9 @@ impl Row {
                     ..Objects::default()
                 })
             }),
+            firsts: Firsts::default(),
         };
+        node.firsts = Firsts::restored(node.types(), &self.firsts);
         (self.parent, self.edge, node)
     }
 }

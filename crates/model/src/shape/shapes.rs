@@ -2,7 +2,9 @@
 
 use super::{
     call::{self, Call},
-    derive, headers,
+    derive,
+    firsts::{Moment, moment},
+    headers,
     json::Ending,
     models::Models,
     payloads::Payloads,
@@ -11,14 +13,20 @@ use super::{
     scratch::Scratch,
     security::{Doors, Presented},
     talk::Talk,
-    tree::{Effort, Message, Tree},
+    tree::{Effort, How, Message, Tree},
 };
+use crate::tally::Slot;
 use overhear_exchange::{Headers, StreamKind};
+use std::borrow::Cow;
 
 /// What the calls of an endpoint look like: counts and bounded sketches. The sum of two equals one that learned both,
 /// below the bounds; nothing is decided before [`Self::operation`] is asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Shapes(pub(super) Option<Box<Evidence>>);
+pub struct Shapes {
+    pub(super) whole: Option<Box<Evidence>>,
+    /// What was learned since it was last taken in, by the hour in which calls ended, ascending: no part of `whole` yet.
+    pub(super) recent: Vec<(Slot, Box<Evidence>)>,
+}
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Evidence {
@@ -42,6 +50,8 @@ pub(super) struct Reply {
     pub(super) rank: u64,
     pub(super) status: u16,
     pub(super) seen: u64,
+    /// When the first came.
+    pub(super) first: Moment,
     pub(super) headers: Tree,
     pub(super) bodies: Payloads,
 }
@@ -50,6 +60,8 @@ pub(super) struct Reply {
 const MOST_STATUSES: usize = 32;
 /// Values of one place beside the body.
 const MOST_FIELDS: usize = 512;
+/// Hours that are open at once; what is older is taken in.
+const MOST_HOURS: usize = 4;
 /// Nodes of one kind of body.
 const MOST_NODES: usize = 6_000;
 /// Nodes of all bodies together, about.
@@ -59,33 +71,96 @@ impl Shapes {
     /// Learns a call. `key` is the model's: it decides, with the names, what is kept beyond the bounds.
     pub fn learn(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
         scratch.read_response(call.response_headers.get("content-type"), call.response_body);
-        self.learn_read(key, call, scratch);
+        self.learn_read(key, call, None, scratch);
     }
 
-    /// Learns a call whose response the scratch has read.
-    pub(crate) fn learn_read(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
-        if call.effort != call::Effort::Nothing {
-            self.0.get_or_insert_default().learn(key, call, scratch);
+    /// Learns a call whose response the scratch has read; apart from those of other hours where one is given.
+    pub(crate) fn learn_read(
+        &mut self,
+        key: u64,
+        call: &Call<'_>,
+        hour: Option<Slot>,
+        scratch: &mut Scratch,
+    ) {
+        if call.effort == call::Effort::Nothing {
+            return;
         }
+        self.of_hour(key, hour).learn(key, call, scratch);
     }
 
     /// Learns what is new of a stream that goes on.
-    pub(crate) fn learn_messages(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
+    pub(crate) fn learn_messages(
+        &mut self,
+        key: u64,
+        call: &Call<'_>,
+        hour: Option<Slot>,
+        scratch: &mut Scratch,
+    ) {
         if call.effort != call::Effort::Nothing {
-            self.0.get_or_insert_default().learn_messages(key, call, scratch);
+            self.of_hour(key, hour).learn_messages(key, call, scratch);
+        }
+    }
+
+    fn of_hour(&mut self, key: u64, hour: Option<Slot>) -> &mut Evidence {
+        match hour {
+            None => self.whole.get_or_insert_default(),
+            Some(hour) => self.hour_mut(key, hour),
         }
     }
 
     /// Adds what was learned elsewhere, with the same key.
     pub fn merge(&mut self, key: u64, other: &Self) {
-        if let Some(more) = &other.0 {
-            self.0.get_or_insert_default().merge(key, more);
+        if let Some(more) = &other.whole {
+            self.whole.get_or_insert_default().merge(key, more);
+        }
+        for (hour, more) in &other.recent {
+            self.hour_mut(key, *hour).merge(key, more);
         }
     }
 
     /// True before the first call.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.whole.is_none() && self.recent.is_empty()
+    }
+
+    /// What was learned of calls of single hours since it was last taken in.
+    pub(crate) fn recent(&self) -> impl Iterator<Item = (Slot, Self)> {
+        self.recent.iter().map(|(hour, evidence)| {
+            (*hour, Self { whole: Some(settled(evidence).into_owned().into()), recent: Vec::new() })
+        })
+    }
+
+    /// Hours are no longer kept apart.
+    pub(crate) fn take_in(&mut self, key: u64) {
+        for (_, evidence) in std::mem::take(&mut self.recent) {
+            self.add(key, evidence);
+        }
+    }
+
+    fn add(&mut self, key: u64, evidence: Box<Evidence>) {
+        match &mut self.whole {
+            Some(whole) => whole.merge(key, &evidence),
+            None => self.whole = Some(evidence),
+        }
+    }
+
+    fn hour_mut(&mut self, key: u64, hour: Slot) -> &mut Evidence {
+        let at = match self.recent.binary_search_by_key(&hour, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(at) => {
+                self.recent.insert(at, (hour, Box::default()));
+                at
+            }
+        };
+        if self.recent.len() > MOST_HOURS {
+            let (_, oldest) = self.recent.remove(usize::from(at == 0));
+            self.add(key, oldest);
+            return self.hour_mut(key, hour);
+        }
+        // Just found or inserted.
+        #[expect(clippy::indexing_slicing, reason = "at is where it was found or put")]
+        let (_, evidence) = &mut self.recent[at];
+        evidence
     }
 
     /// What the calls look like.
@@ -94,15 +169,24 @@ impl Shapes {
     }
 
     /// The evidence, with what was only noted added to it.
-    pub(super) fn settled(&self) -> Option<std::borrow::Cow<'_, Evidence>> {
-        let evidence = self.0.as_deref()?;
-        if evidence.trees().all(|tree| !tree.has_pending()) {
-            return Some(std::borrow::Cow::Borrowed(evidence));
+    pub(super) fn settled(&self) -> Option<Cow<'_, Evidence>> {
+        let mut parts = self.whole.iter().chain(self.recent.iter().map(|(_, evidence)| evidence));
+        let mut sum = settled(parts.next()?);
+        for part in parts {
+            // The key decides nothing within the bounds.
+            sum.to_mut().merge(0, part);
         }
-        let mut evidence = evidence.clone();
-        evidence.trees_mut().for_each(Tree::settle);
-        Some(std::borrow::Cow::Owned(evidence))
+        Some(sum)
     }
+}
+
+fn settled(evidence: &Evidence) -> Cow<'_, Evidence> {
+    if evidence.trees().all(|tree| !tree.has_pending()) {
+        return Cow::Borrowed(evidence);
+    }
+    let mut evidence = evidence.clone();
+    evidence.trees_mut().for_each(Tree::settle);
+    Cow::Owned(evidence)
 }
 
 impl PartialEq for Shapes {
@@ -114,16 +198,17 @@ impl PartialEq for Shapes {
 impl Evidence {
     fn learn(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
         let effort = if call.is_light() { Effort::Structure } else { Effort::Whole };
+        let how = How { effort, at: moment(call.at) };
         let mut presented = Presented::default();
         self.requests = self.requests.saturating_add(1);
-        self.learn_query(key, call, effort, &mut presented, scratch);
-        self.learn_request_headers(key, call.request_headers, effort, &mut presented, scratch);
+        self.learn_query(key, call, how, &mut presented, scratch);
+        self.learn_request_headers(key, call.request_headers, how, &mut presented, scratch);
         let limit = self.limit();
         if let Some(body) = call.request_body {
             self.with_body = self.with_body.saturating_add(1);
             let Scratch { request, pairs, segments, .. } = &mut *scratch;
             request.read(call.request_headers.get("content-type"), Some(body), pairs);
-            self.bodies.learn(key, (request, body), (effort, limit), segments);
+            self.bodies.learn(key, (request, body), (how, limit), segments);
         }
         self.doors.learn(key, &presented, call.status);
         self.learn_messages(key, call, scratch);
@@ -131,7 +216,7 @@ impl Evidence {
             self.models.learn(key, model);
         }
         if let Some(reply) = call.status.and_then(|status| self.reply(key, status)) {
-            reply.learn(key, call, effort, limit, scratch);
+            reply.learn(key, call, how, limit, scratch);
         }
     }
 
@@ -139,7 +224,7 @@ impl Evidence {
         &mut self,
         key: u64,
         call: &Call<'_>,
-        effort: Effort,
+        how: How,
         presented: &mut Presented,
         scratch: &mut Scratch,
     ) {
@@ -147,14 +232,14 @@ impl Evidence {
         presented.query(query.as_bytes());
         scratch.pairs.clear();
         scratch.pairs.read_form(query.as_bytes(), true);
-        learn_pairs(&mut self.query, key, effort, false, scratch);
+        learn_pairs(&mut self.query, key, how, false, scratch);
     }
 
     fn learn_request_headers(
         &mut self,
         key: u64,
         fields: &Headers,
-        effort: Effort,
+        how: How,
         presented: &mut Presented,
         scratch: &mut Scratch,
     ) {
@@ -171,17 +256,17 @@ impl Evidence {
                 _ => {}
             }
         }
-        learn_pairs(&mut self.headers, key, effort, false, scratch);
+        learn_pairs(&mut self.headers, key, how, false, scratch);
         if let Some(cookies) = fields.get("cookie") {
             scratch.pairs.clear();
             scratch.pairs.read_cookies(cookies);
-            learn_pairs(&mut self.cookies, key, effort, true, scratch);
+            learn_pairs(&mut self.cookies, key, how, true, scratch);
         }
     }
 
     fn learn_messages(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
         if let Some(stream) = call.stream.filter(|stream| stream.kind != StreamKind::Body) {
-            self.talk.get_or_insert_default().learn(key, stream, call.effort, scratch);
+            self.talk.get_or_insert_default().learn(key, stream, (call.effort, moment(call.at)), scratch);
         }
     }
 
@@ -197,7 +282,7 @@ impl Evidence {
         if at >= MOST_STATUSES {
             return None;
         }
-        self.replies.insert(at, Reply { rank, status, ..Reply::default() });
+        self.replies.insert(at, Reply { rank, status, first: Moment::MAX, ..Reply::default() });
         self.replies.truncate(MOST_STATUSES);
         self.replies.get_mut(at)
     }
@@ -230,6 +315,7 @@ impl Evidence {
             };
             if let Some(reply) = reply {
                 reply.seen = reply.seen.saturating_add(more.seen);
+                reply.first = reply.first.min(more.first);
                 reply.headers.merge(&more.headers, MOST_FIELDS);
                 reply.bodies.merge(&more.bodies, limit);
             }
@@ -290,8 +376,9 @@ fn tell_apart(mut parameters: Vec<Parameter>, mut security: Security) -> (Vec<Pa
 }
 
 impl Reply {
-    fn learn(&mut self, key: u64, call: &Call<'_>, effort: Effort, limit: usize, scratch: &mut Scratch) {
+    fn learn(&mut self, key: u64, call: &Call<'_>, how: How, limit: usize, scratch: &mut Scratch) {
         self.seen = self.seen.saturating_add(1);
+        self.first = self.first.min(how.at);
         let Scratch { pairs, name, .. } = &mut *scratch;
         pairs.clear();
         for (field, value) in call.response_headers.iter() {
@@ -300,9 +387,9 @@ impl Reply {
                 pairs.push(name, value, false);
             }
         }
-        learn_pairs(&mut self.headers, key, effort, false, scratch);
+        learn_pairs(&mut self.headers, key, how, false, scratch);
         if let Some(body) = call.response_body {
-            self.bodies.learn(key, (&scratch.response, body), (effort, limit), &mut scratch.segments);
+            self.bodies.learn(key, (&scratch.response, body), (how, limit), &mut scratch.segments);
         }
     }
 
@@ -317,14 +404,14 @@ impl Reply {
 }
 
 /// Learns the named values that were read last.
-fn learn_pairs(tree: &mut Tree, key: u64, effort: Effort, private: bool, scratch: &mut Scratch) {
+fn learn_pairs(tree: &mut Tree, key: u64, how: How, private: bool, scratch: &mut Scratch) {
     if scratch.pairs.is_empty() {
         return;
     }
     let Scratch { tape, pairs, segments, .. } = scratch;
     let ending = pairs.write(tape);
     debug_assert!(ending != Ending::Malformed);
-    tree.learn(key, Message { tape, source: &[], ending, effort, private, limit: MOST_FIELDS }, segments);
+    tree.learn(key, Message { tape, source: &[], ending, how, private, limit: MOST_FIELDS }, segments);
 }
 
 fn lower(name: &[u8], out: &mut Vec<u8>) {

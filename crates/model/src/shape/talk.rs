@@ -5,13 +5,14 @@
 
 use super::{
     call, derive,
+    firsts::Moment,
     json::{self, Ending},
     payloads::Bodies,
     scalar::hash,
     schema::{Messages, Payload, Said},
     scratch::Scratch,
     tape::{Kind, Tape},
-    tree::{Effort, Message, Tree},
+    tree::{Effort, How, Message, Tree},
     words,
 };
 use crate::OTHER;
@@ -82,16 +83,16 @@ impl Talk {
         &mut self,
         key: u64,
         stream: &exchange::Stream,
-        effort: call::Effort,
+        (effort, at): (call::Effort, Moment),
         scratch: &mut Scratch,
     ) {
         self.client.count(stream.client.fresh);
         self.server.count(stream.server.fresh);
-        for (at, message) in stream.fresh.iter().enumerate() {
-            let effort = of_message(effort, at as u64);
+        for (number, message) in stream.fresh.iter().enumerate() {
+            let how = of_message(effort, number as u64).map(|effort| How { effort, at });
             match message.sender {
-                Sender::Client => self.client.learn(key, message, effort, scratch),
-                Sender::Server => self.server.learn(key, message, effort, scratch),
+                Sender::Client => self.client.learn(key, message, how, scratch),
+                Sender::Server => self.server.learn(key, message, how, scratch),
             }
         }
         if let (Stage::Over, StreamKind::WebSocket(agreed)) = (stream.stage, &stream.kind) {
@@ -158,14 +159,8 @@ impl Side {
         self.gaps = self.gaps.saturating_add(fresh.gaps);
     }
 
-    fn learn(
-        &mut self,
-        key: u64,
-        message: &exchange::Message,
-        effort: Option<Effort>,
-        scratch: &mut Scratch,
-    ) {
-        let Some(effort) = effort else { return };
+    fn learn(&mut self, key: u64, message: &exchange::Message, how: Option<How>, scratch: &mut Scratch) {
+        let Some(how) = how else { return };
         let Scratch { tape, segments, kind, .. } = scratch;
         let source = message.content.expose();
         let is_json = message.is_text && matches!(source.trim_ascii_start().first(), Some(b'{' | b'['));
@@ -180,11 +175,12 @@ impl Side {
             return;
         };
         bodies.seen = bodies.seen.saturating_add(1);
+        bodies.first = bodies.first.min(how.at);
         let partial = !message.complete || (structured && ending != Ending::Whole);
         bodies.partial = bodies.partial.saturating_add(u64::from(partial));
         if structured {
             bodies.structured = bodies.structured.saturating_add(1);
-            let message = Message { tape, source, ending, effort, private: false, limit };
+            let message = Message { tape, source, ending, how, private: false, limit };
             bodies.tree.learn(key, message, segments);
         }
     }

@@ -1,6 +1,7 @@
 //! All that was seen in one place of messages, and how it is kept within its bounds.
 
 use super::{
+    firsts::Moment,
     json::Ending,
     known::{Fingerprints, Known, Segment},
     learn::Learner,
@@ -16,6 +17,13 @@ pub(super) enum Effort {
     Whole,
     /// Its structure if that is settled, else all of it.
     Structure,
+}
+
+/// How and when a message is learned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How {
+    pub(super) effort: Effort,
+    pub(super) at: Moment,
 }
 
 /// Evidence about messages of one kind.
@@ -43,7 +51,7 @@ impl Tree {
 
     /// Learns a message. `private`: nothing is kept of its values but what they look like.
     pub(super) fn learn(&mut self, key: u64, message: Message<'_>, segments: &mut Vec<Segment>) {
-        let Message { tape, source, ending, effort, private, limit } = message;
+        let Message { tape, source, ending, how: How { effort, at }, private, limit } = message;
         let adaptive = effort == Effort::Structure && ending == Ending::Whole;
         if adaptive {
             Fingerprints { seed: key, tape, source, segments }.all();
@@ -51,7 +59,7 @@ impl Tree {
                 return;
             }
         }
-        let mut learner = Learner { key, tape, source, stamp: self.stamp, added: 0 };
+        let mut learner = Learner { key, tape, source, at, stamp: self.stamp, added: 0 };
         for value in tape.roots() {
             learner.value(&mut self.root, value, 0, private);
         }
@@ -114,7 +122,7 @@ pub(super) struct Message<'a> {
     pub(super) tape: &'a Tape,
     pub(super) source: &'a [u8],
     pub(super) ending: Ending,
-    pub(super) effort: Effort,
+    pub(super) how: How,
     pub(super) private: bool,
     /// Nodes that may be kept.
     pub(super) limit: usize,

@@ -11,10 +11,11 @@ pub(crate) mod smallest;
 use crate::{
     Endpoint,
     route::segment::{Segment, Segments},
+    series::At,
     shape::Shapes,
 };
 use node::Node;
-use overhear_exchange::Http;
+use overhear_exchange::{Http, Timestamp};
 use place::Place;
 use smallest::Smallest;
 
@@ -61,6 +62,16 @@ pub(crate) struct Tree {
     pub(crate) ids: Smallest<u64, 4096>,
     /// What is beyond the bounds.
     pub(crate) other: Option<Box<Endpoint>>,
+    /// The calls that are meant, where not all that were learned are.
+    pub(crate) only: Option<Only>,
+}
+
+/// Calls that are told of instead of all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Only {
+    pub(crate) calls: Vec<(Option<At>, Endpoint)>,
+    /// They have no shapes of their own: those of all are told.
+    pub(crate) shaped_as_all: bool,
 }
 
 /// Which part of a tree.
@@ -183,6 +194,15 @@ impl Tree {
         for part in Part::ALL {
             bounds.of(part).room += self.part(part).size();
         }
+    }
+
+    /// Whether any message may hold something new since then.
+    pub(crate) fn may_have_news(&self, since: Timestamp) -> bool {
+        fn below(node: &Node, since: Timestamp) -> bool {
+            node.places.iter().any(|place| place.endpoint.shapes.may_have_news(since))
+                || node.below().any(|node| below(node, since))
+        }
+        Part::ALL.into_iter().any(|part| below(self.part(part), since))
     }
 
     pub(crate) fn requests(&self) -> u64 {

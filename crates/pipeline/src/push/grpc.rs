@@ -96,7 +96,17 @@ fn ended(status: &Status) -> Ended {
         | Code::DataLoss => Ended::Later(why, after),
         // Only a receiver that says when will have room again.
         Code::ResourceExhausted if after.is_some() => Ended::Later(why, after),
-        _ => Ended::Refused(why),
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unauthenticated => Ended::Refused(why),
     }
 }
 

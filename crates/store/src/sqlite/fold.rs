@@ -1,6 +1,6 @@
 //! Summing up what is old, and forgetting what is older than is kept.
 
-use super::{Failure, Sqlite, read::Level, roll::Rolls};
+use super::{Failure, Sqlite, looks, read::Level, roll::Rolls};
 use crate::{Resolution, codec};
 use overhear_exchange::Timestamp;
 use overhear_model::{Slot, Tally};
@@ -82,33 +82,60 @@ impl Sqlite {
         transaction.execute("DELETE FROM slice WHERE folded = 1 AND slot < ?", [slots.0])?;
         raise(&transaction, "ten_seconds_from", slots)?;
         let minutes = before(Resolution::Minute, Resolution::Day);
+        let hours = before(Resolution::Hour, Resolution::Day);
         forget(&transaction, Level::Minutes, minutes)?;
-        forget(&transaction, Level::Hour, before(Resolution::Hour, Resolution::Day))?;
+        forget(&transaction, Level::Hour, hours)?;
+        looks::forget(&transaction, Level::Hour, minutes)?;
+        looks::forget(&transaction, Level::Day, hours)?;
         transaction.commit()?;
         self.make_room(retention.bytes)?;
         self.connection.execute_batch("PRAGMA incremental_vacuum(4096)")?;
         Ok(())
     }
 
-    /// Forgets the oldest day of minutes, then of hours, then the oldest days, until the file is within its bound.
+    /// Forgets the oldest day of what is finest, then of what is coarser, until the file is within its bound.
     fn make_room(&mut self, bytes: u64) -> Result<(), Failure> {
-        for level in Level::ALL {
+        for kind in Kind::IN_ORDER {
             while self.bytes()? > bytes {
-                let oldest: Option<u32> = self
-                    .connection
-                    .query_row("SELECT min(start) FROM pack WHERE level = ?", [level.number()], |row| {
-                        row.get(0)
-                    })
-                    .optional()?
-                    .flatten();
-                let Some(oldest) = oldest else { break };
+                let Some(oldest) = kind.oldest(&self.connection)? else { break };
                 let day = Resolution::Day;
+                let before = Slot(day.floor(oldest).0.saturating_add(day.slots()));
                 let transaction = self.connection.unchecked_transaction()?;
-                forget(&transaction, level, Slot(day.floor(Slot(oldest)).0.saturating_add(day.slots())))?;
+                match kind {
+                    Kind::Counts(level) => forget(&transaction, level, before)?,
+                    Kind::Looks(level) => looks::forget(&transaction, level, before)?,
+                }
                 transaction.commit()?;
             }
         }
         Ok(())
+    }
+}
+
+/// What goes as a whole.
+#[derive(Clone, Copy)]
+enum Kind {
+    Counts(Level),
+    Looks(Level),
+}
+
+impl Kind {
+    /// What goes first where room is short.
+    const IN_ORDER: [Self; 5] = [
+        Self::Looks(Level::Hour),
+        Self::Counts(Level::Minutes),
+        Self::Looks(Level::Day),
+        Self::Counts(Level::Hour),
+        Self::Counts(Level::Day),
+    ];
+
+    fn oldest(self, connection: &Connection) -> Result<Option<Slot>, Failure> {
+        let (sql, level) = match self {
+            Self::Counts(level) => ("SELECT min(start) FROM pack WHERE level = ?", level),
+            Self::Looks(level) => ("SELECT min(start) FROM looks WHERE level = ?", level),
+        };
+        let oldest: Option<u32> = connection.query_row(sql, [level.number()], |row| row.get(0))?;
+        Ok(oldest.map(Slot))
     }
 }
 
@@ -158,7 +185,7 @@ fn forget(connection: &Connection, level: Level, before: Slot) -> Result<(), Fai
 }
 
 /// From where on something is kept only ever grows.
-fn raise(connection: &Connection, name: &str, slot: Slot) -> Result<(), Failure> {
+pub(super) fn raise(connection: &Connection, name: &str, slot: Slot) -> Result<(), Failure> {
     connection.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
         (name, slot.0),

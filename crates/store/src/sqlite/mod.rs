@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod fold;
+mod looks;
 mod open;
 mod plan;
 mod read;
@@ -12,7 +13,7 @@ mod write;
 
 use crate::{Error, codec::Damage};
 use catalogue::Catalogue;
-pub use open::Opened;
+pub use open::{Opened, random_key};
 use rusqlite::{Connection, ErrorCode};
 use std::{
     cell::RefCell,

@@ -28,11 +28,12 @@ pub struct Opened {
 }
 
 impl Sqlite {
-    /// Opens a store for writing, or makes one. `key` is for the models of a new one; without it there is a random one.
+    /// Opens a store for writing, or makes one. `key` is that of its models; without it a new one has a random one.
     /// A store that is damaged is renamed and never overwritten; a file that never was one is left alone.
     ///
     /// # Errors
-    /// [`Error::Busy`] when another process writes to it; when it is of a later version, or the system refuses.
+    /// [`Error::Busy`] when another process writes to it; when it has another key, is of a later version, or the system
+    /// refuses.
     pub fn open(
         path: &Path,
         key: Option<u64>,
@@ -45,6 +46,7 @@ impl Sqlite {
         let writer = |lock| Writer {
             _lock: lock,
             session: 0,
+            part: 0,
             started: now,
             retention,
             waiting: Vec::new(),
@@ -79,19 +81,10 @@ impl Sqlite {
             return Err(Error::Missing(path.to_owned()));
         }
         no_folder(path)?;
-        let open = || -> Result<(Connection, i64, Option<i64>), Failure> {
-            // Not read-only: who reads a journal has to take part in its locks.
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)
-                .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-            connection.busy_timeout(PATIENCE)?;
-            connection.pragma_update(None, "query_only", true)?;
-            let version = schema::version_of(&connection)?;
-            let key = if version == schema::version() { key_of(&connection)? } else { None };
-            Ok((connection, version, key))
-        };
-        let (connection, version, key) = open().map_err(|failure| failure.at(path, "read"))?;
+        let (connection, version) = readable(path).map_err(|failure| failure.at(path, "read"))?;
         check_version(path, version)?;
+        let key = if version == 0 { Ok(None) } else { stand_in(&connection, version) };
+        let key = key.map_err(|failure| failure.at(path, "read"))?;
         let Some(key) = key else {
             return Err(Error::Damaged {
                 path: path.to_owned(),
@@ -113,7 +106,8 @@ impl Sqlite {
     /// What earlier sessions have learned becomes one.
     fn begin_session(&mut self) -> Result<(), Failure> {
         let last: Option<i64> = self.connection.query_row(
-            "SELECT max(number) FROM (SELECT max(number) AS number FROM session UNION ALL SELECT max(session) FROM evidence)",
+            "SELECT max(number) FROM (SELECT max(number) AS number FROM session UNION ALL SELECT max(session) FROM evidence
+             UNION ALL SELECT max(session) FROM look)",
             [],
             |row| row.get(0),
         )?;
@@ -133,15 +127,78 @@ impl Sqlite {
     }
 }
 
+/// A connection to a file as it is, and its version.
+fn readable(path: &Path) -> Result<(Connection, i64), Failure> {
+    let open = |flags: OpenFlags| -> Result<(Connection, i64), Failure> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        let version = schema::version_of(&connection)?;
+        Ok((connection, version))
+    };
+    // Not read-only: who reads a journal has to take part in its locks.
+    let first = open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let Err(failure) = first else { return first };
+    if failure.is_damage() {
+        return Err(failure);
+    }
+    let second = open(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    if second.is_ok() || !is_still(path) {
+        return second.map_err(|_| failure);
+    }
+    unchanging(path).map_err(|_| failure)
+}
+
+/// Makes a file of an earlier version answer like one of today; says its key.
+fn stand_in(connection: &Connection, version: i64) -> Result<Option<i64>, Failure> {
+    let key = key_of(connection)?;
+    if let Some(key) = key {
+        schema::stand_in(connection, version)?;
+        if version < schema::WITH_ROLLS {
+            roll::derive(connection, unsigned(key))?;
+        }
+    }
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(key)
+}
+
+/// Whether nobody writes to a file: there is no journal.
+fn is_still(path: &Path) -> bool {
+    let journal = with(path, "-wal");
+    !fs::metadata(journal).is_ok_and(|journal| journal.len() > 0)
+}
+
+/// Where not even locks can be written, as on a disk that is mounted for reading (SQLite, URI filenames, `immutable`).
+fn unchanging(path: &Path) -> Result<(Connection, i64), Failure> {
+    let path = std::path::absolute(path).map_err(|error| Failure::Damage(error.to_string()))?;
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(uri, flags)?;
+    let version = schema::version_of(&connection)?;
+    Ok((connection, version))
+}
+
+/// A key that nobody knows.
+pub fn random_key() -> u64 {
+    RandomState::new().hash_one("overhear")
+}
+
 fn no_folder(path: &Path) -> Result<(), Error> {
     if path.is_dir() { Err(Error::Folder(path.to_owned())) } else { Ok(()) }
 }
 
 /// Beside every store, from its first moment on: a file without one is not ours.
 fn lock_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+    with(path, ".lock")
 }
 
 /// Only the owner may read what it holds.
@@ -171,8 +228,11 @@ fn prepare(path: &Path, key: Option<u64>) -> Result<(Connection, u64), Error> {
     };
     let (mut connection, version) = open().map_err(|failure| failure.at(path, "opened"))?;
     check_version(path, version)?;
-    let key = set_up(&mut connection, key).map_err(|failure| failure.at(path, "written"))?;
-    Ok((connection, key))
+    let found = set_up(&mut connection, key).map_err(|failure| failure.at(path, "written"))?;
+    if key.is_some_and(|key| key != found) {
+        return Err(Error::OtherKey(path.to_owned()));
+    }
+    Ok((connection, found))
 }
 
 fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure> {
@@ -191,7 +251,7 @@ fn set_up(connection: &mut Connection, key: Option<u64>) -> Result<u64, Failure>
     let key = match key_of(&transaction)? {
         Some(key) => unsigned(key),
         None => {
-            let key = key.unwrap_or_else(|| RandomState::new().hash_one("overhear"));
+            let key = key.unwrap_or_else(random_key);
             transaction.execute("INSERT INTO meta (name, value) VALUES ('key', ?)", [signed(key)])?;
             key
         }
@@ -212,14 +272,16 @@ fn check_version(path: &Path, version: i64) -> Result<(), Error> {
     if version > known { Err(Error::Newer { path: path.to_owned(), version, known }) } else { Ok(()) }
 }
 
+/// What is beside a file.
+fn with(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
 /// Renames a file that is no store, with its journal.
 fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, Error> {
     let ending = format!(".damaged-{}", now.as_nanos() / 1_000_000_000);
-    let with = |path: &Path, ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
     let aside = with(path, &ending);
     fs::rename(path, &aside).map_err(|error| Error::io(path, "set aside", &error))?;
     for journal in ["-wal", "-shm"] {

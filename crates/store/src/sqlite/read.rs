@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Edge, Error, First, Questions, Recorded, Resolution, Retention, Session, SumLine, Sums,
-    Timeline, Totals, Window, codec, evidence,
+    About, Deployed, Edge, Error, First, Looks, Questions, Recorded, Resolution, Retention, Session, SumLine,
+    Sums, Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -71,6 +71,10 @@ impl Questions for Sqlite {
         self.reading(self.read_timeline(window, step, of))
     }
 
+    fn looks(&self, window: Window) -> Result<Recorded<Looks>, Error> {
+        self.reading(self.read_looks(window))
+    }
+
     fn sessions(&self, window: Window) -> Result<Vec<Session>, Error> {
         self.reading(self.read_sessions(window))
     }
@@ -106,14 +110,16 @@ impl Sqlite {
         Ok(evidence::sum(self.key, models))
     }
 
+    /// From where on something is kept.
+    pub(super) fn from(&self, name: &str) -> Result<Slot, Failure> {
+        Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
+    }
+
     pub(super) fn kept(&self) -> Result<Kept, Failure> {
-        let from = |name| -> Result<Slot, Failure> {
-            Ok(Slot(u32::try_from(self.meta(name)?.unwrap_or(0)).unwrap_or(u32::MAX)))
-        };
         Ok(Kept {
-            ten_seconds: from("ten_seconds_from")?,
-            minutes: from("minutes_from")?,
-            hours: from("hours_from")?,
+            ten_seconds: self.from("ten_seconds_from")?,
+            minutes: self.from("minutes_from")?,
+            hours: self.from("hours_from")?,
         })
     }
 

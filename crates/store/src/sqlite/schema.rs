@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -30,10 +30,43 @@ const MIGRATIONS: [&str; 3] = [
     -- When a series first had a status (s503; s: no response) or a caller (cNAME), in slots that are folded.
     CREATE TABLE first (series INTEGER NOT NULL, what TEXT NOT NULL, slot INTEGER NOT NULL, PRIMARY KEY (series, what)) WITHOUT ROWID;
 ",
+    "
+    -- What calls of a series looked like that ended in an hour, as a session said it. Who said all of it begins another part.
+    CREATE TABLE look (session INTEGER NOT NULL, part INTEGER NOT NULL, start INTEGER NOT NULL, series INTEGER NOT NULL, shapes BLOB NOT NULL);
+    CREATE INDEX look_by_part ON look (session, part);
+    -- The same in an hour (level 2) or a day (3), of all that said all of it.
+    CREATE TABLE looks (level INTEGER NOT NULL, start INTEGER NOT NULL, series INTEGER NOT NULL, shapes BLOB NOT NULL);
+    CREATE UNIQUE INDEX looks_by_start ON looks (level, start, series);
+    -- What was learned before was not kept apart by time.
+    INSERT INTO meta (name, value) SELECT 'looks_from', CAST(strftime('%s', 'now') AS INTEGER) / 10 FROM evidence LIMIT 1;
+",
 ];
 
 /// From here on there are rolls and firsts beside packs.
 pub(super) const WITH_ROLLS: i64 = 3;
+
+/// What stands for the tables of later versions where a file is only read.
+const STAND_INS: [&str; MIGRATIONS.len()] = [
+    "",
+    "CREATE TEMP TABLE deploy (at INTEGER, service TEXT, version TEXT);",
+    // Series too: sums are of some that have no number yet.
+    "CREATE TEMP TABLE series (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE);
+     INSERT INTO temp.series SELECT id, name FROM main.series;
+     CREATE TEMP TABLE roll (level INTEGER, start INTEGER, columns BLOB, UNIQUE (level, start));
+     CREATE TEMP TABLE first (series INTEGER, what TEXT, slot INTEGER, UNIQUE (series, what));",
+    "CREATE TEMP TABLE look (session INTEGER, part INTEGER, start INTEGER, series INTEGER, shapes BLOB);
+     CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB);",
+];
+
+/// The first version that keeps what calls looked like by time.
+pub(super) const WITH_LOOKS: i64 = 4;
+
+/// Makes a file of this version readable as it is.
+pub(super) fn stand_in(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    let from = usize::try_from(version).unwrap_or(usize::MAX);
+    STAND_INS.iter().skip(from).try_for_each(|missing| connection.execute_batch(missing))
+}
 
 pub(super) fn version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)

@@ -3,7 +3,8 @@
 use super::{Failure, Sqlite, signed};
 use crate::{Deployed, Error, Retention, Store, codec, evidence, question::Heard};
 use overhear_exchange::{Statistics, Timestamp};
-use overhear_model::{Counted, Model, Slot, Tally};
+use overhear_model::{Counted, Model, Series, Shaped, Slot, Tally};
+use rusqlite::Connection;
 use std::{collections::BTreeMap, fs::File};
 
 /// What only the one that writes has.
@@ -12,6 +13,8 @@ pub(super) struct Writer {
     /// Held as long as it writes.
     pub(super) _lock: File,
     pub(super) session: i64,
+    /// Of what it says of looks.
+    pub(super) part: i64,
     pub(super) started: Timestamp,
     pub(super) retention: Retention,
     /// What has no number yet: it could not be written.
@@ -57,6 +60,11 @@ impl Store for Sqlite {
         self.writing(result)
     }
 
+    fn look(&mut self, shaped: &[Shaped], is_over: bool) -> Result<(), Error> {
+        let result = self.write_looks(shaped, is_over);
+        self.writing(result)
+    }
+
     fn session(&mut self, at: Timestamp, statistics: &Statistics) -> Result<(), Error> {
         let result = self.write_session(at, &statistics.into());
         self.writing(result)
@@ -68,7 +76,11 @@ impl Store for Sqlite {
     }
 
     fn tidy(&mut self, now: Timestamp) -> Result<(), Error> {
-        let result = self.write_open().and_then(|()| self.fold(now)).and_then(|()| self.expire(now));
+        let result = self
+            .write_open()
+            .and_then(|()| self.fold(now))
+            .and_then(|()| self.fold_looks(now))
+            .and_then(|()| self.expire(now));
         self.writing(result)
     }
 }
@@ -92,7 +104,7 @@ impl Sqlite {
     /// Gives numbers to what waits and adds it to what is to be written.
     fn take_in(&mut self) -> Result<(), Failure> {
         let key = self.key;
-        let numbers = self.number_waiting().inspect_err(|_| self.catalogue.borrow_mut().forget())?;
+        let numbers = self.number_waiting()?;
         let writer = self.writer()?;
         for (Counted { slot, tally, .. }, number) in writer.waiting.drain(..).zip(numbers) {
             let slice = writer.open.entry(slot).or_default();
@@ -102,14 +114,28 @@ impl Sqlite {
         Ok(())
     }
 
+    /// The numbers of series, new ones where need be; all or none.
+    pub(super) fn numbers_or_add<'a>(
+        &self,
+        connection: &Connection,
+        series: impl Iterator<Item = &'a Series>,
+    ) -> Result<Vec<u32>, Failure> {
+        let mut catalogue = self.catalogue.borrow_mut();
+        let numbers: Result<Vec<u32>, Failure> =
+            series.map(|series| catalogue.number_or_add(connection, series)).collect();
+        if numbers.is_err() {
+            catalogue.forget();
+        }
+        numbers
+    }
+
     fn number_waiting(&self) -> Result<Vec<u32>, Failure> {
         let writer = self.writer.as_ref().ok_or(Failure::Reader)?;
-        let mut catalogue = self.catalogue.borrow_mut();
         let transaction = self.connection.unchecked_transaction()?;
         let numbers =
-            writer.waiting.iter().map(|counted| catalogue.number_or_add(&transaction, &counted.series));
-        let numbers = numbers.collect::<Result<Vec<u32>, Failure>>()?;
-        transaction.commit()?;
+            self.numbers_or_add(&transaction, writer.waiting.iter().map(|counted| &counted.series))?;
+        let committed = transaction.commit();
+        committed.inspect_err(|_| self.catalogue.borrow_mut().forget())?;
         Ok(numbers)
     }
 

@@ -11,7 +11,7 @@ use overhear_query::{
     EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, PathParameter, Way,
     monitor::{
         Asked, Beside, Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, History,
-        Latency, Map, MapEdge, MapNode, Novelty, Point, ServiceFigures, StoreHealth, Unanswered,
+        Latency, Map, MapEdge, MapNode, Novelty, Point, ServiceFigures, Spot, StoreHealth, Unanswered,
     },
 };
 use std::{
@@ -349,7 +349,8 @@ impl History for World {
             let what = match one.fate {
                 Fate::New => Novelty::Endpoint,
                 Fate::Failing => Novelty::Status(Some(502)),
-                Fate::Slower => Novelty::Caller("billing".into()),
+                Fate::Slower if n % 2 == 0 => Novelty::Caller("billing".into()),
+                Fate::Slower => Novelty::Field(Spot::Response(200), "items[].discount".into()),
                 Fate::Same => return None,
             };
             Some(Change { at: at(n as u64 % 20), endpoint: one.id.clone(), what })

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 /// Nodes that the evidence holds.
 fn size(shapes: &Shapes) -> usize {
-    shapes.0.iter().flat_map(|evidence| evidence.trees()).map(|tree| tree.root.size()).sum()
+    shapes.whole.iter().flat_map(|evidence| evidence.trees()).map(|tree| tree.root.size()).sum()
 }
 
 #[test]

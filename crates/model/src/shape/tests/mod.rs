@@ -4,13 +4,14 @@ mod bodies;
 mod checker;
 mod fields;
 mod hostile;
+mod news;
 mod properties;
 
 use super::{
     Call, Content, Effort, Scratch, Shapes,
     schema::{Object, Operation, Payload, Record, Schema},
 };
-use overhear_exchange::Headers;
+use overhear_exchange::{Headers, Timestamp};
 
 const KEY: u64 = 0x5eed;
 
@@ -25,6 +26,7 @@ struct Sent {
     response: Option<(String, Vec<u8>)>,
     complete: bool,
     effort: Effort,
+    at: Timestamp,
 }
 
 impl Default for Sent {
@@ -38,6 +40,7 @@ impl Default for Sent {
             response: None,
             complete: true,
             effort: Effort::Whole,
+            at: Timestamp::default(),
         }
     }
 }
@@ -70,6 +73,7 @@ impl Sent {
             stream: None,
             gen_ai: None,
             effort: self.effort,
+            at: self.at,
         };
         shapes.learn(KEY, &call, scratch);
     }

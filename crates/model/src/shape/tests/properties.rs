@@ -1,5 +1,6 @@
 use super::{KEY, Sent, checker::satisfies, learn, payload};
 use crate::shape::{Effort, Shapes, schema::Operation};
+use overhear_exchange::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -63,8 +64,8 @@ fn call() -> impl Strategy<Value = (Value, Sent)> {
         "Basic eDp5",
         "Bearer eyJhbGciOiJIUzI1NiJ9.e30.x",
     ]));
-    (value(), query, secret, prop::sample::select(vec![200u16, 200, 200, 201, 404]), 0usize..30).prop_map(
-        |(value, query, secret, status, cut)| {
+    (value(), query, secret, prop::sample::select(vec![200u16, 200, 200, 201, 404]), 0usize..30, 0u64..9)
+        .prop_map(|(value, query, secret, status, cut, second)| {
             let mut body = value.to_string().into_bytes();
             let complete = cut != 0;
             if !complete {
@@ -79,11 +80,11 @@ fn call() -> impl Strategy<Value = (Value, Sent)> {
                 response: Some(("application/json".into(), body)),
                 status,
                 complete,
+                at: Timestamp::from_nanos(second * 1_000_000_000),
                 ..Sent::default()
             };
             (value, sent)
-        },
-    )
+        })
 }
 
 fn sent(calls: &[(Value, Sent)]) -> Vec<Sent> {
