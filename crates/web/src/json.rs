@@ -81,7 +81,7 @@ pub(crate) fn rate(figures: &Figures) -> f64 {
 }
 
 /// A number no longer than it is true: ten thousand rows travel every few seconds.
-fn significant(value: f64, digits: i32) -> f64 {
+pub(crate) fn significant(value: f64, digits: i32) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return 0.0;
     }

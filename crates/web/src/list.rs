@@ -155,7 +155,8 @@ impl List {
         object["offset"] = offset.into();
         object["found"] = found.len().into();
         object["in_all"] = self.rows.len().into();
-        object["slowest"] = slowest.into();
+        // As the rows have it, of which it is one.
+        object["slowest"] = json::significant(slowest, 4).into();
         object["paths"] = open.map(|service| self.branches(service)).unwrap_or_default();
         object["services"] = services.into_iter().map(|(name, number)| json!([name, number])).collect();
         object
