@@ -11,6 +11,7 @@ async function main() {
     const page = await browser.newPage();
     const complaints = [];
     page.on('console', (message) => ['error', 'warning', 'warn'].includes(message.type()) && complaints.push(message.text()));
+    page.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()} ${response.url()}`));
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('requestfailed', (request) => request.failure()?.errorText !== 'net::ERR_ABORTED' && complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
     await page.evaluateOnNewDocument(() => addEventListener('securitypolicyviolation', (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
