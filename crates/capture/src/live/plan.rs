@@ -1,6 +1,10 @@
 //! The ways of listening, chosen by what the kernel has, not by its version.
 
-use std::{fmt, fs, io};
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+};
 
 /// A way of listening. All of them say the same records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +25,12 @@ pub struct Missing {
     pub tracepoint: bool,
 }
 
-/// What the kernel says of its types (BTF).
+/// What the kernel says of its types (BTF): of the names that plans ask for, those it has.
 #[derive(Clone, Debug)]
-pub struct Types(Vec<u8>);
+pub struct Types(Vec<String>);
+
+/// Read at once: all of it is megabytes, which this process would keep to its end.
+const CHUNK: usize = 64 * 1024;
 
 impl Types {
     /// Where the kernel says it.
@@ -34,13 +41,54 @@ impl Types {
     /// # Errors
     /// It says nothing.
     pub fn read() -> io::Result<Self> {
-        fs::read(Self::FILE).map(Self)
+        Self::of(File::open(Self::FILE)?)
     }
 
-    /// Whether something of the kernel has this name.
-    pub fn name(&self, name: &str) -> bool {
-        memchr::memmem::find(&self.0, format!("\0{name}\0").as_bytes()).is_some()
+    fn of(mut file: impl Read) -> io::Result<Self> {
+        let (mut found, mut left) = (Vec::new(), names());
+        let longest = left.iter().map(String::len).max().unwrap_or(0) + 2;
+        let (mut buffer, mut held) = (vec![0; longest + CHUNK], 0);
+        loop {
+            let read = match file.read(buffer.get_mut(held..).unwrap_or_default()) {
+                Ok(0) => return Ok(Self(found)),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let filled = held + read;
+            let text = buffer.get(..filled).unwrap_or_default();
+            left.retain(|name| {
+                let is_here = memchr::memmem::find(text, format!("\0{name}\0").as_bytes()).is_some();
+                if is_here {
+                    found.push(name.clone());
+                }
+                !is_here
+            });
+            // A name may go on in what comes next.
+            held = longest.min(filled);
+            buffer.copy_within(filled - held..filled, 0);
+        }
     }
+
+    /// Whether something of the kernel has this name, which is one that plans ask for.
+    pub fn name(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == name)
+    }
+}
+
+/// Every name that a plan asks for.
+fn names() -> Vec<String> {
+    let tracepoints = Plan::ALL.into_iter().flat_map(Plan::tracepoints).chain([URING]);
+    let mut names: Vec<String> = tracepoints.map(|(_, name)| type_of(name)).collect();
+    names.extend(TYPES.into_iter().chain([URING_TYPE]).map(str::to_owned));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The type that shows that there is a tracepoint.
+fn type_of(tracepoint: &str) -> String {
+    format!("btf_trace_{tracepoint}")
 }
 
 /// Both plans hear of connections and processes by these: program in the object, tracepoint it belongs to.
@@ -75,14 +123,14 @@ impl Plan {
     /// The first thing this plan needs that the kernel does not have.
     pub fn missing(self, has: impl Fn(&str) -> bool) -> Option<Missing> {
         let mut names = self.tracepoints().map(|(_, name)| name);
-        let tracepoint = names.find(|name| !has(&format!("btf_trace_{name}")));
+        let tracepoint = names.find(|name| !has(&type_of(name)));
         let ty = || TYPES.into_iter().find(|name| !has(name)).map(|name| Missing { name, tracepoint: false });
         tracepoint.map(|name| Missing { name, tracepoint: true }).or_else(ty)
     }
 
     /// Whether io_uring is told when it happens; else only how many bytes it was, with the next call or at the end.
     pub fn times_uring(self, has: impl Fn(&str) -> bool) -> bool {
-        self == Self::Sockets || (has(URING_TYPE) && has(&format!("btf_trace_{}", URING.1)))
+        self == Self::Sockets || (has(URING_TYPE) && has(&type_of(URING.1)))
     }
 
     /// The programs of its object that this kernel takes, and what they attach to.
@@ -117,7 +165,18 @@ impl fmt::Display for Missing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Missing, Plan};
+    use super::{CHUNK, Missing, Plan, Types, names};
+
+    #[test]
+    fn names_are_found_wherever_they_stand() {
+        for at in [0, 1, CHUNK - 1, CHUNK, CHUNK + 7, 3 * CHUNK - 5] {
+            let text = [vec![b'x'; at], b"\0bpf_ringbuf\0".to_vec(), vec![b'y'; CHUNK]].concat();
+            let types = Types::of(&*text).unwrap();
+            assert!(types.name("bpf_ringbuf") && !types.name("io_cqe"), "{at}");
+        }
+        assert!(!Types::of(&b"\0bpf_ringbuf_map\0"[..]).unwrap().name("bpf_ringbuf"), "another's name");
+        assert!(names().contains(&"btf_trace_sys_exit".to_owned()));
+    }
 
     #[test]
     fn takes_the_best_plan_that_the_kernel_has() {
