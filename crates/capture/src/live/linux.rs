@@ -1,6 +1,6 @@
 use super::{
-    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, tls::Tls,
-    version,
+    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, room,
+    tls::Tls, version,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
@@ -101,6 +101,8 @@ impl Live {
         } else {
             live.ebpf = Some(ebpf);
         }
+        drop(btf);
+        room::give_back();
         Ok(live)
     }
 

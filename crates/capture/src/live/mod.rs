@@ -5,6 +5,8 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod multi;
 mod plan;
+#[cfg(target_os = "linux")]
+mod room;
 #[cfg(not(target_os = "linux"))]
 mod stub;
 #[cfg(target_os = "linux")]
