@@ -3,7 +3,7 @@
 #ifndef OVERHEAR_ALLOW_H
 #define OVERHEAR_ALLOW_H
 
-#include "maps.h"
+#include "told.h"
 
 /* `copied`: bytes of this direction copied while undecided. */
 static __always_inline __u32 allowance(__u32 *copied, struct settings *set, __u8 verdict, __u32 size, __u8 *reason)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Dual MIT/GPL */
-/* Records on their way to user space. */
+/* Records on their way to user space. After the maps.h of its plan, whose thread_now it asks. */
 #ifndef OVERHEAR_RING_H
 #define OVERHEAR_RING_H
 
-#include "maps.h"
+#include "told.h"
 
 /*
  * Nobody is woken per record; the reader polls. Now and then, by the clock's lower bits, a look at how much waits: above
@@ -22,15 +22,14 @@ static __always_inline void submit(struct record *record)
 
 static __always_inline void fill(struct record *record, __u8 kind, __u64 socket)
 {
-	/* A load that the verifier inlines, where the helper for it is a call. */
-	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 thread = thread_now();
 	record->time = bpf_ktime_get_ns();
 	record->socket = socket;
 	record->offset = 0;
 	record->size = 0;
 	record->length = 0;
-	record->tgid = task->tgid;
-	record->tid = task->pid;
+	record->tgid = thread >> 32;
+	record->tid = thread;
 	record->kind = kind;
 	record->way = 0;
 	record->loss = LOSS_NONE;
@@ -39,7 +38,7 @@ static __always_inline void fill(struct record *record, __u8 kind, __u64 socket)
 }
 
 /* A record of its head alone. */
-static __always_inline bool emit_plain(struct settings *set, __u8 kind, __u64 socket, __u8 way, __u32 size)
+static __always_inline bool emit_plain(__u8 kind, __u64 socket, __u8 way, __u32 size)
 {
 	struct record *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
 	if (!record) {

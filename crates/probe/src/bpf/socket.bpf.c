@@ -26,7 +26,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 static __always_inline void failed(struct settings *set, struct socket_state *state, __u64 cookie, __u8 way, int error)
 {
 	if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == ECONNABORTED)
-		emit_plain(set, RECORD_ERROR, cookie, way, error);
+		emit_plain(RECORD_ERROR, cookie, way, error);
 }
 
 static __always_inline __u8 speaks(__u32 tgid)
@@ -89,7 +89,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		/* Nothing received is the end of the stream; nothing sent is nothing. */
 		bool asked = asked_for_something(task, cookie, way);
 		if (way == WAY_RECEIVED && announced && asked)
-			emit_plain(set, RECORD_END, cookie, way, 0);
+			emit_plain(RECORD_END, cookie, way, 0);
 		return 0;
 	}
 
@@ -184,7 +184,7 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 	if (state && before == TCP_SYN_SENT)
 		announce(sk, state, set, cookie, false);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
-		emit_plain(set, RECORD_CLOSE, cookie, WAY_SENT, sk->sk_err);
+		emit_plain(RECORD_CLOSE, cookie, WAY_SENT, sk->sk_err);
 	bpf_map_delete_elem(&verdicts, &cookie);
 }
 
@@ -194,7 +194,7 @@ static __always_inline void on_sent_all(struct sock *sk, struct settings *set)
 	if (state)
 		unlist_file(state);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
-		emit_plain(set, RECORD_END, bpf_get_socket_cookie(sk), WAY_SENT, 0);
+		emit_plain(RECORD_END, bpf_get_socket_cookie(sk), WAY_SENT, 0);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -271,7 +271,7 @@ int process_exit(__u64 *ctx)
 	if (!set || task->signal->live.counter > 0)
 		return 0;
 	if (!bpf_map_delete_elem(&speakers, &tgid))
-		emit_plain(set, RECORD_EXIT, 0, 0, 0);
+		emit_plain(RECORD_EXIT, 0, 0, 0);
 	if (set->flags & FOLLOW_FORKS)
 		bpf_map_delete_elem(&targets, &tgid);
 	return 0;

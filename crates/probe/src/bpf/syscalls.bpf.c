@@ -11,7 +11,8 @@
 
 #include "record.h"
 #include "syscalls/maps.h"
-#include "syscalls/ring.h"
+#include "ring.h"
+#include "allow.h"
 #include "syscalls/held.h"
 #include "syscalls/call.h"
 #include "syscalls/sockets.h"
@@ -55,36 +56,6 @@ int call_begins(__u64 *ctx)
 	__u32 tid = thread;
 	bpf_map_update_elem(&calls, &tid, &held, BPF_ANY);
 	return 0;
-}
-
-static __always_inline __u32 allowance(struct socket_state *state, struct settings *set, __u8 verdict, __u8 way,
-				       __u32 size, __u8 *reason)
-{
-	__u32 cap = set->cap;
-	__u32 *copied = way == WAY_SENT ? &state->copied[WAY_SENT] : &state->copied[WAY_RECEIVED];
-	*reason = LOSS_OVER_CAP;
-	if (verdict == VERDICT_ASK) {
-		__u32 left = *copied < set->undecided ? set->undecided - *copied : 0;
-		/* Heads go on being copied: the next call may begin the next message. */
-		if (left < set->head)
-			left = set->head;
-		if (left < cap) {
-			cap = left;
-			*reason = LOSS_UNDECIDED;
-		}
-	} else if (verdict == VERDICT_HEAD) {
-		cap = set->head;
-	}
-	/* Below twice a head there is little to shed, and the look costs more. */
-	if (cap > set->head && size > 2 * set->head &&
-	    bpf_ringbuf_query(&records, BPF_RB_AVAIL_DATA) > set->shed_water) {
-		cap = set->head;
-		*reason = LOSS_SHED;
-	}
-	__u32 allowed = size < cap ? size : cap;
-	if (verdict == VERDICT_ASK)
-		*copied += allowed;
-	return allowed;
 }
 
 /*
@@ -148,7 +119,8 @@ static __always_inline void moved(struct request *request, long result, __u32 si
 		lose(LOSS_GUARDED, size); /* the jump of the offsets tells */
 		return;
 	}
-	copy->left = allowance(state, set, verdict, copy->way, size, &over);
+	__u32 *copied = copy->way == WAY_SENT ? &state->copied[WAY_SENT] : &state->copied[WAY_RECEIVED];
+	copy->left = allowance(copied, set, verdict, size, &over);
 	__u64 end = copy->offset + size;
 	copy->loss = locate(request, result, size, sure, copy);
 	if (!copy->loss) {

@@ -316,7 +316,7 @@ static __always_inline void tls_over(struct settings *set, __u64 object)
 		return;
 	__u64 number = session->number;
 	if (session->announced && session->verdict != VERDICT_IGNORE)
-		emit_plain(set, RECORD_CLOSE, number, WAY_SENT, 0);
+		emit_plain(RECORD_CLOSE, number, WAY_SENT, 0);
 	bpf_map_delete_elem(&tls_sessions, &key);
 	bpf_map_delete_elem(&verdicts, &number);
 }

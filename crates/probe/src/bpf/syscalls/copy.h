@@ -7,7 +7,7 @@
 #define OVERHEAR_SYSCALLS_COPY_H
 
 #include "maps.h"
-#include "ring.h"
+#include "../ring.h"
 
 /* The biggest piece one record carries; a step takes at most this much. */
 #define PIECE 16384

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Dual MIT/GPL */
-/* What the probes keep, what user space tells them, and what they count. Names and values are those of ../maps.h. */
+/* What the probes keep of sockets and calls. */
 #ifndef OVERHEAR_SYSCALLS_MAPS_H
 #define OVERHEAR_SYSCALLS_MAPS_H
 
 #include "kernel.h"
-#include "../record.h"
+#include "../told.h"
 
 /* Whether the kernel counts the bytes that calls move: those of TCP, and not where another layer changes them. */
 enum counted {
@@ -57,28 +57,6 @@ struct copy {
 	__u8 loss;      /* why copying stopped early */
 };
 
-struct loss_count {
-	__u64 events;
-	__u64 bytes;
-};
-
-struct heard_count {
-	__u64 events;
-	__u64 bytes;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 24);
-} records SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct settings);
-} settings SEC(".maps");
-
 /* By the address of struct sock. Sockets have no storage for what is known of them by address alone. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -104,66 +82,16 @@ struct {
 	__type(value, struct copy);
 } copies SEC(".maps");
 
-/* Socket to enum verdict: written by user space. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 16);
-	__type(key, __u64);
-	__type(value, __u8);
-} verdicts SEC(".maps");
-
-/* Thread groups to hear under FILTER_PIDS. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 16);
-	__type(key, __u32);
-	__type(value, __u8);
-} targets SEC(".maps");
-
-/* Thread groups that used a socket we hear: nobody else's exec and exit is worth a record. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1 << 14);
-	__type(key, __u32);
-	__type(value, __u8);
-} speakers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LOSS_REASONS);
-	__type(key, __u32);
-	__type(value, struct loss_count);
-} losses SEC(".maps");
-
-/* Index 0: all calls that passed the filters, whatever became of them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct heard_count);
-} heard SEC(".maps");
-
-static __always_inline struct settings *get_settings(void)
-{
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&settings, &zero);
-}
-
 static __always_inline struct copy *get_copy(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&copies, &zero);
 }
 
-static __always_inline void lose(__u8 reason, __u64 bytes)
+/* The typed task of ../maps.h came with 5.11. */
+static __always_inline __u64 thread_now(void)
 {
-	__u32 key = reason;
-	struct loss_count *count = bpf_map_lookup_elem(&losses, &key);
-	if (count) {
-		count->events++;
-		count->bytes += bytes;
-	}
+	return bpf_get_current_pid_tgid();
 }
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "count.h"
 #include "held.h"
-#include "ring.h"
+#include "../ring.h"
 
 static __always_inline bool is_tcp(struct sock *sk, __u16 family)
 {
