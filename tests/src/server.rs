@@ -9,9 +9,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// Below the ports that Linux gives to clients (`ip_local_port_range`).
+const FIRST_PORT: u32 = 20_000;
+const PORTS: u32 = 10_000;
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,23 +57,27 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it accepts connections.
     pub fn start(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, None)
+        Self::start_speaking(kind, free_port()?, None)
     }
 
     /// The same over TLS, with a certificate that nobody knows.
     pub fn start_tls(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, Some("http/1.1"))
+        Self::start_tls_at(free_port()?, kind)
+    }
+
+    /// The same at a port that the caller has been listening to.
+    pub fn start_tls_at(port: u16, kind: Kind) -> Result<Self> {
+        Self::start_speaking(kind, port, Some("http/1.1"))
     }
 
     /// The same where HTTP/2 may be agreed on (ALPN, RFC 7301): nginx and Go.
     pub fn start_http2(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, Some("h2"))
+        Self::start_speaking(kind, free_port()?, Some("h2"))
     }
 
-    fn start_speaking(kind: Kind, over_tls: Option<&str>) -> Result<Self> {
+    fn start_speaking(kind: Kind, port: u16, over_tls: Option<&str>) -> Result<Self> {
         let tls = over_tls.is_some();
         let folder = tempfile::tempdir()?;
-        let port = free_port()?;
         let mut command = match kind {
             Kind::Nginx => nginx(folder.path(), port, over_tls)?,
             Kind::Node => script("node", "server.js", port)?,
@@ -369,9 +378,17 @@ fn here(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
 }
 
-/// A port nobody listens on just now.
+/// A port nobody listens on just now, and that no client is given meanwhile: those get one of 32768 and above.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..PORTS {
+        let offset = std::process::id().wrapping_mul(97).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST_PORT + offset % PORTS)?;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(format!("no port of {FIRST_PORT} to {} is free", FIRST_PORT + PORTS).into())
 }
 
 #[cfg(test)]

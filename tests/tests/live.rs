@@ -153,20 +153,31 @@ fn connections_that_were_there_before() {
 #[test]
 fn unix_sockets() {
     let server = Server::start(Kind::Nginx).unwrap();
-    let watch = Watch::start(&["--json"]).unwrap();
-    let curl = Command::new("curl")
-        .args(["--silent", "--output", "/dev/null", "--unix-socket"])
+    // Waits as a shell, then is the client: its process is known before it speaks.
+    let mut curl = Command::new("sh")
+        .args(["-c", "read go; exec curl --silent --output /dev/null --unix-socket \"$@\"", "sh"])
         .arg(server.socket())
         .arg("http://unix.example/items?over=unix")
-        .status()
+        .stdin(Stdio::piped())
+        .spawn()
         .unwrap();
-    assert!(curl.success());
+    let both = server.pids().into_iter().chain([curl.id()]).flat_map(|pid| ["--pid".into(), pid.to_string()]);
+    let arguments: Vec<String> = ["--json".into()].into_iter().chain(both).collect();
+    let watch = Watch::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    curl.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(curl.wait().unwrap().success());
     let heard = watch.stop().unwrap();
-    let ours: Vec<_> = heard.exchanges.iter().filter(|e| e["server.address"] == "unix.example").collect();
-    assert_eq!(ours.len(), 1, "{:?}", heard.exchanges);
-    assert_eq!(ours[0]["url.query"], "over=unix");
-    assert_eq!(ours[0]["http.response.status_code"], 200);
-    assert!(server.pids().iter().any(|pid| ours[0]["process.pid"] == *pid), "{}", ours[0]);
+    assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
+    let exchange = &heard.exchanges[0];
+    assert_eq!(exchange["server.address"], "unix.example");
+    assert_eq!(exchange["url.query"], "over=unix");
+    assert_eq!(exchange["http.response.status_code"], 200);
+    assert!(
+        server.pids().iter().any(|pid| exchange["process.pid"] == *pid),
+        "{exchange} {}",
+        heard.statistics
+    );
+    assert_eq!(exchange["client.process.pid"], curl.id(), "{exchange}");
 }
 
 /// A file that the kernel sends by itself: its bytes are not seen, their number is.
