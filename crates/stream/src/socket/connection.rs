@@ -105,6 +105,10 @@ pub(super) struct Connection {
     spare_bytes: usize,
     spare_limit: usize,
     opener_known: bool,
+    /// An answer is held back: what it answers may be heard yet, at the other end.
+    unasked: bool,
+    /// Nobody waits for the other end any more.
+    late: bool,
     opened: bool,
     touched: bool,
     silenced: bool,
@@ -132,6 +136,8 @@ impl Connection {
             spare_limit,
             // Who listens tells who opened it, and not that we were there: something may have been said before.
             opener_known: first.from_start,
+            unasked: false,
+            late: false,
             opened: false,
             touched: true,
             silenced: false,
@@ -154,6 +160,7 @@ impl Connection {
         }
         connection.layer = Layer::Opened { of: Some(self.id) };
         connection.opener_known = self.opener_known && from_start;
+        connection.twin_expected = self.has_twin();
         connection
     }
 
@@ -285,6 +292,8 @@ impl Connection {
             let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
             self.settle(side, sink);
         }
+        self.late = true;
+        self.answer(sink);
     }
 
     pub(super) fn piece(
@@ -304,6 +313,11 @@ impl Connection {
             self.carry(from, side, at, sink);
         } else if direction.carrier.is_none() || !direction.proven {
             self.keep(from, side, at);
+            if self.unasked && from == side && matches!(at.1, Piece::Data { .. }) {
+                self.asked_before(from);
+                self.change_carrier(from, side, sink);
+                self.answer(sink);
+            }
         }
     }
 
@@ -489,6 +503,10 @@ impl Connection {
             Piece::Data { unreadable: true, .. } if self.may_change(from, side) => {
                 self.change_carrier(from, side.other(), sink);
             }
+            piece if from == side && self.may_be_asked_yet(side) => {
+                self.unasked = true;
+                self.keep(from, side, (time, piece));
+            }
             Piece::Data { offset, size, bytes, .. } => {
                 if from == side && self.missed_the_request(side) {
                     self.change_carrier(side.other(), side.other(), sink);
@@ -518,6 +536,43 @@ impl Connection {
             && !asked.begun
             && self.may_change(side.other(), side)
             && self.spares.iter().any(|spare| spare.from == side.other() && spare.data.is_some())
+    }
+
+    /// The same, and the other end has not yet told that it left: a call is told of when it returns, which on a busy machine
+    /// may be after the answer.
+    fn may_be_asked_yet(&self, side: Side) -> bool {
+        let [asked, answered] = [side.other(), side].map(|side| &self.directions[side.index()]);
+        let whole = self.places[side.index()].vantage.is_some_and(|vantage| vantage.from_start);
+        matches!(self.layer, Layer::Opened { .. })
+            && !self.late
+            && !whole
+            && self.twin_expected
+            && asked.carrier == Some(side)
+            && !asked.begun
+            && !answered.begun
+            && !self.missed_the_request(side)
+    }
+
+    /// What was asked left before the answer did, whenever its call was told of.
+    fn asked_before(&mut self, from: Side) {
+        let answers = self.spares.iter().filter(|spare| spare.from != from);
+        let Some(answered) = answers.map(|spare| spare.time).min() else { return };
+        for spare in self.spares.iter_mut().filter(|spare| spare.from == from) {
+            spare.time = spare.time.min(answered);
+        }
+    }
+
+    /// Tells the answer that was held back.
+    fn answer(&mut self, sink: &mut impl EventSink) {
+        if !std::mem::take(&mut self.unasked) {
+            return;
+        }
+        self.late = true;
+        let (held, others) = std::mem::take(&mut self.spares)
+            .into_iter()
+            .partition(|spare| self.directions[spare.from.index()].carrier == Some(spare.vantage));
+        self.spares = others;
+        self.replay(held, sink);
     }
 
     fn may_change(&self, from: Side, side: Side) -> bool {

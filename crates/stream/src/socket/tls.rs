@@ -257,10 +257,12 @@ impl Assembler {
         if carrier.is_unix() {
             self.tls.loose.insert(id);
         }
-        if carrier.role_at(side) != Role::Server && carrier.has_twin() {
-            self.waiting.push_back((self.now.saturating_add(self.limits.grace), id));
-        } else {
+        let settled = carrier.role_at(side) == Role::Server || !carrier.has_twin();
+        if settled {
             connection.alone();
+        }
+        if !settled || !from_start {
+            self.waiting.push_back((self.now.saturating_add(self.limits.grace), id));
         }
         self.tls.plain.insert(sealed, id);
         self.follow(session, id, side, connection);

@@ -34,6 +34,8 @@ fn ip(text: &str) -> Address {
 }
 
 const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
+/// Not from its first byte on.
+const OPENED_LATE: &str = "open 127.0.0.1:5000 127.0.0.1:80 ? tls";
 
 #[test]
 fn a_sealed_connection_is_not_told_and_counted() {
@@ -89,6 +91,35 @@ fn a_request_that_only_the_client_is_heard_to_make_is_told() {
     scene.data(ASK, Way::Received, 0, "answer", 10).data(ASK, Way::Sent, 3, "more", 10);
     scene.data(ANSWER, Way::Received, 0, "more", 20).data(ANSWER, Way::Sent, 6, "so", 20);
     scene.told(&[OPENED, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
+/// And on a busy machine its call is told of after the answer.
+#[test]
+fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it() {
+    let mut scene = Scene::new();
+    scene.handshake().record(20, What::Tls { session: ANSWER, socket: Some(SERVER), from_start: false });
+    scene.data(ANSWER, Way::Sent, 0, "answer", 20).told(&[]);
+    scene.record(10, What::Tls { session: ASK, socket: Some(CLIENT), from_start: false });
+    scene.data(ASK, Way::Sent, 0, "ask", 10).data(ASK, Way::Received, 0, "answer", 10);
+    scene.told(&[OPENED_LATE, "A: ask", "B: answer"]);
+    scene.data(ASK, Way::Sent, 3, "more", 10).data(ANSWER, Way::Received, 0, "more", 20);
+    scene.data(ANSWER, Way::Sent, 6, "so", 20);
+    scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
+#[test]
+fn an_answer_does_not_wait_long_for_its_request() {
+    for end in [false, true] {
+        let mut scene = Scene::new();
+        scene.handshake().record(20, What::Tls { session: ANSWER, socket: Some(SERVER), from_start: false });
+        scene.data(ANSWER, Way::Sent, 0, "answer", 20).told(&[]);
+        if end {
+            scene.close(ANSWER, 0).told(&[OPENED_LATE, "B: answer", "close Finished"]);
+        } else {
+            scene.later(60_000_000).told(&[OPENED_LATE, "B: answer"]);
+            scene.data(ANSWER, Way::Sent, 6, "more", 20).told(&[OPENED_LATE, "B: answer", "B: more"]);
+        }
+    }
 }
 
 #[test]
