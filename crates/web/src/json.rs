@@ -349,7 +349,7 @@ pub(crate) fn exchange(exchange: &Exchange, route: Option<&str>) -> Value {
     let endpoint = route.map(|route| {
         json!({
             "service": &*exchange.service, "way": exchange.direction.as_str(), "server": server_asked(exchange),
-            "protocol": protocol, "method": http.method.as_str(), "route": route,
+            "protocol": protocol, "method": http.endpoint_method().as_str(), "route": route,
         })
     });
     object.insert("key".into(), key(exchange).into());

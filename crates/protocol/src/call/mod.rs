@@ -40,7 +40,7 @@ pub(crate) fn tell_model(http: &mut Http, events: Option<(&Follower, Timestamp)>
 
 /// What a request calls, where it does so in its body (or, for GraphQL, in its query), or is a remote procedure call.
 pub fn of(http: &Http) -> Option<Call> {
-    rpc::of(http, None, None).or_else(|| in_content(http))
+    rpc::of(http, None).or_else(|| in_content(http))
 }
 
 /// What the content says.

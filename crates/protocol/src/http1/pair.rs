@@ -7,16 +7,16 @@
 use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
-    response::Response,
 };
 use crate::{
     Limits, Skipped, call,
+    incoming::{Incoming, events},
     observer::{Handshake, Start},
+    parting::Cut,
     stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
-    observation::Observation,
+    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Timestamp, observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -74,6 +74,12 @@ enum Reply {
     Missed(Option<Response>),
 }
 
+/// A response that is underway, or was.
+struct Response {
+    head: ResponseHead,
+    incoming: Incoming,
+}
+
 /// What to make of a response's head.
 pub(super) enum Answer {
     /// Its body follows.
@@ -96,15 +102,6 @@ pub(crate) struct Upgraded {
     pub(crate) observation: Observation,
     /// When its last byte came.
     pub(crate) last: Timestamp,
-}
-
-/// Why no more comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// That is known.
-    Error(ErrorType),
-    /// The capture ended, not the connection.
-    Unknown,
 }
 
 impl Pair {
@@ -258,15 +255,15 @@ impl Pair {
                 Err(Ambiguous) => Answer::Ambiguous,
             },
         };
-        let mut response = Response::new(head, first, time);
+        let mut response = Response { head, incoming: Incoming::new(first, time) };
         if matches!(answer, Answer::Final(_)) {
             let asked = Asked { method, path: &pending.head.target.path };
             let ResponseHead { headers, codings, .. } = &response.head;
-            response.stream = Streaming::of(asked, headers, codings, self.limits.body);
+            response.incoming.follow(Streaming::of(asked, headers, codings, self.limits.body));
         }
         if matches!(answer, Answer::Ambiguous) {
             response.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
-            response.body.lose_some();
+            response.incoming.body.lose_some();
         }
         pending.reply = Reply::Underway(response);
         answer
@@ -276,11 +273,7 @@ impl Pair {
     pub(super) fn response_content(&mut self, time: Timestamp, content: &[u8]) {
         let limit = self.limits.body;
         if let Some(response) = self.receiving() {
-            response.body.push(content, limit);
-            response.last = time;
-            if let Some(stream) = &mut response.stream {
-                stream.content(time, content);
-            }
+            response.incoming.content(time, content, limit);
         }
     }
 
@@ -289,16 +282,18 @@ impl Pair {
         let Some(mut pending) = self.pending.pop_front() else { return };
         let Pending { head, time, last, body, reply, .. } = &mut *pending;
         if let Reply::Underway(response) = reply
-            && let Some(stream) = response.tell(*last, now)
+            && let Some(stream) = response.incoming.tell(*last, now)
         {
             let mut http = head.clone().into_http(self.scheme);
-            response.say(&mut http, body.so_far(head.codings.clone()));
+            let asked = body.so_far(head.codings.clone());
+            let Response { head, incoming } = response;
+            incoming.say(&mut http, Some(head.status), head.headers.clone(), asked);
             http.stream = Some(Box::new(stream));
             out.push(Observation {
                 client: self.client,
                 time: *time,
                 duration: None,
-                time_to_first_byte: Some(response.first.since(*last)),
+                time_to_first_byte: Some(response.incoming.first.since(*last)),
                 error: None,
                 detail: Detail::Http(Box::new(http)),
             });
@@ -312,7 +307,7 @@ impl Pair {
         let asked = pending.last;
         pending.reply = match pending.reply {
             Reply::Underway(mut response) => {
-                response.last = time;
+                response.incoming.last = time;
                 Reply::Whole(response)
             }
             other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
@@ -323,14 +318,8 @@ impl Pair {
     /// Content of the response was not seen: so many bytes, if that is known.
     pub(super) fn response_gap(&mut self, time: Timestamp, length: Option<u64>) {
         if let Some(response) = self.receiving() {
-            match length {
-                Some(length) => response.body.lose(length),
-                None => response.body.lose_some(),
-            }
-            if let Some(stream) = &mut response.stream {
-                stream.gap();
-            }
-            response.last = time;
+            response.incoming.gap(length);
+            response.incoming.last = time;
         }
     }
 
@@ -339,7 +328,8 @@ impl Pair {
         if let Some(pending) = self.pending.front_mut() {
             pending.reply = match std::mem::replace(&mut pending.reply, Reply::Awaited) {
                 Reply::Underway(mut response) => {
-                    response.last = time.unwrap_or(response.last);
+                    let last = &mut response.incoming.last;
+                    *last = time.unwrap_or(*last);
                     Reply::Whole(response)
                 }
                 other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
@@ -508,30 +498,25 @@ impl Pair {
             Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
             Reply::Whole(response) => (Some(response), true),
         };
-        let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
-        let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
+        let duration =
+            response.as_ref().filter(|_| answered).map(|response| response.incoming.last.since(last));
+        let time_to_first_byte = response.as_ref().map(|response| response.incoming.first.since(last));
         let codings = head.codings.clone();
         let mut http = head.into_http(self.scheme);
         http.request_body = body.into_body(progress == Progress::Whole, codings);
         http.response_body = Body { complete: false, ..Body::default() };
         let mut messages = None;
-        if let Some(Response { head, last: ended, body, stream, .. }) = response {
+        if let Some(Response { head, incoming }) = response {
             http.status = Some(head.status);
             http.response_headers = head.headers;
-            http.response_body = body.into_body(answered, head.codings);
             for anomaly in head.anomalies {
                 if !http.anomalies.contains(&anomaly) {
                     http.anomalies.push(anomaly);
                 }
             }
-            messages = stream.map(|stream| (stream, ended));
+            messages = incoming.say_over(&mut http, answered, head.codings, last);
         }
-        if let Some((stream, ended)) = &mut messages {
-            stream.finish(*ended);
-            http.stream = Some(Box::new(stream.tell(Stage::Over, last, *ended)));
-        }
-        let events = messages.as_ref().and_then(|(stream, _)| Some((stream.model()?, last)));
-        call::tell_streamed(&mut http, events);
+        call::tell_streamed(&mut http, events(messages.as_deref(), last));
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }
@@ -551,7 +536,7 @@ pub(super) enum Admission {
 impl Pending {
     /// A stream that goes on until the client has enough: that it leaves is how it ends. Who posts waits for an answer.
     fn is_endless(&self) -> bool {
-        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.stream.is_some());
+        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.incoming.is_stream());
         is_stream && self.head.method == Method::Get
     }
 
@@ -563,8 +548,7 @@ impl Pending {
     fn retained(&self) -> usize {
         let response = match &self.reply {
             Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => {
-                let stream = r.stream.as_ref().map_or(0, |stream| stream.retained());
-                r.body.retained() + headers_size(&r.head.headers) + stream
+                r.incoming.retained() + headers_size(&r.head.headers)
             }
             Reply::Awaited | Reply::Missed(None) => 0,
         };
