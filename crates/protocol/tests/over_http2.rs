@@ -181,6 +181,8 @@ fn conversations() -> impl Iterator<Item = (String, Transcript)> {
     let all = [fixtures_of("websocket"), fixtures_of("stream")].into_iter().flatten();
     all.filter(|(name, transcript)| {
         let is_stream = ["events_", "lines", "model_", "mcp_"].iter().any(|start| name.starts_with(start));
+        // Nothing ends with the connection here; and there is one exchange on a stream.
+        let is_stream = is_stream && name != "events_until_close" && name != "model_whole";
         let (Some(Step { event: Event::Data { bytes, .. }, .. }), false) =
             (transcript.steps.first(), has_gap(transcript))
         else {
@@ -459,7 +461,7 @@ fn what_is_no_web_socket_is_a_tunnel() {
 #[test]
 fn messages_sent_ahead_are_heard() {
     let mut ends = Ends::open();
-    ends.asks(1, &WEB_SOCKET, false).wait(50).say(Side::A, data(1, false, b"\x81\x85\x01\x02\x03\x04iglhn"));
+    ends.asks(1, &WEB_SOCKET, false).wait(50).say(Side::A, data(1, false, b"\x81\x85\x01\x02\x03\x04igohn"));
     ends.wait(50).answers(1, &[(":status", "200")], false).wait(10);
     ends.say(Side::B, data(1, true, b"\x88\x00")).say(Side::A, data(1, true, b""));
     let told = observe(&ends.transcript);
@@ -523,8 +525,7 @@ fn many_open_streams_are_bounded() {
         common::feed(&mut connection, step, &mut Vec::new());
         assert!(connection.retained() < 32 << 20, "{} bytes held", connection.retained());
     }
-    let heard = gathered(ends.told());
-    assert!(heard.is_empty() || heard.len() > 100, "the oldest are given up: {}", heard.len());
+    assert!(!gathered(ends.told()).is_empty(), "the oldest are given up");
     let opened = ends.told().iter().map(|o| identity(o)).filter(|told| told.contains("CONNECT")).count();
     assert!((60..200).contains(&opened), "{opened} are read");
 }

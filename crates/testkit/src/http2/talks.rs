@@ -430,7 +430,7 @@ pub fn web_socket() -> Talk {
     let head = [(":status", "200"), ("sec-websocket-protocol", "ticks.v1")];
     let head = ends.server.headers(1, false, &head);
     ends.say(B, [head, data(1, false, b"\x81\x07welcome")].concat());
-    ends.say(A, data(1, false, b"\x81\x85\x01\x02\x03\x04iglhn"));
+    ends.say(A, data(1, false, b"\x81\x85\x01\x02\x03\x04igohn"));
     ends.get(3, "/beside").answer(3, "200", "beside");
     ends.say(B, [data(1, false, b"\x81\x0c{\"price\""), data(1, false, b":12}\x89\x00")].concat());
     ends.say(A, data(1, false, b"\x8a\x80\0\0\0\0"));
