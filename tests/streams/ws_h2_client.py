@@ -3,6 +3,7 @@
 It asks one thing more on the same connection, before and after.
 """
 
+import contextlib
 import json
 import socket
 import ssl
@@ -11,6 +12,7 @@ import sys
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RemoteSettingsChanged, ResponseReceived, StreamEnded
+from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
@@ -126,8 +128,9 @@ send(TextMessage(json.dumps({"type": "fail"})) if END == "fail" else CloseConnec
 while not over:
     hear(next(come))
 get("/after")
-# Last, because Hypercorn gives up a connection on which a client ends a WebSocket that it has ended itself.
-http.end_stream(stream)
+# Last, because Hypercorn gives up a connection on which a client says more on a WebSocket that it has ended itself.
+with contextlib.suppress(StreamClosedError):
+    http.end_stream(stream)
 http.close_connection()
 flush()
 wire.close()

@@ -215,7 +215,7 @@ fn web_sockets_of_node_by_tls() {
 #[test]
 fn web_sockets_of_hypercorn_by_tls() {
     let secrets = Secrets::make();
-    python_asks(&secrets.serve("hypercorn_server.py", &["ws"]), "deflate", "fail");
+    python_asks(&secrets.serve("hypercorn_server.py", &["ws"]), "deflate", "bye");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn a_web_socket_is_the_same_endpoint_over_either_version() {
     for (server, name, more) in
         [(&new, "ws_h2_client.py", &["deflate", "bye"]), (&old, "ws_client.js", &["plain", "bye"])]
     {
-        let watch = server.watch(&["--service", "prices", "--save", &model]).unwrap();
+        let watch = server.watch(&["--save", &model]).unwrap();
         client(name, server, more).unwrap();
         watch.stop().unwrap();
     }

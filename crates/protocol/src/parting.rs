@@ -5,8 +5,8 @@ use overhear_exchange::{ErrorType, Side, wire::CloseCause};
 /// Why no more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// That is known.
-    Error(ErrorType),
+    /// That is known, and whether it was the client that gave up.
+    Error { error: ErrorType, by_client: bool },
     /// The capture ended, not the connection.
     Unknown,
 }
@@ -38,20 +38,22 @@ impl Parting {
 
     /// What the end of the connection is to those who still wait.
     pub(crate) fn cut(&self, client: Side, cause: CloseCause) -> Cut {
-        match cause {
-            CloseCause::Finished => self.finished(client),
-            CloseCause::Reset(_) => Cut::Error(ErrorType::ConnectionReset),
-            CloseCause::Refused => Cut::Error(ErrorType::ConnectionRefused),
-            CloseCause::TimedOut => Cut::Error(ErrorType::Timeout),
-            CloseCause::Unreachable => Cut::Error(ErrorType::HostUnreachable),
-            CloseCause::Unknown => Cut::Unknown,
-        }
+        let error = match cause {
+            CloseCause::Finished => return self.finished(client),
+            CloseCause::Reset(_) => ErrorType::ConnectionReset,
+            CloseCause::Refused => ErrorType::ConnectionRefused,
+            CloseCause::TimedOut => ErrorType::Timeout,
+            CloseCause::Unreachable => ErrorType::HostUnreachable,
+            CloseCause::Unknown => return Cut::Unknown,
+        };
+        Cut::Error { error, by_client: cause == CloseCause::Reset(Some(client)) }
     }
 
     /// Who left first without an error is who gave up on what was still unanswered.
     pub(crate) fn finished(&self, client: Side) -> Cut {
-        let client_left = self.first == Some(client);
-        Cut::Error(if client_left { ErrorType::ClientClosed } else { ErrorType::ServerClosed })
+        let by_client = self.first == Some(client);
+        let error = if by_client { ErrorType::ClientClosed } else { ErrorType::ServerClosed };
+        Cut::Error { error, by_client }
     }
 }
 
@@ -63,14 +65,22 @@ mod tests {
     #[test]
     fn who_leaves_first_gave_up() {
         let mut parting = Parting::default();
-        assert_eq!(parting.cut(Side::A, CloseCause::Finished), Cut::Error(ErrorType::ServerClosed));
+        let (by_server, by_client) = (
+            Cut::Error { error: ErrorType::ServerClosed, by_client: false },
+            Cut::Error { error: ErrorType::ClientClosed, by_client: true },
+        );
+        assert_eq!(parting.cut(Side::A, CloseCause::Finished), by_server);
         parting.end(Side::A);
         parting.end(Side::A);
         assert!(parting.has_ended(Side::A) && !parting.has_ended(Side::B));
         parting.end(Side::B);
         assert!(parting.has_ended(Side::A) && parting.has_ended(Side::B));
-        assert_eq!(parting.cut(Side::A, CloseCause::Finished), Cut::Error(ErrorType::ClientClosed));
-        assert_eq!(parting.cut(Side::B, CloseCause::Finished), Cut::Error(ErrorType::ServerClosed));
+        assert_eq!(parting.cut(Side::A, CloseCause::Finished), by_client);
+        assert_eq!(parting.cut(Side::B, CloseCause::Finished), by_server);
         assert_eq!(parting.cut(Side::A, CloseCause::Unknown), Cut::Unknown);
+        for (by, by_client) in [(None, false), (Some(Side::B), false), (Some(Side::A), true)] {
+            let error = ErrorType::ConnectionReset;
+            assert_eq!(parting.cut(Side::A, CloseCause::Reset(by)), Cut::Error { error, by_client });
+        }
     }
 }

@@ -234,7 +234,7 @@ fn cutting_changes_nothing() {
 fn no_gap_makes_up_a_message() {
     for (name, transcript) in conversations() {
         eprintln!("{name}");
-        properties::gap_sound(&over_http2(&transcript), 100, observe);
+        properties::gap_sound(&over_http2(&transcript), 300, observe);
     }
 }
 
@@ -392,6 +392,15 @@ fn uploads_of_messages_are_told_while_they_go_on() {
 /// That the client has enough is how a stream of events ends; of everything else it is not.
 #[test]
 fn who_reads_for_ever_may_leave() {
+    use overhear_exchange::wire::CloseCause;
+    for (by, expected) in [(Side::A, None), (Side::B, Some(ErrorType::ConnectionReset))] {
+        let mut ends = Ends::open();
+        ends.asks(1, &get("/a"), true).answers(1, &EVENTS, false);
+        let event = Event::Close { cause: CloseCause::Reset(Some(by)) };
+        ends.transcript.steps.push(Step { time: Timestamp::from_nanos(2_000_000_000), event });
+        let told = gathered(ends.told());
+        assert_eq!((told.len(), told[0].error), (1, expected), "reset by {by:?}");
+    }
     let cancelled = Some(ErrorType::Http2(Http2Code::Cancel));
     let plain = [(":status", "200"), ("content-type", "text/plain")];
     for (head, code, expected) in [

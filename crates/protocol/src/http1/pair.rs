@@ -378,8 +378,8 @@ impl Pair {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
         for pending in std::mem::take(&mut self.pending) {
             let error = match (&pending.reply, cut) {
-                (Reply::Underway(_), Cut::Error(ErrorType::ClientClosed)) if pending.is_endless() => None,
-                (Reply::Awaited | Reply::Underway(_), Cut::Error(error)) if !unsure => Some(error),
+                (Reply::Underway(_), Cut::Error { by_client: true, .. }) if pending.is_endless() => None,
+                (Reply::Awaited | Reply::Underway(_), Cut::Error { error, .. }) if !unsure => Some(error),
                 (Reply::Awaited | Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_), _) => None,
             };
             out.push(self.observe(*pending, error));

@@ -209,7 +209,7 @@ impl Http2 {
                 Frame::Passed { head } => self.passed(from, head, time, out),
                 Frame::Whole { head, payload, started } => match head.kind {
                     Kind::Reset => {
-                        streams.reset(head.stream, number(payload), out);
+                        streams.reset(role, head.stream, number(payload), out);
                         Place::Known
                     }
                     Kind::GoAway => {

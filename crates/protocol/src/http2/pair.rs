@@ -209,7 +209,7 @@ impl Streams {
         let Some(request) = &mut open.request else { return };
         let (asked, ended) = (request.last, request.progress == Progress::Whole);
         request.progress = Progress::Whole;
-        let early = std::mem::take(&mut request.body).into_body(false, Default::default());
+        let early = std::mem::take(&mut request.body).into_body(true, Default::default());
         open.ended(Sender::Server, time);
         let Some(exchange) = open.observe(self.ends, None) else { return };
         let handshake = Handshake { exchange, asked };
@@ -299,14 +299,17 @@ impl Streams {
     }
 
     /// A stream is given up (RFC 9113 §6.4).
-    pub(super) fn reset(&mut self, stream: u32, code: u32, out: &mut Vec<Observation>) {
+    pub(super) fn reset(&mut self, from: Role, stream: u32, code: u32, out: &mut Vec<Observation>) {
         let code = named(code);
         let error = ErrorType::Http2(code);
         let Some(open) = self.open.get(&stream) else {
             self.sockets.reset(stream, (code != Http2Code::NoError).then_some(error), out);
             return;
         };
-        self.report(stream, open.error(error), out);
+        // Who has enough says so with CANCEL; whatever else is wrong is an error.
+        let has_enough = matches!(code, Http2Code::Cancel | Http2Code::NoError);
+        let cut = Cut::Error { error, by_client: from == Role::Client && has_enough };
+        self.report(stream, open.error(cut), out);
     }
 
     /// The connection is given up (RFC 9113 §6.8): what the client opened beyond `last` was not looked at.
@@ -369,17 +372,18 @@ impl Streams {
 
     /// The connection is over.
     pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
-        let error = match (cut, self.given_up) {
-            (Cut::Error(_), Some(code)) => Some(ErrorType::Http2(code)),
-            (Cut::Error(error), None) => Some(error),
-            (Cut::Unknown, _) => None,
+        let cut = match (cut, self.given_up) {
+            (Cut::Error { by_client, .. }, Some(code)) => {
+                Cut::Error { error: ErrorType::Http2(code), by_client }
+            }
+            (other, _) => other,
         };
         for stream in self.open.keys().copied().collect::<Vec<_>>() {
             let open = self.open.get(&stream).filter(|open| open.doubt.is_none());
-            let error = open.zip(error).and_then(|(open, error)| open.error(error));
+            let error = open.and_then(|open| open.error(cut));
             self.report(stream, error, out);
         }
-        self.sockets.cut(error.map_or(Cut::Unknown, Cut::Error), out);
+        self.sockets.cut(cut, out);
     }
 
     /// What was passed over so far.

@@ -42,11 +42,10 @@ impl Sockets {
     ) {
         let client = handshake.exchange.client;
         let mut web_socket = Box::new(WebSocket::new(limits, handshake, out));
-        let sent = early.captured.expose();
         if early.size > 0 {
-            web_socket.data(client, time, sent, out);
+            web_socket.data(client, time, early.captured.expose(), out);
         }
-        if early.size > sent.len() as u64 {
+        if !early.complete {
             web_socket.gap(client, time, None, out);
         }
         self.open.insert(stream, Socket { web_socket, ended: None, doubt: None });
@@ -115,8 +114,8 @@ impl Sockets {
     /// The connection is over.
     pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
         let ending = match cut {
-            Cut::Error(ErrorType::ClientClosed | ErrorType::ServerClosed) => Ending::Quiet,
-            Cut::Error(error) => Ending::Broken(error),
+            Cut::Error { error: ErrorType::ClientClosed | ErrorType::ServerClosed, .. } => Ending::Quiet,
+            Cut::Error { error, .. } => Ending::Broken(error),
             Cut::Unknown => Ending::Unseen,
         };
         for stream in self.open.keys().copied().collect::<Vec<_>>() {

@@ -5,12 +5,13 @@ use crate::{
     call,
     http1::Capture,
     incoming::{Incoming, events},
+    parting::Cut,
     rpc::{self, Carried},
     stream::{Asked, EVERY},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, Http, Http2Code, HttpAnomaly, HttpVersion, Method, Scheme, Sender,
-    Side, Timestamp, observation::Observation,
+    Body, Detail, ErrorType, Headers, Http, HttpAnomaly, HttpVersion, Method, Scheme, Sender, Side,
+    Timestamp, observation::Observation,
 };
 
 /// A stream that is under way.
@@ -196,12 +197,12 @@ impl Stream {
     }
 
     /// Why it failed, given that nothing more comes.
-    pub(super) fn error(&self, error: ErrorType) -> Option<ErrorType> {
-        match &self.reply {
-            Reply::Underway(_) if self.is_endless() && is_parting(error) => None,
-            Reply::Awaited | Reply::Underway(_) => Some(error),
+    pub(super) fn error(&self, cut: Cut) -> Option<ErrorType> {
+        match (&self.reply, cut) {
+            (Reply::Underway(_), Cut::Error { by_client: true, .. }) if self.is_endless() => None,
+            (Reply::Awaited | Reply::Underway(_), Cut::Error { error, .. }) => Some(error),
             // The answer was whole: the rest of the request is not wanted (RFC 9113 §8.1).
-            Reply::Whole(_) | Reply::Missed(_) => None,
+            (Reply::Whole(_) | Reply::Missed(_), Cut::Error { .. }) | (_, Cut::Unknown) => None,
         }
     }
 
@@ -296,11 +297,6 @@ impl Stream {
             Reply::Awaited | Reply::Missed(None) => None,
         }
     }
-}
-
-/// The client has enough.
-const fn is_parting(error: ErrorType) -> bool {
-    matches!(error, ErrorType::ClientClosed | ErrorType::Http2(Http2Code::Cancel | Http2Code::NoError))
 }
 
 impl Request {
