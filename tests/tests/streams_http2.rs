@@ -234,13 +234,12 @@ fn a_web_socket_is_the_same_endpoint_over_either_version() {
         (secrets.serve("ws_server.js", &["deflate"]), Script::start("ws_server.js", &["plain"]).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model").display().to_string();
-    for (server, name, more) in
-        [(&new, "ws_h2_client.py", &["deflate", "bye"]), (&old, "ws_client.js", &["plain", "bye"])]
-    {
-        let watch = server.watch(&["--save", &model]).unwrap();
-        client(name, server, more).unwrap();
-        watch.stop().unwrap();
-    }
+    let ports = [new.port, old.port].map(|port| port.to_string());
+    let watch =
+        Watch::start(&["--json", "--port", &ports[0], "--port", &ports[1], "--save", &model]).unwrap();
+    client("ws_h2_client.py", &new, &["deflate", "bye"]).unwrap();
+    client("ws_client.js", &old, &["plain", "bye"]).unwrap();
+    watch.stop().unwrap();
     let shown = run(&["show", "GET /live/prices", "--json", "--from", &model]).unwrap();
     let shown = shown.document().unwrap();
     let kinds = shown["messages"]["server"]["kinds"].as_array().unwrap();

@@ -535,6 +535,6 @@ fn many_open_streams_are_bounded() {
         assert!(connection.retained() < 32 << 20, "{} bytes held", connection.retained());
     }
     assert!(!gathered(ends.told()).is_empty(), "the oldest are given up");
-    let opened = ends.told().iter().map(|o| identity(o)).filter(|told| told.contains("CONNECT")).count();
+    let opened = ends.told().iter().map(identity).filter(|told| told.contains("CONNECT")).count();
     assert!((60..200).contains(&opened), "{opened} are read");
 }
