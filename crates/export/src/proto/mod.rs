@@ -206,15 +206,9 @@ impl<'a> Sketch<'a> {
 
 const fn scalar(kind: &ProtoKind) -> &'static str {
     match kind {
-        ProtoKind::Bool => "bool",
-        ProtoKind::Int32 => "int32",
-        ProtoKind::Int64 => "int64",
-        ProtoKind::Double => "double",
-        ProtoKind::Fixed64 => "fixed64",
-        ProtoKind::Float => "float",
-        ProtoKind::Fixed32 => "fixed32",
-        ProtoKind::Text => "string",
-        ProtoKind::Bytes | ProtoKind::Message(_) => "bytes",
+        // Nothing was in it that could be told.
+        ProtoKind::Message(_) => "bytes",
+        kind => kind.as_str(),
     }
 }
 
