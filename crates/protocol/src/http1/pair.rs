@@ -13,10 +13,12 @@ use crate::{
     incoming::{Incoming, events},
     observer::{Handshake, Start},
     parting::Cut,
+    rpc::{self, Carried},
     stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Timestamp, observation::Observation,
+    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Sender, Side, Timestamp,
+    observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
 
@@ -56,6 +58,8 @@ struct Pending {
     progress: Progress,
     body: Capture,
     reply: Reply,
+    /// It is a call of enveloped messages.
+    carried: Option<Box<Carried>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +155,7 @@ impl Pair {
                 (Reply::Missed(None), Admission::Replaces)
             }
         };
+        let carried = Carried::asked(&head.headers);
         self.pending.push_back(Box::new(Pending {
             head,
             time: started,
@@ -158,6 +163,7 @@ impl Pair {
             progress: Progress::Underway,
             body: Capture::default(),
             reply,
+            carried,
         }));
         admission
     }
@@ -168,6 +174,9 @@ impl Pair {
         if let Some(pending) = self.sending() {
             pending.body.push(content, limit);
             pending.last = time;
+            if let Some(carried) = &mut pending.carried {
+                carried.push(Sender::Client, time, content);
+            }
         }
     }
 
@@ -185,6 +194,9 @@ impl Pair {
         if let Some(pending) = self.sending() {
             pending.body.lose(length);
             pending.last = time;
+            if let Some(carried) = &mut pending.carried {
+                carried.lose(Sender::Client, Some(length));
+            }
         }
     }
 
@@ -195,6 +207,9 @@ impl Pair {
             pending.progress = Progress::Lost;
             pending.last = time;
             pending.body.lose_some();
+            if let Some(carried) = &mut pending.carried {
+                carried.lose(Sender::Client, None);
+            }
         }
         if matches!(self.trust, Trust::Anchored { .. }) {
             self.miss_all();
@@ -260,6 +275,7 @@ impl Pair {
             let asked = Asked { method, path: &pending.head.target.path };
             let ResponseHead { headers, codings, .. } = &response.head;
             response.incoming.follow(Streaming::of(asked, headers, codings, self.limits.body));
+            Carried::answered(&mut pending.carried, headers);
         }
         if matches!(answer, Answer::Ambiguous) {
             response.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
@@ -272,22 +288,31 @@ impl Pair {
     /// Content of the response.
     pub(super) fn response_content(&mut self, time: Timestamp, content: &[u8]) {
         let limit = self.limits.body;
-        if let Some(response) = self.receiving() {
+        if let Some((response, carried)) = self.receiving() {
             response.incoming.content(time, content, limit);
+            if let Some(carried) = carried {
+                carried.push(Sender::Server, time, content);
+            }
         }
     }
 
     /// Tells how far the response is that is underway, where there is something to tell.
     pub(super) fn tell(&mut self, now: Timestamp, out: &mut Vec<Observation>) {
         let Some(mut pending) = self.pending.pop_front() else { return };
-        let Pending { head, time, last, body, reply, .. } = &mut *pending;
+        let Pending { head, time, last, body, reply, carried, .. } = &mut *pending;
         if let Reply::Underway(response) = reply
-            && let Some(stream) = response.incoming.tell(*last, now)
+            && let Some(stream) = match carried {
+                Some(carried) => carried.tell(*time, *last, now),
+                None => response.incoming.tell(*last, now),
+            }
         {
             let mut http = head.clone().into_http(self.scheme);
             let asked = body.so_far(head.codings.clone());
             let Response { head, incoming } = response;
             incoming.say(&mut http, Some(head.status), head.headers.clone(), asked);
+            if let Some(carried) = carried {
+                http.call = rpc::of(&http, Some(carried)).map(Box::new);
+            }
             http.stream = Some(Box::new(stream));
             out.push(Observation {
                 client: self.client,
@@ -317,9 +342,12 @@ impl Pair {
 
     /// Content of the response was not seen: so many bytes, if that is known.
     pub(super) fn response_gap(&mut self, time: Timestamp, length: Option<u64>) {
-        if let Some(response) = self.receiving() {
+        if let Some((response, carried)) = self.receiving() {
             response.incoming.gap(length);
             response.incoming.last = time;
+            if let Some(carried) = carried {
+                carried.lose(Sender::Server, length);
+            }
         }
     }
 
@@ -441,9 +469,10 @@ impl Pair {
         self.pending.back_mut().map(|p| &mut **p).filter(|p| p.progress == Progress::Underway)
     }
 
-    fn receiving(&mut self) -> Option<&mut Response> {
-        match &mut self.pending.front_mut()?.reply {
-            Reply::Underway(response) => Some(response),
+    fn receiving(&mut self) -> Option<(&mut Response, Option<&mut Carried>)> {
+        let Pending { reply, carried, .. } = &mut **self.pending.front_mut()?;
+        match reply {
+            Reply::Underway(response) => Some((response, carried.as_deref_mut())),
             Reply::Awaited | Reply::Whole(_) | Reply::Missed(_) => None,
         }
     }
@@ -492,7 +521,7 @@ impl Pair {
     }
 
     fn observe(&self, pending: Pending, error: Option<ErrorType>) -> Observation {
-        let Pending { head, time, last, progress, body, reply } = pending;
+        let Pending { head, time, last, progress, body, reply, carried } = pending;
         let (response, answered) = match reply {
             Reply::Awaited | Reply::Missed(None) => (None, false),
             Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
@@ -516,7 +545,7 @@ impl Pair {
             }
             messages = incoming.say_over(&mut http, answered, head.codings, last);
         }
-        call::tell_streamed(&mut http, events(messages.as_deref(), last));
+        call::tell_streamed(&mut http, carried.as_deref(), events(messages.as_deref(), last));
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }
@@ -553,7 +582,13 @@ impl Pending {
             Reply::Awaited | Reply::Missed(None) => 0,
         };
         let target = self.head.target.path.len() + self.head.target.query.as_ref().map_or(0, |q| q.len());
-        size_of::<Self>() + self.body.retained() + headers_size(&self.head.headers) + target + response
+        let carried = self.carried.as_ref().map_or(0, |carried| size_of_val(&**carried));
+        size_of::<Self>()
+            + carried
+            + self.body.retained()
+            + headers_size(&self.head.headers)
+            + target
+            + response
     }
 }
 

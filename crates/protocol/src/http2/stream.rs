@@ -260,9 +260,7 @@ impl Stream {
             http.trailers = trailers;
             messages = incoming.say_over(&mut http, answered, head.rest.codings, last);
         }
-        let call = rpc::of(&http, carried.as_deref());
-        http.call = call.or_else(|| call::in_content(&http)).map(Box::new);
-        call::tell_model(&mut http, events(messages.as_deref(), last));
+        call::tell_streamed(&mut http, carried.as_deref(), events(messages.as_deref(), last));
         let detail = Detail::Http(Box::new(http));
         Some(Observation { client: ends.client, time, duration, time_to_first_byte, error, detail })
     }

@@ -89,8 +89,12 @@ impl Carried {
     }
 }
 
+/// Asked of every message: most are something else, and telling that must cost next to nothing.
 fn has_envelopes(headers: &Headers) -> bool {
-    headers.get("content-type").and_then(Flavor::of).is_some_and(Flavor::is_enveloped)
+    const BEGINNINGS: [&[u8]; 2] = [b"application/grpc", b"application/connect+"];
+    let Some(media) = headers.get("content-type") else { return false };
+    let begins = |start: &&[u8]| media.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start));
+    BEGINNINGS.iter().any(begins) && Flavor::of(media).is_some_and(Flavor::is_enveloped)
 }
 
 fn counts(envelopes: Option<&Envelopes>) -> Counts {
