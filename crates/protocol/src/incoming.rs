@@ -37,6 +37,17 @@ impl Incoming {
         self.stream = stream;
     }
 
+    /// That the body is made of messages shows after it began.
+    pub(crate) fn catch_up(&mut self, stream: Option<Box<Streaming>>) {
+        let Some(mut stream) = stream else { return };
+        let so_far = self.body.so_far(Codings::new());
+        stream.content(self.last, so_far.captured.expose());
+        if self.body.has_holes() {
+            stream.gap();
+        }
+        self.stream = Some(stream);
+    }
+
     /// The body is made of messages.
     pub(crate) const fn is_stream(&self) -> bool {
         self.stream.is_some()

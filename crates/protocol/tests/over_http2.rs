@@ -483,6 +483,23 @@ fn messages_sent_ahead_are_heard() {
     assert_eq!(observation.duration, Some(Duration::from_millis(110)));
 }
 
+/// What the two ends say is not always heard in the order in which they said it.
+#[test]
+fn answers_heard_before_what_they_answer_are_read_too() {
+    let (mut client, mut server) = (Encoder::default(), Encoder::default());
+    let mut ends = Ends::open();
+    let events = [server.headers(1, false, &EVENTS), data(1, false, b"data: 1\n\ndata: 2")].concat();
+    let socket = [server.headers(3, false, &[(":status", "200")]), data(3, false, b"\x81\x01a")].concat();
+    ends.say(Side::B, [events, socket].concat());
+    let asked = [client.headers(1, true, &get("/a")), client.headers(3, false, &WEB_SOCKET)].concat();
+    ends.wait(1).say(Side::A, asked);
+    ends.wait(1).say(Side::B, [data(1, true, b"\n\n"), data(3, true, b"\x81\x01b\x88\x00")].concat());
+    ends.say(Side::A, data(3, true, b""));
+    let told = observe(&ends.transcript);
+    let counts: Vec<_> = progress(&told).into_iter().map(|(_, path, _, server)| (path, server)).collect();
+    assert_eq!(counts, [("/a", 2), ("/live", 2)], "{told:?}");
+}
+
 /// A stream that is reset is told so, and one whose connection breaks, where nobody said goodbye.
 #[test]
 fn web_sockets_end_as_their_streams_do() {

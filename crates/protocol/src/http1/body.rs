@@ -234,6 +234,11 @@ impl Capture {
         self.size
     }
 
+    /// Some of it was not kept, or not seen.
+    pub(crate) const fn has_holes(&self) -> bool {
+        self.partial
+    }
+
     /// As much of it as there is now.
     pub(crate) fn so_far(&self, codings: Codings) -> Body {
         let captured = Redacted::new(bytes::Bytes::copy_from_slice(&self.bytes));

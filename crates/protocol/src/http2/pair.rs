@@ -112,7 +112,10 @@ impl Streams {
         self.drop_never_asked();
         match self.open.get_mut(&stream) {
             // Its answer came before it.
-            Some(early) => early.request(request, carried),
+            Some(early) => {
+                early.request(request, carried);
+                self.catch_up(stream, out);
+            }
             None => {
                 self.make_room(out);
                 self.open.insert(stream, Box::new(Stream { carried, ..Stream::new(Some(request)) }));
@@ -201,21 +204,46 @@ impl Streams {
         }
     }
 
+    /// What is asked shows after the answer began: what came of that is read as what it is now.
+    fn catch_up(&mut self, stream: u32, out: &mut Vec<Observation>) {
+        let may_follow = self.followed + self.sockets.len() < self.limits.pending;
+        let Some(open) = self.open.get_mut(&stream).filter(|_| may_follow) else { return };
+        let (Some(asked), Reply::Underway(response) | Reply::Whole(response)) =
+            (&open.request, &mut open.reply)
+        else {
+            return;
+        };
+        if asked.opens_web_socket() && response.head.is_success() {
+            let time = response.incoming.last;
+            return self.open_socket(stream, time, out);
+        }
+        let Rest { headers, codings, .. } = &response.head.rest;
+        let messages = Streaming::of(asked.asked(), headers, codings, self.limits.body);
+        response.incoming.catch_up(messages.filter(|_| open.carried.is_none()));
+        if response.incoming.is_stream() {
+            self.followed += 1;
+            self.heard.push(stream);
+        }
+    }
+
     /// A stream becomes a WebSocket; its exchange goes on with that.
     fn open_socket(&mut self, stream: u32, time: Timestamp, out: &mut Vec<Observation>) {
         let Some(mut open) = self.open.remove(&stream) else { return };
         self.kept = self.kept.saturating_sub(open.held());
         self.followed = self.followed.saturating_sub(usize::from(open.is_followed()));
+        let said = open.take_bodies();
         let Some(request) = &mut open.request else { return };
-        let (asked, ended) = (request.last, request.progress == Progress::Whole);
+        let (asked, asks) = (request.last, request.progress != Progress::Whole);
+        let answers = matches!(open.reply, Reply::Underway(_));
         request.progress = Progress::Whole;
-        let early = std::mem::take(&mut request.body).into_body(true, Default::default());
         open.ended(Sender::Server, time);
         let Some(exchange) = open.observe(self.ends, None) else { return };
         let handshake = Handshake { exchange, asked };
-        self.sockets.open((stream, self.limits), handshake, &early, time, out);
-        if ended {
-            self.sockets.ended(self.ends.client, stream, out);
+        self.sockets.open((stream, self.limits), handshake, said, time, out);
+        for side in [(Role::Client, asks), (Role::Server, answers)] {
+            if let (role, false) = side {
+                self.sockets.ended(self.side(role), stream, out);
+            }
         }
     }
 

@@ -31,22 +31,24 @@ impl Sockets {
         self.open.len()
     }
 
-    /// A stream becomes one. `early` is what the client sent before it knew.
+    /// A stream becomes one. `said` is what its ends said before it was known to be one: the client, then the server.
     pub(super) fn open(
         &mut self,
         (stream, limits): (u32, Limits),
         handshake: Handshake,
-        early: &Body,
+        said: [Body; 2],
         time: Timestamp,
         out: &mut Vec<Observation>,
     ) {
         let client = handshake.exchange.client;
         let mut web_socket = Box::new(WebSocket::new(limits, handshake, out));
-        if early.size > 0 {
-            web_socket.data(client, time, early.captured.expose(), out);
-        }
-        if !early.complete {
-            web_socket.gap(client, time, None, out);
+        for (from, early) in [client, client.other()].into_iter().zip(said) {
+            if early.size > 0 {
+                web_socket.data(from, time, early.captured.expose(), out);
+            }
+            if !early.complete {
+                web_socket.gap(from, time, None, out);
+            }
         }
         self.open.insert(stream, Socket { web_socket, ended: None, doubt: None });
     }

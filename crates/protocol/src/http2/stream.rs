@@ -86,6 +86,17 @@ impl Stream {
         };
     }
 
+    /// Takes out what the two said so far, as far as it was kept: the client, then the server.
+    pub(super) fn take_bodies(&mut self) -> [Body; 2] {
+        let sent = self.request.as_mut().map(|request| &mut request.body);
+        let received = match &mut self.reply {
+            Reply::Underway(response) | Reply::Whole(response) => Some(&mut response.incoming.body),
+            Reply::Awaited | Reply::Missed(_) => None,
+        };
+        let take = |body: &mut Capture| std::mem::take(body).into_body(true, Default::default());
+        [sent, received].map(|body| body.map(take).unwrap_or_default())
+    }
+
     /// An answer without its request waits for that.
     pub(super) fn is_done(&self) -> bool {
         let asked = self.request.as_ref().is_some_and(|request| request.progress != Progress::Underway);
