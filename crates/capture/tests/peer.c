@@ -570,6 +570,25 @@ static void spliced(void)
 	received += 128;
 }
 
+/* The kernel says that it is done with what it sent from our memory: nothing of the stream, and not its end. */
+static void noticed(void)
+{
+	static unsigned char bytes[5000];
+	int one = 1;
+	struct msghdr message = { 0 };
+	struct pollfd notice = { .fd = here };
+	CHECK(!setsockopt(here, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)));
+	fill(bytes, sent, sizeof(bytes));
+	CHECK(send(here, bytes, sizeof(bytes), MSG_ZEROCOPY) == sizeof(bytes));
+	sent += sizeof(bytes);
+	swallow(sizeof(bytes));
+	CHECK(poll(&notice, 1, 10000) == 1 && notice.revents & POLLERR);
+	CHECK(recvmsg(here, &message, MSG_ERRQUEUE) == 0);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 64;
+}
+
 static void large(void)
 {
 	size_t n = 300000;
@@ -611,6 +630,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "swapped")) swapped();
 	else if (!strcmp(scene, "truncated")) truncated();
 	else if (!strcmp(scene, "spliced")) spliced();
+	else if (!strcmp(scene, "noticed")) noticed();
 	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
 	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
 	else if (!strcmp(scene, "messages-few")) messages_few();
