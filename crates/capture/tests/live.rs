@@ -264,6 +264,18 @@ fn what_is_received_into_no_buffer_is_a_gap() {
     }
 }
 
+/// Without a look at what threads were at when the probes came, the second message is taken from where the first one was.
+/// Where calls are told of when they end, the whole of this one is.
+#[test]
+fn messages_of_a_call_that_was_under_way_are_a_gap() {
+    if plan() == Plan::Syscalls {
+        return;
+    }
+    let (sockets, moved) = play("messages-begun", "inet", 1 << 20).unwrap();
+    let [_, received] = under_test(&sockets, moved);
+    assert_eq!((received.copied, received.size), (64, 128), "{received:?}");
+}
+
 /// Without a look at the flags, its empty receive is the end of the stream.
 #[test]
 fn what_the_kernel_says_of_sends_is_no_end() {

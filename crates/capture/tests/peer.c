@@ -589,6 +589,41 @@ static void noticed(void)
 	received += 64;
 }
 
+static struct mmsghdr parts[2];
+static unsigned char part_bytes[2][64];
+
+static void *receive_parts(void *unused)
+{
+	CHECK(recvmmsg(here, parts, 2, 0, NULL) == 2);
+	return unused;
+}
+
+/* A call of two messages that is under way, its first one over, when the probes come. */
+static void begin_parts(const char *family)
+{
+	static struct iovec vectors[2];
+	for (int i = 0; i < 2; i++) {
+		vectors[i] = (struct iovec){ part_bytes[i], 64 };
+		parts[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i], .msg_iovlen = 1 } };
+	}
+	connect_pair(family);
+	CHECK(!pthread_create(&waiter, NULL, receive_parts, NULL));
+	unsigned char other[64];
+	memset(other, SECRET, 64);
+	CHECK(send(there, other, 64, 0) == 64);
+	usleep(200000);
+}
+
+static void end_parts(void)
+{
+	unsigned char bytes[64];
+	offer(64);
+	pthread_join(waiter, NULL);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
+}
+
 static void large(void)
 {
 	size_t n = 300000;
@@ -612,9 +647,12 @@ int main(int argc, char **argv)
 	bool waits = !strcmp(scene, "waiting");
 	if (of_device) block_open();
 	if (waits) begin_waiting(argv[2]);
+	bool within = !strcmp(scene, "messages-begun");
+	if (within) begin_parts(argv[2]);
 	CHECK(fgets(line, sizeof(line), stdin));
-	if (!of_device && !unshared && !waits) connect_pair(argv[2]);
+	if (!of_device && !unshared && !waits && !within) connect_pair(argv[2]);
 	if (waits) waiting();
+	else if (within) end_parts();
 	else if (!strcmp(scene, "forms")) forms(5000);
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();

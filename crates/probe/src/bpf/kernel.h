@@ -183,6 +183,12 @@ struct bpf_iter_meta {
 	struct seq_file *seq;
 } CORE;
 
+struct bpf_iter__task {
+	union {
+		struct task_struct *task;
+	};
+} CORE;
+
 struct bpf_iter__task_file {
 	union {
 		struct bpf_iter_meta *meta;

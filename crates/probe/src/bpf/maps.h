@@ -29,7 +29,7 @@ struct socket_state {
 
 /* Where a thread is within one sendmmsg or recvmmsg. */
 struct messages_state {
-	__u64 socket; /* cookie */
+	__u64 socket; /* cookie; 0 = any: the call was under way when we came */
 	__u64 buffer;
 	__u64 stack;
 	__u64 count;

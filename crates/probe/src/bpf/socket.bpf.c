@@ -112,7 +112,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	__u64 end = copy.offset + size;
 	/* Thrown away by TCP: what is in the buffer is not the socket's. */
 	bool dropped = way == WAY_RECEIVED && flags & MSG_TRUNC && is_tcp(sk);
-	copy.loss = dropped ? LOSS_NO_BUFFER : locate(task, sk, size, &copy);
+	copy.loss = dropped ? LOSS_NO_BUFFER : locate(task, sk, set, size, &copy);
 	if (!copy.loss) {
 		if (copy.left)
 			copy_all(&copy);
@@ -332,5 +332,20 @@ int existing_sockets(struct bpf_iter__task_file *ctx)
 		copy_addresses(sk, family, existing.local, existing.remote);
 	}
 	bpf_seq_write(ctx->meta->seq, &existing, sizeof(existing));
+	return 0;
+}
+
+SEC("iter/task")
+int existing_calls(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct call call = {};
+
+	if (!task || task->flags & (PF_KTHREAD | PF_IO_WORKER) || compat_call(task))
+		return 0;
+	call_arguments(&call, (struct pt_regs *)bpf_task_pt_regs(task));
+	call_shape(&call);
+	if (call.shape == SHAPE_MESSAGES && call.entered)
+		begin_within(task, &call);
 	return 0;
 }
