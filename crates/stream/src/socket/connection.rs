@@ -290,11 +290,11 @@ impl Connection {
 
     /// The other end did not show in time.
     pub(super) fn settle_alone(&mut self, sink: &mut impl EventSink) {
+        self.late = true;
         if self.directions.iter().all(|direction| direction.carrier.is_none()) {
             let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
             self.settle(side, sink);
         }
-        self.late = true;
         self.answer(sink);
     }
 

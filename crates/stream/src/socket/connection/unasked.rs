@@ -2,6 +2,7 @@
 
 use super::{Connection, Layer};
 use overhear_exchange::{Side, wire::EventSink};
+use overhear_probe::record::Role;
 
 impl Connection {
     /// What is answered here was not seen to arrive: the call that read it was under way when its library was probed. The
@@ -19,10 +20,10 @@ impl Connection {
     /// may be after the answer.
     pub(super) fn may_be_asked_yet(&self, side: Side) -> bool {
         let [asked, answered] = [side.other(), side].map(|side| &self.directions[side.index()]);
-        let whole = self.places[side.index()].vantage.is_some_and(|vantage| vantage.from_start);
+        let vantage = self.places[side.index()].vantage;
         matches!(self.layer, Layer::Opened { .. })
             && !self.late
-            && !whole
+            && vantage.is_some_and(|vantage| vantage.role == Role::Server && !vantage.from_start)
             && self.twin_expected
             && asked.carrier == Some(side)
             && !asked.begun
