@@ -205,11 +205,8 @@ impl<'a> Sketch<'a> {
 }
 
 const fn scalar(kind: &ProtoKind) -> &'static str {
-    match kind {
-        // Nothing was in it that could be told.
-        ProtoKind::Message(_) => "bytes",
-        kind => kind.as_str(),
-    }
+    // Of a message that is not told only that is known that it is one.
+    if let ProtoKind::Message(_) = kind { "bytes" } else { kind.as_str() }
 }
 
 /// The name, or one like it that is not taken.
