@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// An answer of the page, as JSON.
+/// An answer of the page, as JSON; where it has none, what it says.
 ///
 /// # Panics
-/// When the page does not answer.
-pub fn asked(page: &str, question: &str) -> Value {
+/// When the page cannot be reached.
+pub fn asked(page: &str, question: &str) -> Result<Value, String> {
     let (address, token) = page.split_once("/?token=").unwrap();
     let host = address.strip_prefix("http://").unwrap();
     let mut connection = TcpStream::connect(host).unwrap();
@@ -24,22 +24,23 @@ pub fn asked(page: &str, question: &str) -> Value {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(answer);
+    }
+    serde_json::from_str(body).map_err(|error| format!("{error}: {answer}"))
 }
 
 /// Asks until the answer is as it should be.
 ///
 /// # Panics
-/// When it does not come to that, or the page does not answer.
+/// When it does not come to that.
 pub fn until(page: &str, question: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let begun = Instant::now();
     loop {
-        let answer = asked(page, question);
-        if fits(&answer) {
-            return answer;
+        match asked(page, question) {
+            Ok(answer) if fits(&answer) => return answer,
+            other => assert!(begun.elapsed() < Duration::from_secs(10), "{question}: {other:?}"),
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{question}: {answer}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }

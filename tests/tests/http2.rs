@@ -54,13 +54,15 @@ impl Drop for Running {
     }
 }
 
-/// Waits until nothing more is written to a file.
+/// Waits until nothing more is written to a file. A busy machine may leave its writer waiting for a second or two.
 fn settled(file: &Path) {
     let size = || fs::metadata(file).map_or(0, |metadata| metadata.len());
-    let (mut last, begun) = (0, Instant::now());
-    while (size() != last || last == 0) && begun.elapsed() < Duration::from_secs(20) {
-        last = size();
+    let (mut last, mut same, begun) = (0, 0, Instant::now());
+    while same < 3 && begun.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_secs(1));
+        let now = size();
+        same = if now == last && now > 0 { same + 1 } else { 0 };
+        last = now;
     }
 }
 
