@@ -69,10 +69,12 @@ pub enum Function {
     GoConnWrite,
     /// `func (*tls.Conn) Close() error`
     GoConnClose,
-    /// `<rustls::conn::Reader as std::io::Read>::read(&mut self, &mut [u8]) -> io::Result<usize>`
-    RustlsRead,
-    /// `<rustls::conn::Writer as std::io::Write>::write(&mut self, &[u8]) -> io::Result<usize>`
-    RustlsWrite,
+    /// `fn CommonState::take_received_plaintext(&mut self, Payload)`
+    RustlsReceived,
+    /// `fn CommonState::send_appdata_encrypt(&mut self, OutboundChunks, Limit, …) -> usize`
+    RustlsSend,
+    /// `fn CommonState::send_msg(&mut self, Message, bool)`: of the handshake, or that it is over.
+    RustlsMessage,
 }
 
 impl Function {
@@ -84,7 +86,7 @@ impl Function {
             }
             Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
             Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,
-            Self::RustlsRead | Self::RustlsWrite => Library::Rustls,
+            Self::RustlsReceived | Self::RustlsSend | Self::RustlsMessage => Library::Rustls,
         }
     }
 }

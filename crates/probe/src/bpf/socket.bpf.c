@@ -18,6 +18,7 @@
 #include "allow.h"
 #include "tls.h"
 #include "go.h"
+#include "rustls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

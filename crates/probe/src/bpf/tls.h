@@ -21,6 +21,7 @@ enum tls_call_kind {
 	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
 	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
 	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
+	TLS_WRITE_VECTORS = 5, /* several buffers -> bytes: rustls */
 };
 
 /* The call into a TLS library that a thread is in; of nested ones (TLS within TLS) the outermost. */
@@ -28,7 +29,7 @@ struct tls_call {
 	__u64 session; /* the library's object */
 	__u64 buffer;
 	__u64 length;
-	__u64 moved;    /* where the function says how many bytes moved; kinds _EX */
+	__u64 moved;    /* where the function says how many bytes moved, kinds _EX; where it begins, TLS_WRITE_VECTORS */
 	__u64 stack;    /* user stack pointer at the probe */
 	__u64 socket;   /* cookie of the socket it used */
 	__u64 opened;   /* when that was opened */
@@ -127,20 +128,21 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 #define RESULT(context) ((context)->regs[0])
 #endif
 
-static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
+/* The call that begins, if it is the outermost. */
+static __always_inline struct tls_call *tls_entered(struct pt_regs *ctx, __u8 kind)
 {
 	struct settings *set = get_settings();
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!set || !process_wanted(task->tgid, set))
-		return 0;
+		return NULL;
 	struct tls_call *call = bpf_task_storage_get(&tls_calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call)
-		return 0;
+		return NULL;
 	__u64 stack = ctx->sp;
 	/* Stacks grow down. One that is not below was left without a return that we saw. */
 	if (call->kind && stack < call->stack) {
 		call->depth++;
-		return 0;
+		return NULL;
 	}
 	call->session = ARGUMENT_1(ctx);
 	call->buffer = ARGUMENT_2(ctx);
@@ -154,6 +156,12 @@ static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
 	call->unwanted = 0;
 	call->way = kind == TLS_READ || kind == TLS_READ_EX ? WAY_RECEIVED : WAY_SENT;
 	call->kind = kind;
+	return call;
+}
+
+static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
+{
+	tls_entered(ctx, kind);
 	return 0;
 }
 
@@ -192,6 +200,8 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 			lose(LOSS_FAULT, 0);
 			return 0;
 		}
+	} else if (kind == TLS_WRITE_VECTORS) {
+		asked = moved;
 	} else {
 		asked = (__u32)asked;
 	}
@@ -253,28 +263,29 @@ static __always_inline bool tls_announce(struct tls_session *session)
 	return true;
 }
 
-static __always_inline void tls_tell(struct tls_session *session, struct settings *set, __u64 buffer, __u32 size, __u8 way)
+/* What the call moved, whose buffer or vectors are in `copy`, or the reason why it is not copied. */
+static __always_inline void tls_tell(struct tls_session *session, struct settings *set, struct copy *copy, __u32 size,
+				     __u8 way)
 {
 	__u8 over;
-	struct copy copy = {
-		.socket = session->number,
-		.offset = __sync_fetch_and_add(&session->moved[way], size),
-		.base = buffer,
-		.way = way,
-	};
+	copy->socket = session->number;
+	copy->offset = __sync_fetch_and_add(&session->moved[way], size);
+	copy->way = way;
 	if (!tls_announce(session)) {
 		lose(LOSS_RING_FULL, size);
 		return;
 	}
-	copy.left = copy.piece = allowance(&session->copied[way], set, session->verdict, size, &over);
-	__u64 end = copy.offset + size;
-	if (copy.left)
-		copy_all(&copy);
-	if (copy.offset == end)
+	copy->left = allowance(&session->copied[way], set, session->verdict, size, &over);
+	if (!copy->vectors)
+		copy->piece = copy->left;
+	__u64 end = copy->offset + size;
+	if (copy->left && !copy->loss)
+		copy_all(copy);
+	if (copy->offset == end)
 		return;
-	if (!copy.loss)
-		copy.loss = copy.left ? LOSS_GUARDED : over;
-	emit_gap(&copy, end - copy.offset, copy.loss);
+	if (!copy->loss)
+		copy->loss = copy->left ? LOSS_GUARDED : over;
+	emit_gap(copy, end - copy->offset, copy->loss);
 }
 
 SEC("uretprobe")
@@ -302,8 +313,17 @@ int tls_return(struct pt_regs *ctx)
 		session->verdict = VERDICT_IGNORE;
 	else
 		verdict_of(&session->verdict, &session->epoch, set, session->number);
-	if (session->verdict != VERDICT_IGNORE)
-		tls_tell(session, set, call->buffer, size, way);
+	if (session->verdict == VERDICT_IGNORE)
+		return 0;
+	struct copy copy = {};
+	if (kind == TLS_WRITE_VECTORS) {
+		copy.vector = call->buffer;
+		copy.vectors = call->length;
+		copy.loss = call->moved ? LOSS_GUARDED : LOSS_NONE;
+	} else {
+		copy.base = call->buffer;
+	}
+	tls_tell(session, set, &copy, size, way);
 	return 0;
 }
 

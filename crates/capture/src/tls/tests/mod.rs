@@ -94,7 +94,7 @@ fn c_name(function: Function) -> &'static str {
         Function::GoConnRead => "crypto/tls.(*Conn).Read",
         Function::GoConnWrite => "crypto/tls.(*Conn).Write",
         Function::GoConnClose => "crypto/tls.(*Conn).Close",
-        Function::RustlsRead | Function::RustlsWrite => "",
+        Function::RustlsReceived | Function::RustlsSend | Function::RustlsMessage => "",
     }
 }
 
