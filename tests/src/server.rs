@@ -323,7 +323,7 @@ fn nginx(folder: &Path, port: u16, over_tls: Option<&str>) -> Result<Command> {
     let (ssl, files) = if let Some(protocol) = over_tls {
         (
             if protocol == "h2" { " ssl http2" } else { " ssl" },
-            format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"),
+            format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on;"),
         )
     } else {
         ("", String::new())

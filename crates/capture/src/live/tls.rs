@@ -30,11 +30,12 @@ const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
 const GO_READ: &str = "go_read";
 const GO_READ_RETURN: &str = "go_read_return";
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "tls_enter_read",
     "tls_enter_write",
     "tls_enter_read_ex",
     "tls_enter_write_ex",
+    "tls_enter_write_file",
     RETURN,
     FREE,
     GO_READ,
@@ -291,8 +292,9 @@ const fn part(function: Function) -> Part {
     match function {
         Function::SslRead | Function::GnuTlsRecordRecv => Part::Call("tls_enter_read"),
         Function::SslWrite | Function::GnuTlsRecordSend => Part::Call("tls_enter_write"),
-        Function::SslReadEx => Part::Call("tls_enter_read_ex"),
-        Function::SslWriteEx => Part::Call("tls_enter_write_ex"),
+        Function::SslReadEx | Function::SslReadEarlyData => Part::Call("tls_enter_read_ex"),
+        Function::SslWriteEx | Function::SslWriteEarlyData => Part::Call("tls_enter_write_ex"),
+        Function::SslSendfile => Part::Call("tls_enter_write_file"),
         Function::SslFree | Function::GnuTlsDeinit => Part::Once(FREE),
         Function::GoConnRead => Part::Go(GO_READ),
         Function::GoConnWrite => Part::Go("go_write"),

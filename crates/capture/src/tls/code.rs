@@ -177,7 +177,11 @@ fn arguments(function: Function) -> &'static [Register] {
         | Function::GnuTlsRecordSend
         | Function::RustlsReceived
         | Function::RustlsSend => &[RDI, RSI, RDX],
-        Function::SslReadEx | Function::SslWriteEx => &[RDI, RSI, RDX, RCX],
+        Function::SslReadEx
+        | Function::SslWriteEx
+        | Function::SslReadEarlyData
+        | Function::SslWriteEarlyData
+        | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
         Function::SslFree | Function::GnuTlsDeinit | Function::RustlsMessage => &[RDI],
         Function::GoConnRead | Function::GoConnWrite | Function::GoConnClose => {
             &[RAX, RBX, RCX, Register::R14]

@@ -55,6 +55,12 @@ pub enum Function {
     SslReadEx,
     /// `int SSL_write_ex(SSL *, const void *, size_t, size_t *)`: as `SSL_read_ex`.
     SslWriteEx,
+    /// `int SSL_read_early_data(SSL *, void *, size_t, size_t *)`: 1, 2 at the end, 0; as `SSL_read_ex`.
+    SslReadEarlyData,
+    /// `int SSL_write_early_data(SSL *, const void *, size_t, size_t *)`: as `SSL_write_ex`.
+    SslWriteEarlyData,
+    /// `ossl_ssize_t SSL_sendfile(SSL *, int fd, off_t, size_t, int)`
+    SslSendfile,
     /// `void SSL_free(SSL *)`
     SslFree,
     /// `ssize_t gnutls_record_recv(gnutls_session_t, void *, size_t)`
@@ -81,9 +87,14 @@ impl Function {
     /// Whose it is.
     pub fn library(self) -> Library {
         match self {
-            Self::SslRead | Self::SslWrite | Self::SslReadEx | Self::SslWriteEx | Self::SslFree => {
-                Library::OpenSsl
-            }
+            Self::SslRead
+            | Self::SslWrite
+            | Self::SslReadEx
+            | Self::SslWriteEx
+            | Self::SslReadEarlyData
+            | Self::SslWriteEarlyData
+            | Self::SslSendfile
+            | Self::SslFree => Library::OpenSsl,
             Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
             Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,
             Self::RustlsReceived | Self::RustlsSend | Self::RustlsMessage => Library::Rustls,

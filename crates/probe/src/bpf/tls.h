@@ -19,9 +19,10 @@ enum tls_call_kind {
 	TLS_NONE = 0,
 	TLS_READ = 1,     /* (session, buffer, size) -> bytes: SSL_read, gnutls_record_recv */
 	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
-	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
-	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
+	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex, SSL_read_early_data */
+	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex, SSL_write_early_data */
 	TLS_WRITE_VECTORS = 5, /* several buffers -> bytes: rustls */
+	TLS_WRITE_FILE = 6, /* (session, file, offset, size) -> bytes: SSL_sendfile, where the kernel encrypts */
 };
 
 /* The call into a TLS library that a thread is in; of nested ones (TLS within TLS) the outermost. */
@@ -29,7 +30,7 @@ struct tls_call {
 	__u64 session; /* the library's object */
 	__u64 buffer;
 	__u64 length;
-	__u64 moved;    /* where the function says how many bytes moved, kinds _EX; where it begins, TLS_WRITE_VECTORS */
+	__u64 moved;    /* kinds _EX: where it says how many bytes moved; _VECTORS: the first byte; _FILE: how many are asked */
 	__u64 stack;    /* user stack pointer at the probe */
 	__u64 socket;   /* cookie of the socket it used */
 	__u64 opened;   /* when that was opened */
@@ -189,6 +190,12 @@ int tls_enter_write_ex(struct pt_regs *ctx)
 	return tls_enter(ctx, TLS_WRITE_EX);
 }
 
+SEC("uprobe")
+int tls_enter_write_file(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_WRITE_FILE);
+}
+
 /* Bytes that the call which just returned moved; 0 = none. */
 static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int result)
 {
@@ -202,6 +209,8 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 		}
 	} else if (kind == TLS_WRITE_VECTORS) {
 		asked = moved;
+	} else if (kind == TLS_WRITE_FILE) {
+		asked = call->moved;
 	} else {
 		asked = (__u32)asked;
 	}
@@ -320,6 +329,8 @@ int tls_return(struct pt_regs *ctx)
 		copy.vector = call->buffer;
 		copy.vectors = call->length;
 		copy.loss = call->moved ? LOSS_GUARDED : LOSS_NONE;
+	} else if (kind == TLS_WRITE_FILE) {
+		copy.loss = LOSS_NO_BUFFER;
 	} else {
 		copy.base = call->buffer;
 	}
