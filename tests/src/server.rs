@@ -9,6 +9,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -389,15 +390,17 @@ fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     if status.success() { Ok([certificate, key]) } else { Err(format!("openssl req: {status}").into()) }
 }
 
-/// A Go server or the client, built once and kept where the Go tool chain is.
+/// A Go server or the client, built once for each text of its source and kept where the Go tool chain is.
 pub fn go(what: &str) -> Result<PathBuf> {
     use std::sync::{Mutex, PoisonError};
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let binary = cache().join(format!("go-test-{what}"));
     let folder = if what == "client" { "clients" } else { "servers" };
     let source = here(folder).join(format!("{what}.go"));
-    if newer(&binary, &source) {
+    let mut text = DefaultHasher::new();
+    fs::read(&source)?.hash(&mut text);
+    let binary = cache().join(format!("go-test-{what}-{:016x}", text.finish()));
+    if binary.is_file() {
         return Ok(binary);
     }
     let mut build = Command::new(program("go")?);
@@ -416,11 +419,6 @@ pub fn go(what: &str) -> Result<PathBuf> {
     }
     fs::rename(fresh, &binary)?;
     Ok(binary)
-}
-
-fn newer(file: &Path, than: &Path) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    modified(file).zip(modified(than)).is_some_and(|(file, than)| file > than)
 }
 
 /// Finds a program that `cargo xtask setup` installs.
