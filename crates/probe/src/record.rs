@@ -130,6 +130,8 @@ pub enum What<'a> {
     /// A TLS session is first seen, or the socket that carries it is. Its plaintext then comes as `Data` of `session`, its
     /// end as `Close`. `from_start`: its plaintext was heard from the first byte on.
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
+    /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
+    TlsTouch { session: Cookie },
     /// The process is a new program.
     Exec { comm: String },
     /// The process is gone.
@@ -207,6 +209,7 @@ impl<'a> Record<'a> {
                 let carrier = (offset != 0).then_some(Cookie(offset));
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
+            9 => What::TlsTouch { session: socket },
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })

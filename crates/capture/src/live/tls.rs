@@ -30,12 +30,13 @@ const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
 const GO_READ: &str = "go_read";
 const GO_READ_RETURN: &str = "go_read_return";
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "tls_enter_read",
     "tls_enter_write",
     "tls_enter_read_ex",
     "tls_enter_write_ex",
     "tls_enter_write_file",
+    "tls_enter_handshake",
     RETURN,
     FREE,
     GO_READ,
@@ -295,6 +296,7 @@ const fn part(function: Function) -> Part {
         Function::SslReadEx | Function::SslReadEarlyData => Part::Call("tls_enter_read_ex"),
         Function::SslWriteEx | Function::SslWriteEarlyData => Part::Call("tls_enter_write_ex"),
         Function::SslSendfile => Part::Call("tls_enter_write_file"),
+        Function::SslDoHandshake => Part::Call("tls_enter_handshake"),
         Function::SslFree | Function::GnuTlsDeinit => Part::Once(FREE),
         Function::GoConnRead => Part::Go(GO_READ),
         Function::GoConnWrite => Part::Go("go_write"),

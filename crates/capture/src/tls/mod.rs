@@ -61,6 +61,8 @@ pub enum Function {
     SslWriteEarlyData,
     /// `ossl_ssize_t SSL_sendfile(SSL *, int fd, off_t, size_t, int)`
     SslSendfile,
+    /// `int SSL_do_handshake(SSL *)`
+    SslDoHandshake,
     /// `void SSL_free(SSL *)`
     SslFree,
     /// `ssize_t gnutls_record_recv(gnutls_session_t, void *, size_t)`
@@ -94,6 +96,7 @@ impl Function {
             | Self::SslReadEarlyData
             | Self::SslWriteEarlyData
             | Self::SslSendfile
+            | Self::SslDoHandshake
             | Self::SslFree => Library::OpenSsl,
             Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
             Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,

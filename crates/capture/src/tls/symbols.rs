@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Names of C, each whole.
-const NAMES: [(&str, Function); 11] = [
+const NAMES: [(&str, Function); 12] = [
     ("SSL_read", Function::SslRead),
     ("SSL_write", Function::SslWrite),
     ("SSL_read_ex", Function::SslReadEx),
@@ -15,6 +15,7 @@ const NAMES: [(&str, Function); 11] = [
     ("SSL_read_early_data", Function::SslReadEarlyData),
     ("SSL_write_early_data", Function::SslWriteEarlyData),
     ("SSL_sendfile", Function::SslSendfile),
+    ("SSL_do_handshake", Function::SslDoHandshake),
     ("SSL_free", Function::SslFree),
     ("gnutls_record_recv", Function::GnuTlsRecordRecv),
     ("gnutls_record_send", Function::GnuTlsRecordSend),

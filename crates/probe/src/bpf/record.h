@@ -21,6 +21,8 @@ enum record_kind {
 	 * its end as CLOSE.
 	 */
 	RECORD_TLS = 8,
+	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
+	RECORD_TLS_TOUCH = 9,
 };
 
 enum way { WAY_SENT = 0, WAY_RECEIVED = 1 };

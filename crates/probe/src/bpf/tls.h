@@ -23,6 +23,7 @@ enum tls_call_kind {
 	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex, SSL_write_early_data */
 	TLS_WRITE_VECTORS = 5, /* several buffers -> bytes: rustls */
 	TLS_WRITE_FILE = 6, /* (session, file, offset, size) -> bytes: SSL_sendfile, where the kernel encrypts */
+	TLS_HANDSHAKE = 7, /* (session): SSL_do_handshake */
 };
 
 /* The call into a TLS library that a thread is in; of nested ones (TLS within TLS) the outermost. */
@@ -155,7 +156,8 @@ static __always_inline struct tls_call *tls_entered(struct pt_regs *ctx, __u8 ki
 	call->depth = 0;
 	call->tcp = 0;
 	call->unwanted = 0;
-	call->way = kind == TLS_READ || kind == TLS_READ_EX ? WAY_RECEIVED : WAY_SENT;
+	bool sends = kind == TLS_WRITE || kind == TLS_WRITE_EX || kind == TLS_WRITE_VECTORS || kind == TLS_WRITE_FILE;
+	call->way = sends ? WAY_SENT : WAY_RECEIVED;
 	call->kind = kind;
 	return call;
 }
@@ -196,10 +198,16 @@ int tls_enter_write_file(struct pt_regs *ctx)
 	return tls_enter(ctx, TLS_WRITE_FILE);
 }
 
+SEC("uprobe")
+int tls_enter_handshake(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_HANDSHAKE);
+}
+
 /* Bytes that the call which just returned moved; 0 = none. */
 static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int result)
 {
-	if (result <= 0)
+	if (result <= 0 || kind == TLS_HANDSHAKE)
 		return 0;
 	__u64 moved = result, asked = call->length;
 	if (kind == TLS_READ_EX || kind == TLS_WRITE_EX) {
@@ -297,6 +305,22 @@ static __always_inline void tls_tell(struct tls_session *session, struct setting
 	emit_gap(copy, end - copy->offset, copy->loss);
 }
 
+/*
+ * A program that uses the socket itself gives what it read there to the session at once, in the same thread. During the
+ * handshake that shows which socket it is before there is plaintext, and without doubt: what comes with the handshake's
+ * last bytes is often read later, after other sockets.
+ */
+static __always_inline void tls_touch(struct tls_call *call, struct tls_key *key, struct settings *set)
+{
+	if (call->socket || call->unwanted)
+		return;
+	struct tls_session *session = tls_session_of(call, key);
+	if (!session || session->socket)
+		return;
+	if (verdict_of(&session->verdict, &session->epoch, set, session->number) == VERDICT_ASK)
+		emit_plain(RECORD_TLS_TOUCH, session->number, 0, 0);
+}
+
 SEC("uretprobe")
 int tls_return(struct pt_regs *ctx)
 {
@@ -312,9 +336,13 @@ int tls_return(struct pt_regs *ctx)
 	call->kind = 0;
 	struct settings *set = get_settings();
 	__u32 size = tls_moved(call, kind, (int)RESULT(ctx));
-	if (!set || !size)
+	if (!set)
 		return 0;
 	struct tls_key key = { .session = call->session, .tgid = task->tgid };
+	if (!size) {
+		tls_touch(call, &key, set);
+		return 0;
+	}
 	struct tls_session *session = tls_session_of(call, &key);
 	if (!session)
 		return 0;

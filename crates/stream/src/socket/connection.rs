@@ -288,6 +288,14 @@ impl Connection {
         }
     }
 
+    /// This end asked and is answered, and the other has not shown: it would have been seen to read what was asked before it
+    /// could answer. So nobody hears it. True once.
+    pub(super) fn is_answered_unheard(&mut self, side: Side) -> bool {
+        let [here, there] = [side, side.other()].map(|side| self.places[side.index()].vantage);
+        let asked = here.is_some_and(|here| here.role == Role::Client && here.from_start);
+        asked && there.is_none() && std::mem::replace(&mut self.twin_expected, false)
+    }
+
     /// The other end did not show in time.
     pub(super) fn settle_alone(&mut self, sink: &mut impl EventSink) {
         self.late = true;

@@ -177,6 +177,7 @@ impl Assembler {
                 }
             }
             What::Exec { .. } => {}
+            What::TlsTouch { session } => self.touch(session, record.thread, sink),
             What::Tls { session, socket, from_start } => {
                 self.session(session, socket, from_start, record.thread, sink);
             }
@@ -396,6 +397,9 @@ impl Assembler {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
+        }
+        if way == Way::Received && matches!(piece.1, Piece::Data { .. }) && connection.is_answered_unheard(side) {
+            connection.settle_alone(sink);
         }
         if self.limits.tls
             && connection.layer == Layer::Plain

@@ -30,6 +30,8 @@ const ADDED: [u64; 3] = [22, 29, 21];
 const LEAST_ADDED: u64 = 21;
 /// Calls on a sealed socket after which nobody expects its plaintext any more.
 const PATIENCE: u32 = 256;
+/// What a thread reads from a socket it gives to a session within this many nanoseconds.
+const AT_ONCE: u64 = 10_000_000;
 /// Threads of which something is remembered.
 const MOST_THREADS: usize = 1 << 14;
 /// Sessions that one thread wrote to without a socket to show for it.
@@ -140,10 +142,20 @@ impl Assembler {
             (Some(_), Piece::Data { .. }) | (None, Piece::End) => {}
             (None, Piece::Data { size, .. }) => {
                 let Some(Thread { tid, .. }) = thread else { return };
-                if let Some(session) = self.tls.threads.sealed(tid, socket, way, size) {
+                if let Some(session) = self.tls.threads.sealed(tid, socket, way, (size, self.now)) {
                     self.guess(session, socket, thread, sink);
                 }
             }
+        }
+    }
+
+    /// A thread gave this session what it had just read from a socket, if it had.
+    pub(super) fn touch(&mut self, session: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
+        let Some(Thread { tid, .. }) = thread else { return };
+        let Some(socket) = self.tls.threads.touched(tid, self.now) else { return };
+        let known = self.tls.sockets.get(&session).is_some_and(Option::is_some);
+        if !known && self.tls.carried_by(socket).is_none() {
+            self.carry(session, socket, false, thread, sink);
         }
     }
 
@@ -158,7 +170,7 @@ impl Assembler {
     ) {
         let Some(Thread { tid, .. }) = thread else { return };
         if self.tls.is_without_socket(session)
-            && let Some(socket) = self.tls.threads.plain(tid, session, way, size)
+            && let Some(socket) = self.tls.threads.plain(tid, session, way, (size, self.now))
         {
             self.guess(session, socket, thread, sink);
         }
@@ -309,10 +321,17 @@ struct Threads(FxHashMap<u32, Trace>);
 
 #[derive(Debug, Default)]
 struct Trace {
-    /// The sealed socket it read from last, and how much.
-    received: Option<(Cookie, u64)>,
+    /// What it read from a sealed socket last, and has not given to a session yet.
+    received: Option<Received>,
     /// Plaintext that was put into sessions and has not left on a socket.
     written: Vec<Written>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    socket: Cookie,
+    bytes: u64,
+    at: u64,
 }
 
 #[derive(Debug)]
@@ -324,28 +343,39 @@ struct Written {
 
 impl Threads {
     /// A thread moved ciphertext. Says whose plaintext that is, where it shows.
-    fn sealed(&mut self, tid: u32, socket: Cookie, way: Way, size: u64) -> Option<Cookie> {
+    fn sealed(
+        &mut self,
+        tid: u32,
+        socket: Cookie,
+        way: Way,
+        (size, now): (u64, u64),
+    ) -> Option<Cookie> {
         let trace = self.trace(tid);
         match (way, &mut trace.received) {
-            (Way::Received, Some((before, bytes))) if *before == socket => {
-                *bytes = bytes.saturating_add(size)
+            (Way::Received, Some(before)) if before.socket == socket => {
+                *before = Received { socket, bytes: before.bytes.saturating_add(size), at: now };
             }
-            (Way::Received, received) => *received = Some((socket, size)),
+            (Way::Received, received) => *received = Some(Received { socket, bytes: size, at: now }),
             (Way::Sent, _) => return trace.left(size),
         }
         None
     }
 
+    /// A thread was in a session. Says which socket it had read from just before, and not for another session.
+    fn touched(&mut self, tid: u32, now: u64) -> Option<Cookie> {
+        let received = self.0.get_mut(&tid)?.received.take()?;
+        (now.saturating_sub(received.at) <= AT_ONCE).then_some(received.socket)
+    }
+
     /// A thread moved plaintext. Says on which socket it came, where it shows.
-    fn plain(&mut self, tid: u32, session: Cookie, way: Way, size: u64) -> Option<Cookie> {
-        let trace = self.trace(tid);
+    fn plain(&mut self, tid: u32, session: Cookie, way: Way, (size, now): (u64, u64)) -> Option<Cookie> {
         match way {
             Way::Received => {
-                let (socket, bytes) = trace.received?;
-                (size.saturating_add(LEAST_ADDED) <= bytes).then_some(socket)
+                let bytes = self.0.get(&tid)?.received?.bytes;
+                self.touched(tid, now).filter(|_| size.saturating_add(LEAST_ADDED) <= bytes)
             }
             Way::Sent => {
-                trace.wrote(session, size);
+                self.trace(tid).wrote(session, size);
                 None
             }
         }

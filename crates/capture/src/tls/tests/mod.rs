@@ -90,6 +90,7 @@ fn c_name(function: Function) -> &'static str {
         Function::SslReadEarlyData => "SSL_read_early_data",
         Function::SslWriteEarlyData => "SSL_write_early_data",
         Function::SslSendfile => "SSL_sendfile",
+        Function::SslDoHandshake => "SSL_do_handshake",
         Function::SslFree => "SSL_free",
         Function::GnuTlsRecordRecv => "gnutls_record_recv",
         Function::GnuTlsRecordSend => "gnutls_record_send",
@@ -105,7 +106,7 @@ fn c_name(function: Function) -> &'static str {
 fn shared_libraries() {
     let openssl = library("libssl.so.3");
     let found_there = found(&openssl);
-    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 8));
+    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 9));
     assert!(found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")));
     assert_eq!(found_there.build_id.as_deref().map(<[u8]>::len), Some(20));
     check(&openssl, &found_there, &named(&openssl, true), c_name);
@@ -147,7 +148,7 @@ fn the_functions_within() {
 fn linked_into_node() {
     let node = node();
     let found_there = found(&node);
-    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 8));
+    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 9));
     assert!(
         found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")),
         "{found_there:?}"
