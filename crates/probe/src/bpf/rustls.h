@@ -6,6 +6,9 @@
  *	fn take_received_plaintext(&mut self, bytes: Payload)
  *	fn send_appdata_encrypt(&mut self, payload: OutboundChunks, limit: Limit, ...) -> usize
  *
+ * It is part of the connection, which Rust moves as it likes; programs do so after the handshake. Then it has another
+ * address, and is another session until user space sees that it has the same socket.
+ *
  * What is longer than two words is passed by its address. The places of fields are the compiler's choice, so what is read
  * is checked for being what it is taken for.
  */
@@ -39,7 +42,7 @@ int rustls_received(struct pt_regs *ctx)
 {
 	struct settings *set = get_settings();
 	struct tls_key key = { .session = ARGUMENT_1(ctx), .tgid = bpf_get_current_task_btf()->tgid };
-	struct tls_call call = { .session = key.session };
+	struct tls_call call = { .session = key.session, .moves = 1 };
 	struct rustls_payload payload;
 	struct copy copy = {};
 
@@ -72,7 +75,10 @@ int rustls_send(struct pt_regs *ctx)
 	struct rustls_chunks chunks;
 	struct tls_call *call = tls_entered(ctx, TLS_WRITE);
 
-	if (!call || ARGUMENT_3(ctx) > 1)
+	if (!call)
+		return 0;
+	call->moves = 1;
+	if (ARGUMENT_3(ctx) > 1)
 		return 0;
 	if (bpf_probe_read_user(&chunks, sizeof(chunks), (void *)ARGUMENT_2(ctx))) {
 		call->kind = TLS_NONE;

@@ -40,6 +40,7 @@ struct tls_call {
 	__u8 way;
 	__u8 tcp;      /* so is the socket */
 	__u8 unwanted; /* it used a socket that is not to be heard */
+	__u8 moves;    /* the session is no object of its own: rustls */
 };
 
 /* One session of a library. Numbered by us: its address is used again. */
@@ -156,6 +157,7 @@ static __always_inline struct tls_call *tls_entered(struct pt_regs *ctx, __u8 ki
 	call->depth = 0;
 	call->tcp = 0;
 	call->unwanted = 0;
+	call->moves = 0;
 	bool sends = kind == TLS_WRITE || kind == TLS_WRITE_EX || kind == TLS_WRITE_VECTORS || kind == TLS_WRITE_FILE;
 	call->way = sends ? WAY_SENT : WAY_RECEIVED;
 	call->kind = kind;
@@ -229,13 +231,15 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 	return moved;
 }
 
-static __always_inline struct tls_session *tls_begin(struct tls_key *key)
+static __always_inline struct tls_session *tls_begin(struct tls_key *key, bool moves)
 {
 	__u32 seen = TLS_SESSIONS_SEEN;
 	__u64 *count = bpf_map_lookup_elem(&tls_state, &seen);
 	if (!count)
 		return NULL;
 	struct tls_session fresh = { .number = TLS_SESSION | __sync_fetch_and_add(count, 1) };
+	if (moves)
+		fresh.number |= TLS_MOVES;
 	bpf_map_update_elem(&tls_sessions, key, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&tls_sessions, key);
 }
@@ -256,7 +260,7 @@ static __always_inline struct tls_session *tls_session_of(struct tls_call *call,
 	bool other = session && call->socket && session->socket != call->socket &&
 		     (session->socket || session->verdict == VERDICT_IGNORE);
 	if (!session || other)
-		session = tls_begin(key);
+		session = tls_begin(key, call->moves);
 	if (session && call->socket && !session->socket) {
 		session->socket = call->socket;
 		session->from_start = tls_whole(session, call->opened);

@@ -139,8 +139,9 @@ impl Assembler {
     ) {
         match (self.tls.carried_by(socket), piece) {
             (Some(session), Piece::End) => self.piece(session, way, thread, (time, Piece::End), sink),
-            (Some(_), Piece::Data { .. }) | (None, Piece::End) => {}
-            (None, Piece::Data { size, .. }) => {
+            (None, Piece::End) => {}
+            (Some(session), Piece::Data { .. }) if !session.moves() => {}
+            (_, Piece::Data { size, .. }) => {
                 let Some(Thread { tid, .. }) = thread else { return };
                 if let Some(session) = self.tls.threads.sealed(tid, socket, way, (size, self.now)) {
                     self.guess(session, socket, thread, sink);
@@ -169,7 +170,7 @@ impl Assembler {
         sink: &mut impl EventSink,
     ) {
         let Some(Thread { tid, .. }) = thread else { return };
-        if self.tls.is_without_socket(session)
+        if (self.tls.is_without_socket(session) || session.moves())
             && let Some(socket) = self.tls.threads.plain(tid, session, way, (size, self.now))
         {
             self.guess(session, socket, thread, sink);
@@ -200,7 +201,9 @@ impl Assembler {
     }
 
     fn guess(&mut self, session: Cookie, socket: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
-        if self.tls.is_without_socket(session) && self.tls.carried_by(socket).is_none() {
+        let before = self.tls.carried_by(socket);
+        let free = before.is_none_or(|before| before.moves() && session.moves());
+        if self.tls.is_without_socket(session) && free {
             self.carry(session, socket, false, thread, sink);
         }
     }
@@ -223,7 +226,10 @@ impl Assembler {
             Some(false) => self.tls.read += 1,
             None => {}
         }
-        self.verdicts.push((socket, Verdict::Carries));
+        // Of one that moves it must show where it is then.
+        if !session.moves() {
+            self.verdicts.push((socket, Verdict::Carries));
+        }
         self.tls.carried.insert(socket, session);
         self.tls.sockets.insert(session, Some(socket));
         let before = self.sockets.get(&session).and_then(|(id, _)| self.connections.get(id));
@@ -258,6 +264,9 @@ impl Assembler {
                 self.sockets.insert(session, (id, side));
                 return;
             }
+            if session.moves() && self.moved(session, (id, side)) {
+                return;
+            }
             self.finish(id, CloseCause::Unknown, self.wall(self.now), sink);
         }
         let id = self.new_id();
@@ -278,6 +287,17 @@ impl Assembler {
         }
         self.tls.plain.insert(sealed, id);
         self.follow(session, id, side, connection);
+    }
+
+    /// The session at this place is in another place of its program's memory. False when it cannot be the same.
+    fn moved(&mut self, session: Cookie, (id, side): (ConnectionId, Side)) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(before) = connection.moves(side, session) else { return false };
+        self.verdicts.extend(connection.verdict_of(side).map(|verdict| (session, verdict)));
+        self.sockets.remove(&before);
+        self.tls.sockets.remove(&before);
+        self.sockets.insert(session, (id, side));
+        true
     }
 
     fn begin_without_socket(&mut self, session: Cookie, thread: Option<Thread>) {
