@@ -254,6 +254,9 @@ fn runtimes() {
         let Figures { made, right, attributed, invented, lost, .. } = &figures;
         let _ =
             writeln!(table, "| {name} | {end:?} | {made} | {right} | {attributed} | {invented} | {lost} |");
+        if let Some(wrong) = figures.wrong.first() {
+            println!("{name}: {} wrong, the first: {wrong}", figures.wrong.len());
+        }
         if !figures.are_good() {
             let some: Vec<&String> = figures.wrong.iter().take(8).collect();
             let _ = writeln!(bad, "{name}: of {made}, {} are wrong: {some:#?}", figures.wrong.len());

@@ -169,6 +169,8 @@ impl Assembler {
                 self.piece(socket, way, record.thread, (time, piece), sink);
             }
             What::End { socket, way } => self.piece(socket, way, record.thread, (time, Piece::End), sink),
+            // Its program has moved it, and another is where it was: it ends with its socket.
+            What::Close { socket, .. } if socket.moves() && self.tls.has_socket(socket) => {}
             What::Close { socket, errno } => self.close(socket, errno, time, sink),
             What::Error { socket, errno, .. } => self.error(socket, errno, time, sink),
             What::Exit => {

@@ -90,6 +90,11 @@ impl Sessions {
         self.sockets.len() + self.carried.len() + self.plain.len() + self.loose.len()
     }
 
+    /// It is known which socket carries the session.
+    pub(super) fn has_socket(&self, session: Cookie) -> bool {
+        self.sockets.get(&session).is_some_and(Option::is_some)
+    }
+
     fn is_without_socket(&self, session: Cookie) -> bool {
         self.sockets.get(&session) == Some(&None)
     }
@@ -143,7 +148,8 @@ impl Assembler {
             (Some(session), Piece::Data { .. }) if !session.moves() => {}
             (_, Piece::Data { size, .. }) => {
                 let Some(Thread { tid, .. }) = thread else { return };
-                if let Some(session) = self.tls.threads.sealed(tid, socket, way, (size, self.now)) {
+                let moved = Moved { socket, way, size, at: self.now, carried: self.tls.carried_by(socket) };
+                if let Some(session) = self.tls.threads.sealed(tid, &moved) {
                     self.guess(session, socket, thread, sink);
                 }
             }
@@ -154,8 +160,7 @@ impl Assembler {
     pub(super) fn touch(&mut self, session: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
         let Some(Thread { tid, .. }) = thread else { return };
         let Some(socket) = self.tls.threads.touched(tid, self.now) else { return };
-        let known = self.tls.sockets.get(&session).is_some_and(Option::is_some);
-        if !known && self.tls.carried_by(socket).is_none() {
+        if !self.tls.has_socket(session) && self.tls.carried_by(socket).is_none() {
             self.carry(session, socket, false, thread, sink);
         }
     }
@@ -347,6 +352,16 @@ struct Trace {
     written: Vec<Written>,
 }
 
+/// Ciphertext that moved on a socket, and whose it is as far as it is known.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    socket: Cookie,
+    way: Way,
+    size: u64,
+    at: u64,
+    carried: Option<Cookie>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Received {
     socket: Cookie,
@@ -363,20 +378,15 @@ struct Written {
 
 impl Threads {
     /// A thread moved ciphertext. Says whose plaintext that is, where it shows.
-    fn sealed(
-        &mut self,
-        tid: u32,
-        socket: Cookie,
-        way: Way,
-        (size, now): (u64, u64),
-    ) -> Option<Cookie> {
+    fn sealed(&mut self, tid: u32, moved: &Moved) -> Option<Cookie> {
         let trace = self.trace(tid);
-        match (way, &mut trace.received) {
+        let Moved { socket, size, at, .. } = *moved;
+        match (moved.way, &mut trace.received) {
             (Way::Received, Some(before)) if before.socket == socket => {
-                *before = Received { socket, bytes: before.bytes.saturating_add(size), at: now };
+                *before = Received { socket, bytes: before.bytes.saturating_add(size), at };
             }
-            (Way::Received, received) => *received = Some(Received { socket, bytes: size, at: now }),
-            (Way::Sent, _) => return trace.left(size),
+            (Way::Received, received) => *received = Some(Received { socket, bytes: size, at }),
+            (Way::Sent, _) => return trace.left(size, moved.carried),
         }
         None
     }
@@ -424,8 +434,12 @@ impl Trace {
         }
     }
 
-    /// So many bytes left on one socket.
-    fn left(&mut self, size: u64) -> Option<Cookie> {
+    /// So many bytes left on one socket, which carries this session as far as it is known.
+    fn left(&mut self, size: u64, carried: Option<Cookie>) -> Option<Cookie> {
+        let own = self.written.iter().position(|written| Some(written.session) == carried);
+        if let Some(own) = own {
+            return Some(self.written.remove(own).session);
+        }
         let exactly = |written: &Written| {
             ADDED
                 .iter()
@@ -436,7 +450,7 @@ impl Trace {
             written.bytes.saturating_add(LEAST_ADDED.saturating_mul(written.records)) <= size
         };
         let place = match self.written.as_slice() {
-            [only] => at_least(only).then_some(0),
+            [only] if carried.is_none() => at_least(only).then_some(0),
             several => {
                 let mut fitting = several.iter().enumerate().filter(|(_, written)| exactly(written));
                 let first = fitting.next();

@@ -195,12 +195,13 @@ fn a_session_goes_on_where_its_program_moved_it() {
     scene.handshake().sealed(SERVER, Way::Received, 3 + 22, 20).session(first, None, 20);
     scene.data(first, Way::Received, 0, "ask", 20);
     assert_eq!(scene.verdicts(), []);
+    // Another session is made where it was.
+    scene.close(first, 0);
     scene.sealed(SERVER, Way::Received, 5 + 22, 20).session(second, None, 20);
     scene.data(second, Way::Received, 0, " more", 20).data(second, Way::Sent, 0, "answer", 20);
     // A session of another socket that has not sent yet is not taken for it.
     scene.session(other, None, 20).data(other, Way::Sent, 0, "something else", 20);
     scene.data(second, Way::Sent, 6, "!", 20).sealed(SERVER, Way::Sent, 7 + 2 * 22, 20);
-    scene.close(first, 0);
     scene.data(second, Way::Sent, 7, "!", 20);
     let whole = ["open 127.0.0.1:5000 127.0.0.1:80 ? tls", "A: ask", "A:  more", "B: answer", "B: !", "B: !"];
     scene.told(&whole);
