@@ -179,6 +179,9 @@ fn a_probe_is_where_arguments_are_intact() {
     assert_eq!(place(Function::SslFree), (0, 0, true), "an indirect call is not emulated");
     assert_eq!(place(Function::GnuTlsRecordSend), (5, 0, false), "a register that is no argument is written");
     assert_eq!(place(Function::GnuTlsRecordRecv), (0, 0, true), "part of an argument is written");
+    for function in [Function::RustlsReceived, Function::RustlsSend, Function::RustlsMessage] {
+        assert_eq!(place(function), (0, 0, false), "{function:?}");
+    }
     assert!(found.sites.iter().all(|site| site.returns.is_empty()));
 
     strip(&path);
