@@ -159,7 +159,7 @@ impl Assembler {
     /// A thread gave this session what it had just read from a socket, if it had.
     pub(super) fn touch(&mut self, session: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
         let Some(Thread { tid, .. }) = thread else { return };
-        let Some(socket) = self.tls.threads.touched(tid, self.now) else { return };
+        let Some(socket) = self.tls.threads.touched(tid, session, self.now) else { return };
         if !self.tls.has_socket(session) && self.tls.carried_by(socket).is_none() {
             self.carry(session, socket, false, thread, sink);
         }
@@ -367,6 +367,8 @@ struct Received {
     socket: Cookie,
     bytes: u64,
     at: u64,
+    /// Nothing else was read just before: programs that read from several sockets first show nothing.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -383,18 +385,23 @@ impl Threads {
         let Moved { socket, size, at, .. } = *moved;
         match (moved.way, &mut trace.received) {
             (Way::Received, Some(before)) if before.socket == socket => {
-                *before = Received { socket, bytes: before.bytes.saturating_add(size), at };
+                *before = Received { bytes: before.bytes.saturating_add(size), at, ..*before };
             }
-            (Way::Received, received) => *received = Some(Received { socket, bytes: size, at }),
+            (Way::Received, received) => {
+                let alone = received.is_none_or(|before| !before.is_fresh(at));
+                *received = Some(Received { socket, bytes: size, at, alone });
+            }
             (Way::Sent, _) => return trace.left(size, moved.carried),
         }
         None
     }
 
     /// A thread was in a session. Says which socket it had read from just before, and not for another session.
-    fn touched(&mut self, tid: u32, now: u64) -> Option<Cookie> {
+    fn touched(&mut self, tid: u32, session: Cookie, now: u64) -> Option<Cookie> {
         let received = self.0.get_mut(&tid)?.received.take()?;
-        (now.saturating_sub(received.at) <= AT_ONCE).then_some(received.socket)
+        // Of what rustls reads only plaintext shows, which is there as soon as it was read.
+        let sure = received.is_fresh(now) && (received.alone || session.moves());
+        sure.then_some(received.socket)
     }
 
     /// A thread moved plaintext. Says on which socket it came, where it shows.
@@ -402,7 +409,7 @@ impl Threads {
         match way {
             Way::Received => {
                 let bytes = self.0.get(&tid)?.received?.bytes;
-                self.touched(tid, now).filter(|_| size.saturating_add(LEAST_ADDED) <= bytes)
+                self.touched(tid, session, now).filter(|_| size.saturating_add(LEAST_ADDED) <= bytes)
             }
             Way::Sent => {
                 self.trace(tid).wrote(session, size);
@@ -417,6 +424,12 @@ impl Threads {
             self.0.clear();
         }
         self.0.entry(tid).or_default()
+    }
+}
+
+impl Received {
+    const fn is_fresh(self, now: u64) -> bool {
+        now.saturating_sub(self.at) <= AT_ONCE
     }
 }
 

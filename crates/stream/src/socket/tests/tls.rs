@@ -168,6 +168,7 @@ fn a_handshake_shows_whose_socket_it_is() {
         scene.open(socket, Role::Server, ("198.51.100.7:443", &format!("192.0.2.1:{port}")), 10);
         scene.data(socket, Way::Received, 0, HELLO, 10);
     }
+    scene.later(60_000_000);
     // Nothing was read for this one: it was made when the connection was accepted.
     scene.sealed(CLIENT, Way::Received, 100, 10).record(10, What::TlsTouch { session: ASK });
     scene.record(10, What::TlsTouch { session: ANSWER });
@@ -184,6 +185,20 @@ fn what_was_read_for_one_session_shows_nothing_of_another() {
     scene.handshake().sealed(SERVER, Way::Received, 100, 20).record(20, What::TlsTouch { session: ANSWER });
     scene.session(ASK, None, 20).data(ASK, Way::Received, 0, "ask", 20).later(60_000_000);
     scene.told(&["open Unknown Unknown ? tls", "B: ask"]);
+}
+
+/// As anyio does it: all sockets first, then all sessions.
+#[test]
+fn what_was_read_from_several_sockets_shows_nothing() {
+    let mut scene = Scene::new();
+    for (socket, port) in [(CLIENT, 5000), (SERVER, 5001)] {
+        scene.open(socket, Role::Server, ("198.51.100.7:443", &format!("192.0.2.1:{port}")), 10);
+        scene.data(socket, Way::Received, 0, HELLO, 10);
+    }
+    scene.sealed(CLIENT, Way::Received, 100, 10).sealed(SERVER, Way::Received, 100, 10);
+    scene.record(10, What::TlsTouch { session: ASK }).record(10, What::TlsTouch { session: ANSWER });
+    scene.sealed(CLIENT, Way::Received, 100, 10).session(ASK, None, 10).data(ASK, Way::Received, 0, "ask", 10);
+    scene.told(&["open 192.0.2.1:5000 198.51.100.7:443 ? tls", "A: ask"]);
 }
 
 /// Its program moves it: it is the same connection, and not a byte is missing.
