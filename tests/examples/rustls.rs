@@ -44,7 +44,9 @@ async fn serve(port: u16, certificate: &str, key: &str) -> Result<()> {
         tokio::spawn(async move {
             let stream = acceptor.accept(socket).await?;
             let service = hyper::service::service_fn(answer);
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?;
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await?;
             Ok::<(), Error>(())
         });
     }
@@ -111,7 +113,8 @@ async fn talk(
     for (method, target, length) in calls {
         let body = Full::new(Bytes::from("b".repeat(length)));
         let host = format!("127.0.0.1:{port}");
-        let request = Request::builder().method(method.as_str()).uri(target).header("host", host).body(body)?;
+        let request =
+            Request::builder().method(method.as_str()).uri(target).header("host", host).body(body)?;
         sender.ready().await?;
         let (head, body) = sender.send_request(request).await?.into_parts();
         told.push((local, head.status.as_u16(), body.collect().await?.to_bytes().len()));

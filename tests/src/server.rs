@@ -313,7 +313,8 @@ fn uvicorn(port: u16, how: &str) -> Result<Command> {
 /// The program with rustls inside, optimised as released programs are.
 pub fn rustls() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
-    let arguments = ["--release", "--package", "overhear-tests", "--features", "rustls", "--example", "rustls"];
+    let arguments =
+        ["--release", "--package", "overhear-tests", "--features", "rustls", "--example", "rustls"];
     let built = BINARY.get_or_init(|| build(&arguments).map_err(|error| error.to_string()));
     built.as_deref().map_err(|error| error.clone().into())
 }
@@ -324,7 +325,9 @@ fn nginx(folder: &Path, port: u16, over_tls: Option<&str>) -> Result<Command> {
     let (ssl, files) = if let Some(protocol) = over_tls {
         (
             if protocol == "h2" { " ssl http2" } else { " ssl" },
-            format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on;"),
+            format!(
+                "ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on;"
+            ),
         )
     } else {
         ("", String::new())

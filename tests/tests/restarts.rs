@@ -100,7 +100,9 @@ fn restart(kind: Kind, port: u16, times: usize) -> Result<()> {
 fn restart_all(ports: &[u16], times: usize) {
     thread::scope(|scope| {
         for (kind, port) in KINDS.into_iter().zip(ports) {
-            scope.spawn(move || restart(kind, *port, times).unwrap_or_else(|error| panic!("{kind:?}: {error}")));
+            scope.spawn(move || {
+                restart(kind, *port, times).unwrap_or_else(|error| panic!("{kind:?}: {error}"))
+            });
         }
     });
 }
@@ -119,11 +121,8 @@ fn servers_that_are_started_again_and_again() {
     let after = resident(watch.pid());
     assert!(after < memory + MORE_MEMORY, "{memory} bytes of memory became {after}");
     let heard = watch.stop().unwrap();
-    let expected: Counts = KINDS
-        .into_iter()
-        .zip(ports)
-        .flat_map(|(kind, port)| made(kind, port, rounds() + 2))
-        .collect();
+    let expected: Counts =
+        KINDS.into_iter().zip(ports).flat_map(|(kind, port)| made(kind, port, rounds() + 2)).collect();
     assert_eq!(told(&heard.exchanges), expected, "{}", heard.statistics);
     assert_eq!(heard.code, Some(0), "{}", heard.err);
 }

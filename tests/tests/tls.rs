@@ -359,7 +359,8 @@ fn early_data_of_a_session_that_is_resumed() {
     let server = Server::start_tls(Kind::Nginx).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let [session, request] = ["session", "request"].map(|name| folder.path().join(name));
-    std::fs::write(&request, "GET /items?early=yes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    std::fs::write(&request, "GET /items?early=yes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let ask = |arguments: &[&str], input: &str| {
         let mut command = Command::new(program("openssl").unwrap());
         command.args(["s_client", "-tls1_3", "-ign_eof", "-connect", &format!("127.0.0.1:{}", server.port)]);
@@ -371,8 +372,12 @@ fn early_data_of_a_session_that_is_resumed() {
     let first = "GET /items?early=no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let watches = [
         watch(&server).unwrap(),
-        Watch::start(&["--json", "--pid", &server.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(",")])
-            .unwrap(),
+        Watch::start(&[
+            "--json",
+            "--pid",
+            &server.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+        ])
+        .unwrap(),
     ];
     ask(&["-sess_out", session.to_str().unwrap()], first);
     let arguments = ["-sess_in", session.to_str().unwrap(), "-early_data", request.to_str().unwrap()];

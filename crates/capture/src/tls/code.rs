@@ -182,10 +182,9 @@ fn arguments(function: Function) -> &'static [Register] {
         | Function::SslReadEarlyData
         | Function::SslWriteEarlyData
         | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
-        Function::SslDoHandshake
-        | Function::SslFree
-        | Function::GnuTlsDeinit
-        | Function::RustlsMessage => &[RDI],
+        Function::SslDoHandshake | Function::SslFree | Function::GnuTlsDeinit | Function::RustlsMessage => {
+            &[RDI]
+        }
         Function::GoConnRead | Function::GoConnWrite | Function::GoConnClose => {
             &[RAX, RBX, RCX, Register::R14]
         }

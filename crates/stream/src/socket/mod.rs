@@ -400,7 +400,10 @@ impl Assembler {
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
         }
-        if way == Way::Received && matches!(piece.1, Piece::Data { .. }) && connection.is_answered_unheard(side) {
+        if way == Way::Received
+            && matches!(piece.1, Piece::Data { .. })
+            && connection.is_answered_unheard(side)
+        {
             connection.settle_alone(sink);
         }
         if self.limits.tls

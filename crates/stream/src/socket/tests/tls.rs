@@ -197,7 +197,13 @@ fn what_was_read_from_several_sockets_shows_nothing() {
     }
     scene.sealed(CLIENT, Way::Received, 100, 10).sealed(SERVER, Way::Received, 100, 10);
     scene.record(10, What::TlsTouch { session: ASK }).record(10, What::TlsTouch { session: ANSWER });
-    scene.sealed(CLIENT, Way::Received, 100, 10).session(ASK, None, 10).data(ASK, Way::Received, 0, "ask", 10);
+    scene.sealed(CLIENT, Way::Received, 100, 10).session(ASK, None, 10).data(
+        ASK,
+        Way::Received,
+        0,
+        "ask",
+        10,
+    );
     scene.told(&["open 192.0.2.1:5000 198.51.100.7:443 ? tls", "A: ask"]);
 }
 
