@@ -97,14 +97,12 @@ fn restart(kind: Kind, port: u16, times: usize) -> Result<()> {
     Ok(())
 }
 
-fn restart_all(ports: &[u16], times: usize) {
+fn restart_all(ports: &[u16], times: usize) -> Result<()> {
     thread::scope(|scope| {
-        for (kind, port) in KINDS.into_iter().zip(ports) {
-            scope.spawn(move || {
-                restart(kind, *port, times).unwrap_or_else(|error| panic!("{kind:?}: {error}"))
-            });
-        }
-    });
+        let pairs = KINDS.into_iter().zip(ports.iter().copied());
+        let all: Vec<_> = pairs.map(|(kind, port)| scope.spawn(move || restart(kind, port, times))).collect();
+        all.into_iter().try_for_each(|each| each.join().map_err(|_| "a thread panicked")?)
+    })
 }
 
 #[test]
@@ -112,11 +110,11 @@ fn servers_that_are_started_again_and_again() {
     let ports = KINDS.map(|_| free_port().unwrap());
     let watch = Watch::start(&["--json", "--port", &ports.map(|port| port.to_string()).join(",")]).unwrap();
     // What is there once: the Go program's own probes, threads, buffers.
-    restart_all(&ports, 2);
+    restart_all(&ports, 2).unwrap();
     let probed = ["libssl.so", "go-test-server"];
     let (before, memory) = (held(watch.pid(), &probed), resident(watch.pid()));
     assert!(before[0] > 0 && before[2] > 0, "{before:?}");
-    restart_all(&ports, rounds());
+    restart_all(&ports, rounds()).unwrap();
     assert_no_more(watch.pid(), &probed, before);
     let after = resident(watch.pid());
     assert!(after < memory + MORE_MEMORY, "{memory} bytes of memory became {after}");
@@ -127,19 +125,19 @@ fn servers_that_are_started_again_and_again() {
     assert_eq!(heard.code, Some(0), "{}", heard.err);
 }
 
-fn installed(library: &str) -> PathBuf {
+fn installed(library: &str) -> Result<PathBuf> {
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
         .map(|folder| Path::new(folder).join(library))
         .into_iter()
         .find(|path| path.is_file())
-        .unwrap_or_else(|| panic!("{library} is missing"))
+        .ok_or_else(|| format!("{library} is missing").into())
 }
 
 /// As a package manager does it: another file by the same name.
-fn replace(library: &str, folder: &Path) {
+fn replace(library: &str, folder: &Path) -> Result<()> {
     let fresh = folder.join("fresh");
-    fs::copy(installed(library), &fresh).unwrap();
-    fs::rename(fresh, folder.join(library)).unwrap();
+    fs::copy(installed(library)?, &fresh)?;
+    Ok(fs::rename(fresh, folder.join(library))?)
 }
 
 /// A server goes on with the library that it has, and the next has the new one.
@@ -153,11 +151,11 @@ fn libraries_that_are_replaced_under_servers() {
     let probed = [folder.path().to_str().unwrap()];
     let before = held(watch.pid(), &probed);
     for _ in 0..times {
-        replace("libssl.so.3", folder.path());
+        replace("libssl.so.3", folder.path()).unwrap();
         let server = Server::start_tls_with(port, Kind::Nginx, folder.path()).unwrap();
         thread::sleep(Duration::from_secs(1));
         server.make_calls(Client::Curl).unwrap();
-        replace("libssl.so.3", folder.path());
+        replace("libssl.so.3", folder.path()).unwrap();
         server.make_calls(Client::Curl).unwrap();
     }
     assert!(held(watch.pid(), &probed)[0] > before[0], "the library of the last is probed");
