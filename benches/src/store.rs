@@ -4,14 +4,16 @@ use crate::{Effort, Figure, Result, process::cpu};
 use overhear_exchange::{Detail, Exchange, Headers, Timestamp};
 use overhear_model::{Bodies, Hints, Model, shape};
 use overhear_pipeline::Monitor;
-use overhear_query::monitor::{Asked, History};
-use overhear_store::{Retention, Sqlite, Store};
+use overhear_query::monitor::{Asked, Beside, History};
+use overhear_store::{Deployed, Questions, Resolution, Retention, Sqlite, Store};
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 const ENDPOINTS: u64 = 1000;
+const SERVICES: u64 = 20;
 const CALLS_PER_SECOND: u64 = 2000;
 /// Different answers.
 const BODIES: u64 = 977;
@@ -45,9 +47,68 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             "",
         ),
         Figure::new("store: resident at its largest", format!("{:.0} MB", megabytes(largest)), ""),
+        Figure::new("store: what its file is made of", parts(&path)?, ""),
     ];
     figures.extend(ask(&path, hours)?);
+    if hours == 24 {
+        let (size, parts) = month(&path)?;
+        let size = format!("{:.0} MB: {parts}", megabytes(size));
+        figures.push(Figure::new("store: a month of such days, in its last hour, in use", size, "< 2 GB"));
+    }
     Ok(figures)
+}
+
+/// Bytes by table, with their indices, largest first.
+fn parts(path: &Path) -> Result<String> {
+    let file = rusqlite::Connection::open(path)?;
+    let mut levels = file.prepare(
+        "SELECT what, sum(bytes), sum(rows) FROM (
+           SELECT 'pack ' || level AS what, sum(length(tallies)) AS bytes, count(*) AS rows FROM pack GROUP BY level
+           UNION ALL SELECT 'roll ' || level, sum(length(columns)), count(*) FROM roll GROUP BY level
+           UNION ALL SELECT 'looks ' || level, sum(length(shapes)), count(*) FROM looks GROUP BY level
+           UNION ALL SELECT 'look', sum(length(shapes)), count(*) FROM look
+           UNION ALL SELECT 'look_base', sum(length(shapes)), count(*) FROM look_base
+           UNION ALL SELECT 'slice', sum(length(tallies)), count(*) FROM slice
+           UNION ALL SELECT 'evidence', sum(length(model)), count(*) FROM evidence
+           UNION ALL SELECT 'first', 0, count(*) FROM first
+           UNION ALL SELECT 'free pages', (SELECT freelist_count FROM pragma_freelist_count) * 4096, 0)
+         GROUP BY what ORDER BY 2 DESC",
+    )?;
+    let told = levels.query_map([], |row| {
+        let (what, bytes, rows): (String, Option<i64>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("{what} {:.1} MB in {rows}", megabytes(bytes.unwrap_or(0).unsigned_abs())))
+    })?;
+    let told: Vec<String> = told.collect::<rusqlite::Result<_>>()?;
+    Ok(told.join(", "))
+}
+
+/// The day again and again, moved by whole days, then the real tidying in the last hour of a month, when most is kept: bytes
+/// in use.
+fn month(path: &Path) -> Result<(u64, String)> {
+    const DAYS: u32 = 30;
+    /// Minutes of days before these are forgotten by then.
+    const WITH_MINUTES: u32 = 5;
+    let (day, begin) = (Resolution::Day.slots(), u32::try_from(BEGIN / SLOT)?);
+    for number in 1..DAYS {
+        let finest = if number + WITH_MINUTES >= DAYS { 1 } else { 2 };
+        let of = |finest: u32| (day * number, finest, begin, begin + day);
+        let within = "level >= ?2 AND start >= ?3 AND start < ?4";
+        let file = rusqlite::Connection::open(path)?;
+        let copy = |table: &str, rest: &str, finest: u32| {
+            let sql =
+                format!("INSERT INTO {table} SELECT level, start + ?1, {rest} FROM {table} WHERE {within}");
+            file.execute(&sql, of(finest))
+        };
+        copy("pack", "series, tallies", finest)?;
+        copy("roll", "columns", finest)?;
+        // Of looks there are none by the minute.
+        copy("looks", "series, shapes, base", finest + 1)?;
+    }
+    let now = at((BEGIN + (u64::from(DAYS) * 24 - 1) * HOUR) * 1_000_000_000);
+    let retention = Retention { bytes: u64::MAX, ..Retention::default() };
+    let mut store = Sqlite::open(path, Some(7), retention, now)?.store;
+    store.tidy(now)?;
+    Ok((store.about()?.bytes, parts(path)?))
 }
 
 /// Says how much memory it took at most.
@@ -56,6 +117,9 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
     let mut model = Model::new(7);
     model.record_times();
     let paths: Vec<String> = (0..ENDPOINTS).map(path_of).collect();
+    let services: Vec<Arc<str>> =
+        (0..SERVICES).map(|number| format!("shop-{}", letters(number)).into()).collect();
+    deploy(&mut store, &services, hours)?;
     let mut exchange = overhear_testkit::exchange("shop", "GET", "/", Some(200));
     let Detail::Http(http) = &mut exchange.detail;
     http.response_headers = Headers::new([(&b"content-type"[..], &b"application/json"[..])]);
@@ -66,7 +130,7 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
         for call in 0..SLOT * CALLS_PER_SECOND {
             next(
                 &mut exchange,
-                &paths,
+                (&services, &paths),
                 second * 1_000_000_000 + call * 1_000_000_000 / CALLS_PER_SECOND,
                 &mut random,
             );
@@ -92,6 +156,17 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
     store.learn(&model)?;
     store.tidy(at((BEGIN + hours * HOUR) * 1_000_000_000))?;
     Ok(largest)
+}
+
+/// Each service is deployed at the begin, and once more some minutes after another in the middle.
+fn deploy(store: &mut Sqlite, services: &[Arc<str>], hours: u64) -> Result<()> {
+    for (number, service) in services.iter().enumerate() {
+        for second in [0, hours * HOUR / 2 + number as u64 * 133] {
+            let (service, at) = (Arc::clone(service), at((BEGIN + second) * 1_000_000_000));
+            store.deploy(&Deployed { service, at, version: Some(second.to_string().into()) })?;
+        }
+    }
+    Ok(())
 }
 
 /// What most answers are: a page of records with some ten fields.
@@ -133,11 +208,17 @@ fn letters(mut number: u64) -> String {
 }
 
 /// Few endpoints have most of the calls; latencies spread over a factor of some hundred; one call in a hundred fails.
-fn next(exchange: &mut Exchange, paths: &[String], nanos: u64, random: &mut Random) {
+fn next(
+    exchange: &mut Exchange,
+    (services, paths): (&[Arc<str>], &[String]),
+    nanos: u64,
+    random: &mut Random,
+) {
     let share = random.unit();
     let which = ((share * share * share) * paths.len() as f64) as usize;
     let Detail::Http(http) = &mut exchange.detail;
     http.path = paths[which.min(paths.len() - 1)].as_str().into();
+    exchange.service = Arc::clone(&services[which % services.len()]);
     let fails = random.unit() < 0.01;
     http.status = Some(if fails { 503 } else { 200 });
     exchange.error = fails.then_some(overhear_exchange::ErrorType::Status(503));
@@ -186,6 +267,12 @@ fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     });
     time("the map over an hour", &mut || monitor.map(asked(1)).is_ok());
     time("what changed within an hour", &mut || monitor.changes(asked(1)).is_ok());
+    let since_deploy = Asked { beside: Beside::DeployBefore, ..asked(1) };
+    time("all endpoints since the deploys of their services, with time lines", &mut || {
+        monitor.endpoints(since_deploy, 60).is_ok()
+    });
+    time("the map since the deploys", &mut || monitor.map(since_deploy).is_ok());
+    time("what changed since the deploys", &mut || monitor.changes(since_deploy).is_ok());
     Ok(figures)
 }
 
