@@ -6,7 +6,7 @@ mod news;
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Names, Series, Slot, Sum, Tally, Total};
+use overhear_model::{Hints, Names, Series, Slot, Sum, Tally};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
@@ -14,7 +14,7 @@ use overhear_query::{
         Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{Error, Parts, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
+use overhear_store::{Error, Line, Parts, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -404,17 +404,16 @@ impl History for Monitor {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
             let (split, spans) = self.split(questions, known, asked)?;
-            let all = spans.iter().enumerate().flat_map(|(part, span)| {
-                // What is called for the first time while a deploy goes on is of it.
-                let from = if span.since.is_some() { span.before.until } else { span.window.from };
-                let window = Window { from, until: span.window.until };
-                let is_meant = |id: &EndpointId| split.of(&id.service) == part;
-                let mine = firsts.iter().filter(|(id, _)| is_meant(id));
-                let mut all = changes(mine, (window.from, window.until), &first_seen);
-                all.extend(news::within(&known.model, &firsts, window, is_meant));
-                all
-            });
-            let mut all: Vec<Change> = all.collect();
+            // What is called for the first time while a deploy goes on is of it.
+            let from = |span: &Span| if span.since.is_some() { span.before.until } else { span.window.from };
+            let windows = spans.iter().map(|span| Window { from: from(span), until: span.window.until });
+            let windows: Vec<Window> = windows.collect();
+            let window_of = |id: &EndpointId| windows.get(split.of(&id.service)).copied();
+            let mut all = news::within(&known.model, &firsts, &windows, window_of);
+            for (part, window) in windows.iter().enumerate() {
+                let mine = firsts.iter().filter(|(id, _)| split.of(&id.service) == part);
+                all.extend(changes(mine, (window.from, window.until), &first_seen));
+            }
             all.sort_by(Change::newest_first);
             Self::covered(questions, &spans, all)
         })
@@ -503,9 +502,7 @@ impl LiveSource for Monitor {
 
 /// All steps of each series.
 fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
-    let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
-        (Arc::clone(series), steps.iter().map(|(_, sum)| sum).collect::<Total>().into())
-    };
+    let total = |(series, line): &(Arc<Series>, Line)| (Arc::clone(series), line.total.clone());
     Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
 

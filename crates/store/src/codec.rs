@@ -5,7 +5,7 @@ use crate::{
     streams::{Eye, Pen, Stream, Streams},
 };
 use overhear_exchange::{ErrorType, Http2Code, RpcStatus};
-use overhear_model::{Count, Ending, Tally};
+use overhear_model::{Count, Ending, Histogram, Tally};
 use std::{collections::HashMap, sync::Arc};
 
 const LEVEL: i32 = 3;
@@ -110,7 +110,7 @@ fn write(pen: &mut Pen, count: &Count, last: &mut i16) {
 fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool) -> Result<Count, Damage> {
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let (bytes_in, bytes_out) = (eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?);
-    let latency = eye.histogram(last, wanted)?;
+    let latency = eye.histogram(last, wanted, Histogram::default())?;
     Ok(Count { requests: untimed.wrapping_add(latency.count()), bytes_in, bytes_out, latency })
 }
 

@@ -90,43 +90,44 @@ impl Columns {
     /// What [`Self::encode`] was told.
     pub(crate) fn decode(blob: &[u8]) -> Result<Self, Damage> {
         let mut columns = Self::default();
-        Self::each_sum(blob, &mut |series, sum| drop(columns.sums.insert(series, sum)))?;
+        Self::each_sum(blob, &mut |series, sum| drop(columns.sums.insert(series, sum.clone())))?;
         Self::each_edge(blob, &mut |whole, caller, sum| {
-            columns.edges.insert((whole, Arc::clone(caller)), sum);
+            columns.edges.insert((whole, Arc::clone(caller)), sum.clone());
         })?;
         Ok(columns)
     }
 
     /// The sums of [`Self::decode`] alone, ascending.
-    pub(crate) fn each_sum(blob: &[u8], put: &mut dyn FnMut(u32, Sum)) -> Result<(), Damage> {
+    pub(crate) fn each_sum(blob: &[u8], put: &mut dyn FnMut(u32, &Sum)) -> Result<(), Damage> {
         let Some(mut text) = in_streams(blob) else {
-            rows::columns(blob)?.sums.into_iter().for_each(|(series, sum)| put(series, sum));
+            rows::columns(blob)?.sums.iter().for_each(|(series, sum)| put(*series, sum));
             return Ok(());
         };
         let streams = Streams::of(&mut text)?;
         let mut eye = streams.read();
-        let (mut number, mut last) = (0, 0);
+        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
         for _ in 0..eye.number(Stream::Names)? {
             number = next(&mut eye, number)?;
-            put(number, read(&mut eye, &mut last)?);
+            sum = read(&mut eye, &mut last, sum)?;
+            put(number, &sum);
         }
         Ok(())
     }
 
     /// The edges of [`Self::decode`] alone, ascending.
-    pub(crate) fn each_edge(blob: &[u8], put: &mut dyn FnMut(u32, &Arc<str>, Sum)) -> Result<(), Damage> {
+    pub(crate) fn each_edge(blob: &[u8], put: &mut dyn FnMut(u32, &Arc<str>, &Sum)) -> Result<(), Damage> {
         let Some(mut text) = in_streams(blob) else {
             rows::columns(blob)?
                 .edges
                 .into_iter()
-                .for_each(|((whole, caller), sum)| put(whole, &caller, sum));
+                .for_each(|((whole, caller), sum)| put(whole, &caller, &sum));
             return Ok(());
         };
         Streams::skip(&mut text)?;
         let streams = Streams::of(&mut text)?;
         let mut eye = streams.read();
         let mut callers = Vec::<Arc<str>>::new();
-        let (mut number, mut last) = (0, 0);
+        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
         for _ in 0..eye.number(Stream::Names)? {
             number = next(&mut eye, number)?;
             let at = usize::try_from(eye.number(Stream::Names)?).map_err(damage)?;
@@ -134,7 +135,8 @@ impl Columns {
                 callers.push(eye.text(Stream::Names)?.into());
             }
             let caller = callers.get(at).ok_or_else(|| damage("a caller that has no name"))?;
-            put(number, caller, read(&mut eye, &mut last)?);
+            sum = read(&mut eye, &mut last, sum)?;
+            put(number, caller, &sum);
         }
         Ok(())
     }
@@ -156,11 +158,12 @@ fn write(pen: &mut Pen, sum: &Sum, last: &mut i16) {
     pen.histogram(last, latency);
 }
 
-fn read(eye: &mut Eye<'_>, last: &mut i16) -> Result<Sum, Damage> {
+/// In the room of another one.
+fn read(eye: &mut Eye<'_>, last: &mut i16, room: Sum) -> Result<Sum, Damage> {
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
     let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
-    let latency = eye.histogram(last, true)?;
+    let latency = eye.histogram(last, true, room.latency)?;
     let requests = untimed.wrapping_add(latency.count());
     Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
 }

@@ -20,8 +20,8 @@ mod window;
 pub use error::Error;
 pub use memory::Memory;
 pub use question::{
-    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Looks, Parts, Questions, Recorded, Session, Store,
-    SumLine, Sums, Timeline, Totals, Trait,
+    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Line, Looks, Parts, Questions, Recorded, Session,
+    Store, SumLine, Sums, Timeline, Totals, Trait,
 };
 pub use retention::Retention;
 pub use sqlite::{Opened, Sqlite};

@@ -1,6 +1,6 @@
 use crate::{
-    About, Deployed, Edge, Error, First, Looks, Parts, Questions, Recorded, Resolution, Retention, Session,
-    Store, SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
+    About, Deployed, Edge, Error, First, Line, Looks, Parts, Questions, Recorded, Resolution, Retention,
+    Session, Store, SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Counted, Model, Series, Shaped, Slot, Sum, Tally, shape::Shapes};
@@ -67,7 +67,13 @@ impl Questions for Memory {
             let line = self.timeline(*window, *step, None)?;
             let mine = line.what.iter().filter(|(series, _)| (parts.of)(series) == Some(part));
             let what = mine.map(|(series, steps)| {
-                (Arc::clone(series), steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect())
+                let sums: Vec<_> = steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect();
+                let mut line = Line::default();
+                for (slot, sum) in sums {
+                    line.total.merge(&sum);
+                    line.steps.push((slot, sum.without_latency()));
+                }
+                (Arc::clone(series), line)
             });
             Ok(Recorded { what: what.collect(), window: line.window, resolution: line.resolution })
         };

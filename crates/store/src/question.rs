@@ -17,8 +17,18 @@ pub type Timeline = Vec<(Arc<Series>, Vec<(Slot, Tally)>)>;
 /// What was counted of each series over a window, callers and endings added up.
 pub type Sums = Vec<(Arc<Series>, Sum)>;
 
-/// The same step by step; ascending by time, steps without calls left out.
-pub type SumLine = Vec<(Arc<Series>, Vec<(Slot, Sum)>)>;
+/// The same step by step.
+pub type SumLine = Vec<(Arc<Series>, Line)>;
+
+/// What was counted of a series over a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// All of it.
+    pub total: Sum,
+    /// Ascending by time, steps without calls left out. Without latencies, which are most of what there is to add up: of one
+    /// endpoint [`Questions::timeline`] has them.
+    pub steps: Vec<(Slot, Sum)>,
+}
 
 /// What was counted between two who talk.
 #[derive(Clone, Debug, PartialEq)]

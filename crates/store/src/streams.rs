@@ -142,18 +142,26 @@ impl<'a> Eye<'a> {
         std::str::from_utf8(text).map_err(damage)
     }
 
-    /// Nothing where it is not `wanted`.
-    pub(crate) fn histogram(&mut self, last: &mut i16, wanted: bool) -> Result<Histogram, Damage> {
+    /// Nothing where it is not `wanted`. In the room of another one.
+    pub(crate) fn histogram(
+        &mut self,
+        last: &mut i16,
+        wanted: bool,
+        room: Histogram,
+    ) -> Result<Histogram, Damage> {
+        let mut buckets = room.into_buckets();
+        buckets.clear();
         let length = usize::try_from(self.number(Stream::Starts)?).unwrap_or(usize::MAX);
-        if length == 0 {
-            return Ok(Histogram::default());
+        let mut sum = 0;
+        if length > 0 {
+            let first = i64::from(*last).saturating_add(self.signed(Stream::Starts)?);
+            *last = first.try_into().map_err(damage)?;
+            sum = self.number(Stream::Sums)?;
         }
-        *last = i64::from(*last).saturating_add(self.signed(Stream::Starts)?).try_into().map_err(damage)?;
-        let sum = self.number(Stream::Sums)?;
-        let buckets = self.0.get_mut(Stream::Buckets as usize).ok_or_else(short)?;
-        let (bytes, rest) = buckets.split_at_checked(length).ok_or_else(short)?;
-        *buckets = rest;
-        let mut buckets = Vec::with_capacity(if wanted { length } else { 0 });
+        let all = self.0.get_mut(Stream::Buckets as usize).ok_or_else(short)?;
+        let (bytes, rest) = all.split_at_checked(length).ok_or_else(short)?;
+        *all = rest;
+        buckets.reserve(if wanted { length } else { 0 });
         // The first one's step is nothing.
         let mut index = i64::from(*last) - 1;
         for byte in bytes {

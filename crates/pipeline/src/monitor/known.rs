@@ -60,8 +60,8 @@ impl Known {
 
     pub(super) fn steps(&self, line: SumLine) -> Steps {
         let mut lines = BTreeMap::<Arc<EndpointId>, Vec<Vec<(Slot, Sum)>>>::new();
-        for (series, steps) in line {
-            lines.entry(self.endpoint(&series)).or_default().push(steps);
+        for (series, line) in line {
+            lines.entry(self.endpoint(&series)).or_default().push(line.steps);
         }
         lines.into_iter().map(|(id, lines)| (id, one_line(lines))).collect()
     }
@@ -85,9 +85,9 @@ fn one_line(mut lines: Vec<Vec<(Slot, Sum)>>) -> BTreeMap<Slot, Sum> {
     if lines.len() == 1 {
         return lines.pop().into_iter().flatten().collect();
     }
-    let mut totals = BTreeMap::<Slot, Total>::new();
+    let mut sums = BTreeMap::<Slot, Sum>::new();
     for (slot, sum) in lines.iter().flatten() {
-        totals.entry(*slot).or_default().add(sum);
+        sums.entry(*slot).or_default().merge(sum);
     }
-    totals.into_iter().map(|(slot, total)| (slot, total.into())).collect()
+    sums
 }

@@ -1,7 +1,7 @@
 //! Questions about all series at once.
 
 use super::{Failure, Sqlite, plan::Kept, read::Level, roll};
-use crate::{Edge, First, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
+use crate::{Edge, First, Line, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
 use overhear_model::{Series, Slot, Sum, Tally, Total};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -10,8 +10,8 @@ use std::{
 
 /// What was counted in a stretch: of a series, between two who talk, or of a series while it is not rolled up.
 enum Told<'a> {
-    Sum(u32, Sum),
-    Edge(u32, &'a Arc<str>, Sum),
+    Sum(u32, &'a Sum),
+    Edge(u32, &'a Arc<str>, &'a Sum),
     Tally(u32, &'a Tally),
 }
 
@@ -35,7 +35,7 @@ impl Sqlite {
         let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, _, told| {
             let Some(sums) = sums.get_mut(part) else { return };
             match told {
-                Told::Sum(series, sum) => sums.entry(series).or_default().add(&sum),
+                Told::Sum(series, sum) => sums.entry(series).or_default().add(sum),
                 Told::Tally(series, tally) => sums.entry(series).or_default().add(&tally.into()),
                 Told::Edge(..) => {}
             }
@@ -57,21 +57,17 @@ impl Sqlite {
             let window = window.outward(resolution);
             (vec![(resolution, window)], window)
         };
-        let mut lines = vec![HashMap::<u32, BTreeMap<Slot, Sum>>::new(); parts.windows.len()];
+        let mut lines = vec![HashMap::<u32, Steps>::new(); parts.windows.len()];
         let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, slot, told| {
-            let (series, sum) = match told {
-                Told::Sum(series, sum) => (series, sum),
-                Told::Tally(series, tally) => (series, tally.into()),
-                Told::Edge(..) => return,
-            };
             let Some(lines) = lines.get_mut(part) else { return };
-            // Mostly a step is one roll: nothing to add up.
-            lines.entry(series).or_default().entry(slot).and_modify(|known| known.merge(&sum)).or_insert(sum);
+            match told {
+                Told::Sum(series, sum) => lines.entry(series).or_default().add(slot, sum),
+                Told::Tally(series, tally) => lines.entry(series).or_default().add(slot, &tally.into()),
+                Told::Edge(..) => {}
+            }
         })?;
         let catalogue = self.catalogue.borrow();
-        let named = |(number, line): (u32, BTreeMap<_, _>)| {
-            Some((catalogue.series(number)?, line.into_iter().collect::<Vec<_>>()))
-        };
+        let named = |(number, steps): (u32, Steps)| Some((catalogue.series(number)?, steps.into()));
         let each = covered.into_iter().zip(lines);
         Ok(each.map(|(covered, lines)| covered.with(lines.into_iter().filter_map(named).collect())).collect())
     }
@@ -83,7 +79,7 @@ impl Sqlite {
             let Some(edges) = edges.get_mut(part) else { return };
             match told {
                 Told::Edge(whole, caller, sum) => {
-                    edges.rolled.entry((whole, Arc::clone(caller))).or_default().add(&sum);
+                    edges.rolled.entry((whole, Arc::clone(caller))).or_default().add(sum);
                 }
                 // What these are part of may have no number yet.
                 Told::Tally(series, tally) => {
@@ -224,6 +220,26 @@ impl Sqlite {
             }
         }
         Ok(())
+    }
+}
+
+/// A line that is being added up.
+#[derive(Clone, Default)]
+struct Steps {
+    total: Total,
+    by_slot: BTreeMap<Slot, Sum>,
+}
+
+impl Steps {
+    fn add(&mut self, slot: Slot, sum: &Sum) {
+        self.total.add(sum);
+        self.by_slot.entry(slot).or_default().merge(&sum.without_latency());
+    }
+}
+
+impl From<Steps> for Line {
+    fn from(steps: Steps) -> Self {
+        Self { total: steps.total.into(), steps: steps.by_slot.into_iter().collect() }
     }
 }
 
