@@ -86,6 +86,8 @@ fn parts(path: &Path) -> Result<String> {
 /// The hours that there are again and again until the days are full, then the real tidying in the last hour, when most is
 /// kept: bytes in use. What is kept by ten seconds, and what was learned, does not grow with time.
 fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
+    /// Days whose minutes are still kept, and one more.
+    const WITH_MINUTES: u32 = 5;
     let (day, hour) = (Resolution::Day.slots(), Resolution::Hour.slots());
     let begin = u32::try_from(BEGIN / SLOT)?;
     let file = rusqlite::Connection::open(path)?;
@@ -104,9 +106,10 @@ fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
     for number in hours..24 {
         copy("level < 3", begin + number % hours * hour, begin + number * hour, hour)?;
     }
-    // The first has minutes until the end: the others are made of them.
+    // Minutes of earlier days are forgotten by then; those of the first stay until the end, as the others are made of them.
     for number in 1..days {
-        copy("true", begin, begin + number * day, day)?;
+        let what = if number + WITH_MINUTES < days { "level > 1" } else { "true" };
+        copy(what, begin, begin + number * day, day)?;
     }
     drop(file);
     let now = at((BEGIN + (u64::from(days) * 24 - 1) * HOUR) * 1_000_000_000);

@@ -90,15 +90,19 @@ impl Columns {
     /// What [`Self::encode`] was told.
     pub(crate) fn decode(blob: &[u8]) -> Result<Self, Damage> {
         let mut columns = Self::default();
-        Self::each_sum(blob, &mut |series, sum| drop(columns.sums.insert(series, sum.clone())))?;
+        Self::each_sum(blob, &|_| true, &mut |series, sum| drop(columns.sums.insert(series, sum.clone())))?;
         Self::each_edge(blob, &mut |whole, caller, sum| {
             columns.edges.insert((whole, Arc::clone(caller)), sum.clone());
         })?;
         Ok(columns)
     }
 
-    /// The sums of [`Self::decode`] alone, ascending.
-    pub(crate) fn each_sum(blob: &[u8], put: &mut dyn FnMut(u32, &Sum)) -> Result<(), Damage> {
+    /// The sums of [`Self::decode`] alone, ascending, of the series that are wanted.
+    pub(crate) fn each_sum(
+        blob: &[u8],
+        wanted: &dyn Fn(u32) -> bool,
+        put: &mut dyn FnMut(u32, &Sum),
+    ) -> Result<(), Damage> {
         let Some(mut text) = in_streams(blob) else {
             rows::columns(blob)?.sums.iter().for_each(|(series, sum)| put(*series, sum));
             return Ok(());
@@ -108,8 +112,11 @@ impl Columns {
         let (mut number, mut last, mut sum) = (0, 0, Sum::default());
         for _ in 0..eye.number(Stream::Names)? {
             number = next(&mut eye, number)?;
-            sum = read(&mut eye, &mut last, sum)?;
-            put(number, &sum);
+            let is_wanted = wanted(number);
+            sum = read(&mut eye, &mut last, is_wanted, sum)?;
+            if is_wanted {
+                put(number, &sum);
+            }
         }
         Ok(())
     }
@@ -135,7 +142,7 @@ impl Columns {
                 callers.push(eye.text(Stream::Names)?.into());
             }
             let caller = callers.get(at).ok_or_else(|| damage("a caller that has no name"))?;
-            sum = read(&mut eye, &mut last, sum)?;
+            sum = read(&mut eye, &mut last, true, sum)?;
             put(number, caller, &sum);
         }
         Ok(())
@@ -158,12 +165,12 @@ fn write(pen: &mut Pen, sum: &Sum, last: &mut i16) {
     pen.histogram(last, latency);
 }
 
-/// In the room of another one.
-fn read(eye: &mut Eye<'_>, last: &mut i16, room: Sum) -> Result<Sum, Damage> {
+/// In the room of another one; without its latency where it is not wanted.
+fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool, room: Sum) -> Result<Sum, Damage> {
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
     let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
-    let latency = eye.histogram(last, true, room.latency)?;
+    let latency = eye.histogram(last, wanted, room.latency)?;
     let requests = untimed.wrapping_add(latency.count());
     Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
 }

@@ -157,10 +157,15 @@ impl Sqlite {
                 .map(|(part, _, window)| (part, window))
                 .collect();
             for window in union(mine.iter().map(|(_, window)| *window).collect()) {
-                self.each_told(resolution, window, wanted, &mut |slot, told| {
+                // Who is in no part that this is of is not even looked at.
+                let part = |slot: Slot, number: u32| {
+                    let part = part_of.get(number as usize).copied().flatten()?;
+                    mine.iter().any(|(of, window)| *of == part && window.contains(slot)).then_some(part)
+                };
+                let is_wanted = |slot: Slot, number: u32| part(slot, number).is_some();
+                self.each_told(resolution, window, (wanted, &is_wanted), &mut |slot, told| {
                     let (Told::Sum(number, _) | Told::Edge(number, ..) | Told::Tally(number, _)) = &told;
-                    let Some(part) = part_of.get(*number as usize).copied().flatten() else { return };
-                    if mine.iter().any(|(of, window)| *of == part && window.contains(slot)) {
+                    if let Some(part) = part(slot, *number) {
                         take(part, resolution.floor(slot), told);
                     }
                 })?;
@@ -196,7 +201,7 @@ impl Sqlite {
         &self,
         resolution: Resolution,
         window: Window,
-        wanted: Wanted,
+        (wanted, is_wanted): (Wanted, &dyn Fn(Slot, u32) -> bool),
         take: &mut dyn FnMut(Slot, Told<'_>),
     ) -> Result<(), Failure> {
         let level = Level::of(resolution);
@@ -212,7 +217,10 @@ impl Sqlite {
             let (slot, blob) = (Slot(row.get(0)?), row.get_ref(1)?.as_blob().unwrap_or_default());
             match wanted {
                 Wanted::Sums => {
-                    Columns::each_sum(blob, &mut |series, sum| take(slot, Told::Sum(series, sum)))?;
+                    let is_wanted = |number| is_wanted(slot, number);
+                    Columns::each_sum(blob, &is_wanted, &mut |series, sum| {
+                        take(slot, Told::Sum(series, sum));
+                    })?;
                 }
                 Wanted::Edges => Columns::each_edge(blob, &mut |whole, caller, sum| {
                     take(slot, Told::Edge(whole, caller, sum));
