@@ -24,11 +24,12 @@ export function Endpoint() {
   useKeys({ y: async () => navigator.clipboard?.writeText(await curl_of(id, described.data)), o: () => setEditing(true) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
   const open = html`<${OpenStreams} id=${endpoint_params(id)} />`;
+  const uncalled = answer.data && !answer.data.endpoint && !answer.stale;
   // One that is open is no call yet; what went over it is known all the same.
-  if (answer.error?.status === 404 && !answer.stale && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
+  if (uncalled && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
     <p class="sub">No call of it is over yet.</p>${open}${Messages({ data: described.data })}`;
-  if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
-  const data = answer.data;
+  if (uncalled) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
+  const data = answer.data?.endpoint ? answer.data : null;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} />${known?.summary && html` <span class="dim light called">${known.summary}</span>`}</h1>
     ${known?.description && html`<p class="sub said">${known.description}</p>`}
     <p class="sub">${Sub({ id, data, described: described.data, params, known, edit: () => setEditing(true) })}</p>
@@ -152,7 +153,7 @@ function Callees({ id, params }) {
 
 function Shape({ described, params }) {
   const data = described.data;
-  if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? ''}</p>`;
+  if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? (described.url ? 'Nothing was learned of it yet.' : '')}</p>`;
   const tabs = [];
   if (data.request.length) tabs.push(['request', 'Request', data.request]);
   data.responses.forEach((one) => tabs.push([String(one.status), String(one.status), one.bodies, one.seen]));

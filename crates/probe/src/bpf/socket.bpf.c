@@ -19,6 +19,7 @@
 #include "allow.h"
 #include "tls.h"
 #include "go.h"
+#include "rustls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
