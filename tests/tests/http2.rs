@@ -338,7 +338,7 @@ fn shapes_of_grpc_messages_are_on_the_page() {
     let watch = Watch::start(&["--json", "--port", &port.to_string(), "--listen", "127.0.0.1:0"]).unwrap();
     let page = watch.told("the page is ").unwrap();
     succeed(python("clients/grpc_client.py").unwrap().arg(port.to_string())).unwrap();
-    let endpoint = "service=grpc_server&way=inbound&method=POST&route=shop.v1.Orders%2FGet";
+    let endpoint = "service=grpc_server&protocol=grpc&method=POST&route=shop.v1.Orders%2FGet";
     let described = until(&page, &format!("describe?{endpoint}"), |answer| answer["requests"] == 9);
     let procedure = &described["procedure"];
     assert_eq!(
