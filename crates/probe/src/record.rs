@@ -28,6 +28,16 @@ pub const TCP_LISTEN: u8 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(pub u64);
 
+/// `TLS_MOVES` of the header.
+const MOVES: u64 = 1 << 62;
+
+impl Cookie {
+    /// It is a TLS session that its program moves in memory, and that then has another number.
+    pub const fn moves(self) -> bool {
+        self.0 >> 63 == 1 && self.0 & MOVES != 0
+    }
+}
+
 /// Which way bytes went, seen from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the ways are their names")]
@@ -130,6 +140,8 @@ pub enum What<'a> {
     /// A TLS session is first seen, or the socket that carries it is. Its plaintext then comes as `Data` of `session`, its
     /// end as `Close`. `from_start`: its plaintext was heard from the first byte on.
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
+    /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
+    TlsTouch { session: Cookie },
     /// The process is a new program.
     Exec { comm: String },
     /// The process is gone.
@@ -207,6 +219,7 @@ impl<'a> Record<'a> {
                 let carrier = (offset != 0).then_some(Cookie(offset));
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
+            9 => What::TlsTouch { session: socket },
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -266,6 +279,8 @@ pub struct Settings {
     pub only_targets: bool,
     /// Libraries of TLS are probed.
     pub tls: bool,
+    /// What calls were under way when the probes were attached is known.
+    pub knows_calls: bool,
     /// Waiting ring bytes that wake the reader.
     pub high_water: u32,
     /// Waiting ring bytes above which only heads are copied.
@@ -281,9 +296,11 @@ impl Settings {
         const FILTER_PIDS: u32 = 2;
         const FOLLOW_FORKS: u32 = 4;
         const HEAR_TLS: u32 = 8;
+        const KNOW_MESSAGES: u32 = 16;
         let ports = if self.ports.is_empty() { 0 } else { FILTER_PORTS };
         let pids = if self.only_targets { FILTER_PIDS | FOLLOW_FORKS } else { 0 };
         let tls = if self.tls { HEAR_TLS } else { 0 };
+        let calls = if self.knows_calls { KNOW_MESSAGES } else { 0 };
         let count = self.ports.len().min(MAX_PORTS) as u32;
         let words = [
             self.own,
@@ -291,7 +308,7 @@ impl Settings {
             self.cap,
             self.undecided,
             self.head,
-            ports | pids | tls,
+            ports | pids | tls | calls,
             count,
             self.high_water,
             self.shed_water,
@@ -420,10 +437,10 @@ mod tests {
                     .state = 10, .type = 1 };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(e); i++) printf("%02x", ((unsigned char *)&e)[i]);
-                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS,
+                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS | KNOW_MESSAGES,
                     .port_count = 1, .high_water = 7, .shed_water = 8 };
                 ((unsigned char *)s.ports)[1] = 80;
-                struct record t = { .time = 1, .socket = TLS_SESSION | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
+                struct record t = { .time = 1, .socket = TLS_SESSION | TLS_MOVES | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(s); i++) printf("%02x", ((unsigned char *)&s)[i]);
                 printf("\n");
@@ -467,6 +484,7 @@ mod tests {
             head: 5,
             only_targets: true,
             tls: true,
+            knows_calls: true,
             high_water: 7,
             shed_water: 8,
             ports: vec![80],
@@ -474,7 +492,8 @@ mod tests {
         assert_eq!(settings.to_bytes().to_vec(), unhex(lines[3]));
 
         let bytes = unhex(lines[4]);
-        let session = Cookie(1 << 63 | 2);
+        let session = Cookie(1 << 63 | 1 << 62 | 2);
+        assert!(session.moves() && !Cookie(1 << 63 | 2).moves() && !Cookie(2).moves());
         let expected = What::Tls { session, socket: Some(Cookie(3)), from_start: true };
         assert_eq!(Record::parse(&bytes).unwrap().what, expected);
     }

@@ -161,10 +161,19 @@ function Shape({ described, params }) {
   const tab = tabs.find(([key]) => key === wanted) ?? tabs[0];
   return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema" role="tree" aria-label="Parameters">${data.parameters.map((one) =>
     Field({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes }))}</section>`}
-    <h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
+    ${data.procedure ? html`<${Procedure} procedure=${data.procedure} />` : html`<h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
     ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
       ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
-      : html`<p class="dim">No body was seen.</p>`}`;
+      : html`<p class="dim">No body was seen.</p>`}`}`;
+}
+
+// What a remote procedure takes and gives. The wire numbers the fields and does not name them.
+function Procedure({ procedure }) {
+  const sent = (who, one) => html`<h2>${who} ${one.streams && html`<small class="dim">a stream of messages</small>`}</h2>
+    <section class="card schema" role="tree" aria-label=${who}><h3>protobuf<span>${plural(one.messages, 'message')}${one.unread ? `, ${count(one.unread)} not read` : ''}</span></h3>
+      ${one.fields.length ? one.fields.map((field) => Field(field)) : html`<p class="dim">${one.messages ? 'They were empty.' : 'None was read.'}</p>`}</section>`;
+  return html`${sent('Request', procedure.request)}${sent('Response', procedure.response)}
+    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
 }
 
 // What went over streams, by who said it and kind.

@@ -21,6 +21,8 @@ enum record_kind {
 	 * its end as CLOSE.
 	 */
 	RECORD_TLS = 8,
+	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
+	RECORD_TLS_TOUCH = 9,
 };
 
 enum way { WAY_SENT = 0, WAY_RECEIVED = 1 };
@@ -108,10 +110,13 @@ enum settings_flags {
 	FILTER_PIDS = 2,  /* only processes in `targets` */
 	FOLLOW_FORKS = 4, /* children of targets are targets */
 	HEAR_TLS = 8,     /* libraries are probed: threads may be inside them */
+	KNOW_MESSAGES = 16, /* what was under way when we came is known: calls of several messages are counted from their first */
 };
 
 /* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */
 #define TLS_SESSION (1ULL << 63)
+/* The same, of a session that its program moves in memory: from then on it has another number. */
+#define TLS_MOVES (1ULL << 62)
 
 #define MAX_PORTS 16
 

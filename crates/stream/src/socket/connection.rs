@@ -1,3 +1,6 @@
+mod session;
+mod unasked;
+
 use super::{End, Owner, TwinKey};
 use overhear_exchange::{
     Address, Side, Timestamp,
@@ -60,6 +63,8 @@ struct Place {
     vantage: Option<Vantage>,
     closed: bool,
     end: End,
+    /// What was moved in both directions before the session got the name that it has now.
+    before: [u64; 2],
 }
 
 /// What is sent by one side.
@@ -258,26 +263,6 @@ impl Connection {
         *calls == most
     }
 
-    /// What is held of a connection that was not told, in order.
-    pub(super) fn into_spares(self) -> Vec<(Way, Timestamp, Held)> {
-        let held = |spare: Spare| {
-            let way = if spare.from == spare.vantage { Way::Sent } else { Way::Received };
-            (way, spare.time, Held(spare.data))
-        };
-        self.spares.into_iter().map(held).collect()
-    }
-
-    /// Where the ends of a session are shows late: `mine` is the one whose session this is.
-    pub(super) fn explain(&mut self, mine: End, others: End, sealed: ConnectionId) {
-        let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
-        for (side, end) in [(side, mine), (side.other(), others)] {
-            let place = &mut self.places[side.index()];
-            let owner = place.end.owner.take().or(end.owner);
-            place.end = End { owner, ..end };
-        }
-        self.layer = Layer::Opened { of: Some(sealed) };
-    }
-
     /// No other end is expected on this machine.
     pub(super) fn alone(&mut self) {
         let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
@@ -288,11 +273,11 @@ impl Connection {
 
     /// The other end did not show in time.
     pub(super) fn settle_alone(&mut self, sink: &mut impl EventSink) {
+        self.late = true;
         if self.directions.iter().all(|direction| direction.carrier.is_none()) {
             let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
             self.settle(side, sink);
         }
-        self.late = true;
         self.answer(sink);
     }
 
@@ -308,6 +293,10 @@ impl Connection {
             Way::Sent => side,
             Way::Received => side.other(),
         };
+        let mut at = at;
+        if let Piece::Data { offset, .. } = &mut at.1 {
+            *offset = offset.saturating_add(self.places[side.index()].before[from.index()]);
+        }
         let direction = &self.directions[from.index()];
         if direction.carrier == Some(side) {
             self.carry(from, side, at, sink);
@@ -525,54 +514,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// What is answered here was not seen to arrive: the call that read it was under way when its library was probed. The
-    /// other end saw it leave.
-    fn missed_the_request(&self, side: Side) -> bool {
-        let asked = &self.directions[side.other().index()];
-        matches!(self.layer, Layer::Opened { .. })
-            && asked.carrier == Some(side)
-            && !asked.begun
-            && self.may_change(side.other(), side)
-            && self.spares.iter().any(|spare| spare.from == side.other() && spare.data.is_some())
-    }
-
-    /// The same, and the other end has not yet told that it left: a call is told of when it returns, which on a busy machine
-    /// may be after the answer.
-    fn may_be_asked_yet(&self, side: Side) -> bool {
-        let [asked, answered] = [side.other(), side].map(|side| &self.directions[side.index()]);
-        let whole = self.places[side.index()].vantage.is_some_and(|vantage| vantage.from_start);
-        matches!(self.layer, Layer::Opened { .. })
-            && !self.late
-            && !whole
-            && self.twin_expected
-            && asked.carrier == Some(side)
-            && !asked.begun
-            && !answered.begun
-            && !self.missed_the_request(side)
-    }
-
-    /// What was asked left before the answer did, whenever its call was told of.
-    fn asked_before(&mut self, from: Side) {
-        let answers = self.spares.iter().filter(|spare| spare.from != from);
-        let Some(answered) = answers.map(|spare| spare.time).min() else { return };
-        for spare in self.spares.iter_mut().filter(|spare| spare.from == from) {
-            spare.time = spare.time.min(answered);
-        }
-    }
-
-    /// Tells the answer that was held back.
-    fn answer(&mut self, sink: &mut impl EventSink) {
-        if !std::mem::take(&mut self.unasked) {
-            return;
-        }
-        self.late = true;
-        let (held, others) = std::mem::take(&mut self.spares)
-            .into_iter()
-            .partition(|spare| self.directions[spare.from.index()].carrier == Some(spare.vantage));
-        self.spares = others;
-        self.replay(held, sink);
     }
 
     fn may_change(&self, from: Side, side: Side) -> bool {
