@@ -364,10 +364,11 @@ fn early_data_of_a_session_that_is_resumed() {
     let ask = |arguments: &[&str], input: &str| {
         let mut command = Command::new(program("openssl").unwrap());
         command.args(["s_client", "-tls1_3", "-ign_eof", "-connect", &format!("127.0.0.1:{}", server.port)]);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
+        let output = child.wait_with_output().unwrap();
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
     };
     let first = "GET /items?early=no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let watches = [
@@ -379,7 +380,8 @@ fn early_data_of_a_session_that_is_resumed() {
         ])
         .unwrap(),
     ];
-    ask(&["-sess_out", session.to_str().unwrap()], first);
+    let said = ask(&["-sess_out", session.to_str().unwrap()], first);
+    assert!(session.is_file(), "{said}");
     let arguments = ["-sess_in", session.to_str().unwrap(), "-early_data", request.to_str().unwrap()];
     let said = ask(&arguments, "");
     assert!(said.contains("Early data was accepted") && said.contains("[1,2,3]"), "{said}");
