@@ -326,7 +326,7 @@ fn nginx(folder: &Path, port: u16, over_tls: Option<&str>) -> Result<Command> {
         (
             if protocol == "h2" { " ssl http2" } else { " ssl" },
             format!(
-                "ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on;"
+                "ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on; ssl_protocols TLSv1.2 TLSv1.3;"
             ),
         )
     } else {

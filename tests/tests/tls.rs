@@ -364,35 +364,28 @@ fn early_data_of_a_session_that_is_resumed() {
     let ask = |arguments: &[&str], input: &str| {
         let mut command = Command::new(program("openssl").unwrap());
         command.args(["s_client", "-tls1_3", "-ign_eof", "-connect", &format!("127.0.0.1:{}", server.port)]);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
+        let output = child.wait_with_output().unwrap();
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
     };
     let first = "GET /items?early=no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let watches = [
-        watch(&server).unwrap(),
-        Watch::start(&[
-            "--json",
-            "--pid",
-            &server.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(","),
-        ])
-        .unwrap(),
-    ];
-    ask(&["-sess_out", session.to_str().unwrap()], first);
+    let pids: Vec<String> = server.pids().iter().map(u32::to_string).collect();
+    let watch = Watch::start(&["--json", "--pid", &pids.join(",")]).unwrap();
+    let said = ask(&["-sess_out", session.to_str().unwrap()], first);
+    assert!(session.is_file(), "{said}");
     let arguments = ["-sess_in", session.to_str().unwrap(), "-early_data", request.to_str().unwrap()];
     let said = ask(&arguments, "");
     assert!(said.contains("Early data was accepted") && said.contains("[1,2,3]"), "{said}");
-    for watch in watches {
-        let heard = watch.stop().unwrap();
-        let queries: Vec<&str> =
-            heard.exchanges.iter().filter_map(|exchange| exchange["url.query"].as_str()).collect();
-        assert_eq!(queries, ["early=no", "early=yes"], "{:?} {}", heard.exchanges, heard.statistics);
-        for exchange in &heard.exchanges {
-            assert_eq!(exchange["http.response.status_code"], 200, "{exchange}");
-            assert_eq!(exchange["http.response.body.size"], 7, "{exchange}");
-            assert_eq!(exchange["server.port"], server.port, "{exchange}");
-        }
+    let heard = watch.stop().unwrap();
+    let queries: Vec<&str> =
+        heard.exchanges.iter().filter_map(|exchange| exchange["url.query"].as_str()).collect();
+    assert_eq!(queries, ["early=no", "early=yes"], "{:?} {}", heard.exchanges, heard.statistics);
+    for exchange in &heard.exchanges {
+        assert_eq!(exchange["http.response.status_code"], 200, "{exchange}");
+        assert_eq!(exchange["http.response.body.size"], 7, "{exchange}");
+        assert_eq!(exchange["server.port"], server.port, "{exchange}");
     }
 }
 

@@ -293,8 +293,8 @@ const fn part(function: Function) -> Part {
     match function {
         Function::SslRead | Function::GnuTlsRecordRecv => Part::Call("tls_enter_read"),
         Function::SslWrite | Function::GnuTlsRecordSend => Part::Call("tls_enter_write"),
-        Function::SslReadEx | Function::SslReadEarlyData => Part::Call("tls_enter_read_ex"),
-        Function::SslWriteEx | Function::SslWriteEarlyData => Part::Call("tls_enter_write_ex"),
+        Function::SslReadEx => Part::Call("tls_enter_read_ex"),
+        Function::SslWriteEx => Part::Call("tls_enter_write_ex"),
         Function::SslSendfile => Part::Call("tls_enter_write_file"),
         Function::SslDoHandshake => Part::Call("tls_enter_handshake"),
         Function::SslFree | Function::GnuTlsDeinit => Part::Once(FREE),

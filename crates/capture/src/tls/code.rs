@@ -177,11 +177,7 @@ fn arguments(function: Function) -> &'static [Register] {
         | Function::GnuTlsRecordSend
         | Function::RustlsReceived
         | Function::RustlsSend => &[RDI, RSI, RDX],
-        Function::SslReadEx
-        | Function::SslWriteEx
-        | Function::SslReadEarlyData
-        | Function::SslWriteEarlyData
-        | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
+        Function::SslReadEx | Function::SslWriteEx | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
         Function::SslDoHandshake | Function::SslFree | Function::GnuTlsDeinit | Function::RustlsMessage => {
             &[RDI]
         }

@@ -51,14 +51,11 @@ pub enum Function {
     SslRead,
     /// `int SSL_write(SSL *, const void *, int)`
     SslWrite,
-    /// `int SSL_read_ex(SSL *, void *, size_t, size_t *)`: 1 or 0, the length is behind the fourth argument.
+    /// `int SSL_read_ex(SSL *, void *, size_t, size_t *)`: 1 or 0, the length is behind the fourth argument. Called by
+    /// `SSL_read_early_data` too, as `SSL_write_ex` is by `SSL_write_early_data`.
     SslReadEx,
     /// `int SSL_write_ex(SSL *, const void *, size_t, size_t *)`: as `SSL_read_ex`.
     SslWriteEx,
-    /// `int SSL_read_early_data(SSL *, void *, size_t, size_t *)`: 1, 2 at the end, 0; as `SSL_read_ex`.
-    SslReadEarlyData,
-    /// `int SSL_write_early_data(SSL *, const void *, size_t, size_t *)`: as `SSL_write_ex`.
-    SslWriteEarlyData,
     /// `ossl_ssize_t SSL_sendfile(SSL *, int fd, off_t, size_t, int)`
     SslSendfile,
     /// `int SSL_do_handshake(SSL *)`
@@ -93,8 +90,6 @@ impl Function {
             | Self::SslWrite
             | Self::SslReadEx
             | Self::SslWriteEx
-            | Self::SslReadEarlyData
-            | Self::SslWriteEarlyData
             | Self::SslSendfile
             | Self::SslDoHandshake
             | Self::SslFree => Library::OpenSsl,

@@ -7,13 +7,11 @@ use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Names of C, each whole.
-const NAMES: [(&str, Function); 12] = [
+const NAMES: [(&str, Function); 10] = [
     ("SSL_read", Function::SslRead),
     ("SSL_write", Function::SslWrite),
     ("SSL_read_ex", Function::SslReadEx),
     ("SSL_write_ex", Function::SslWriteEx),
-    ("SSL_read_early_data", Function::SslReadEarlyData),
-    ("SSL_write_early_data", Function::SslWriteEarlyData),
     ("SSL_sendfile", Function::SslSendfile),
     ("SSL_do_handshake", Function::SslDoHandshake),
     ("SSL_free", Function::SslFree),
