@@ -24,6 +24,7 @@ mod http2;
 mod observer;
 pub mod rpc;
 mod stream;
+pub mod tls;
 mod websocket;
 
 pub use connection::{Connection, Hint, Limits, Verdict};
