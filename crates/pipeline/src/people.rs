@@ -51,7 +51,8 @@ impl People {
             | What::End { .. }
             | What::Close { .. }
             | What::Error { .. }
-            | What::Tls { .. } => {}
+            | What::Tls { .. }
+            | What::Answer { .. } => {}
         }
     }
 

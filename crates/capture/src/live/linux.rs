@@ -167,7 +167,7 @@ impl Live {
         let mut taken_back = false;
         for (Cookie(cookie), verdict) in verdicts {
             // Only for what is not copied does it matter that a probe remembers the verdict before.
-            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries);
+            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries | Verdict::Tally);
             taken_back |= less && self.verdicts.get(&cookie, 0).is_ok();
             // A full map leaves the socket undecided: little of it is copied, and what is not is counted.
             let _full = self.verdicts.insert(cookie, verdict.code(), 0);

@@ -13,6 +13,7 @@
 #include "syscalls/maps.h"
 #include "ring.h"
 #include "allow.h"
+#include "tally.h"
 #include "syscalls/held.h"
 #include "syscalls/call.h"
 #include "syscalls/sockets.h"
@@ -115,6 +116,10 @@ static __always_inline void moved(struct request *request, long result, __u32 si
 	copy->socket = state->id;
 	copy->way = request->call.way;
 	copy->number = request->call.number;
+	if (verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, state->id, copy->way, size);
+		return;
+	}
 	if (!advance(state, copy->way, size, &copy->offset)) {
 		lose(LOSS_GUARDED, size); /* the jump of the offsets tells */
 		return;
@@ -170,6 +175,10 @@ static __always_inline void missed(struct socket_state *state, __u8 way, __u32 b
 	struct copy *copy = get_copy();
 	if (!copy)
 		return;
+	if (state->verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, state->id, way, bytes);
+		return;
+	}
 	copy->socket = state->id;
 	copy->way = way;
 	copy->number = 0;
@@ -379,6 +388,8 @@ static __always_inline void on_closed(__u64 sk, int before)
 	if (before == TCP_SYN_SENT && state->heard)
 		announce(sk, state, false);
 	tell_rest(sk, state, WAY_RECEIVED);
+	if (state->announced && state->verdict == VERDICT_TALLY)
+		tally_all(state->moved, state->id);
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, state->id, WAY_SENT, BPF_CORE_READ((struct sock *)sk, sk_err));
 	state->closed = 1;

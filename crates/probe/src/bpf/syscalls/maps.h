@@ -18,6 +18,7 @@ struct socket_state {
 	__u64 id;        /* what records call it */
 	__u64 inode;     /* 0 = no file yet: not accepted. Tells sockets apart that had the same address */
 	__u64 moved[2];  /* bytes per enum way, since first seen */
+	__u64 tallied[2]; /* when `moved` was told under VERDICT_TALLY */
 	__u64 protocol;  /* the kernel's functions for it, as they were when it was last counted */
 	__u32 at[2];     /* how far the kernel was per way, by its own count of the bytes */
 	__u32 copied[2]; /* bytes copied while undecided */
