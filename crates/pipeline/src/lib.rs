@@ -21,6 +21,8 @@ mod read;
 mod replay;
 mod since_deploy;
 mod table;
+mod unread;
+mod wire;
 mod within;
 
 pub use body::DecodedBodies;

@@ -16,6 +16,7 @@ mod survey;
 mod version;
 
 pub use survey::{Heard, Obstacle, Survey, survey, survey_at};
+pub(crate) use survey::mapped as hides_tls;
 pub use version::Version;
 
 use cgroup::{Group, Place, group, workload};

@@ -265,6 +265,11 @@ impl Assembler {
         }
     }
 
+    /// What the wall clock showed when the monotonic clock showed this.
+    pub fn time(&self, monotonic: u64) -> Timestamp {
+        self.wall(monotonic)
+    }
+
     fn wall(&self, monotonic: u64) -> Timestamp {
         Timestamp::from_nanos(monotonic.wrapping_add(self.epoch))
     }
