@@ -300,7 +300,7 @@ http {{
 }
 
 /// A certificate for this machine and its key, in `folder`.
-fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
+pub fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
     let status = Command::new(program("openssl")?)
         .args([

@@ -84,7 +84,7 @@ impl Ciphers {
     pub(crate) fn follow(&mut self, assembler: &mut Assembler, people: &mut People, names: &HostNames) {
         while let Some(id) = assembler.next_sealed() {
             for owner in assembler.ends(id).iter().flatten().filter_map(|end| end.owner.as_ref()) {
-                self.reasons.ask(owner.pid);
+                self.reasons.ask(Some(owner.pid));
             }
             read_hello(assembler, id);
         }
@@ -108,8 +108,10 @@ impl Ciphers {
             open += 1;
             let sealed = Sealed { last: assembler.time(now), ..sealed };
             if sealed.last.since(sealed.began) >= SETTLED {
-                let all = rows(&sealed, true, people, names);
-                all.for_each(|row| table.add(self.reasons.key(&row), &row.what));
+                for row in rows(&sealed, true, people, names) {
+                    self.reasons.ask(row.pid);
+                    table.add(self.reasons.key(&row), &row.what);
+                }
             }
         }
         self.table = table;
@@ -132,6 +134,7 @@ impl Ciphers {
     }
 
     fn take(&mut self, row: Row) {
+        self.reasons.ask(row.pid);
         if self.waiting.len() < MOST_WAITING && !self.reasons.is_known(&row) {
             self.waiting.push(row);
         } else {
@@ -242,10 +245,8 @@ impl Reasons {
     }
 
     /// Looks at a process, once: soon, because many are gone a moment later.
-    fn ask(&mut self, pid: u32) {
-        if self.known.contains_key(&pid) {
-            return;
-        }
+    fn ask(&mut self, pid: Option<u32>) {
+        let Some(pid) = pid.filter(|pid| !self.known.contains_key(pid)) else { return };
         if self.thread.is_none() {
             // Not before somebody speaks TLS: rights are given up in between.
             self.thread = start(self.never.clone());
