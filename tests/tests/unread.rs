@@ -294,3 +294,66 @@ fn a_server_that_is_asked_without_a_name_has_the_one_its_client_wanted() {
     assert_eq!(exchanges[0]["server.address"], "api.example", "{}", exchanges[0]);
     assert_eq!(exchanges[0]["server.port"], server.port, "{}", exchanges[0]);
 }
+
+/// A program looks a name up, then asks by address: name servers have said whose that is.
+#[test]
+fn what_name_servers_answer_names_whom_is_asked_by_address() {
+    let folder = tempfile::tempdir().unwrap();
+    for plan in PLANS {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sealed/names.py");
+        let mut world = Command::new("unshare")
+            .args(["--net", "--mount", "--"])
+            .arg(program("python3").unwrap())
+            .args([script.as_os_str(), folder.path().as_os_str()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut pid = String::new();
+        BufReader::new(world.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        let arguments = ["--json", "--pid", pid.trim()];
+        let watch = Watch::start_with(&arguments, &[("OVERHEAR_PLAN", plan)], |_| true).unwrap();
+        world.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        assert!(world.wait().unwrap().success());
+        let Heard { exchanges, .. } = watch.stop().unwrap();
+        assert_eq!(exchanges.len(), 1, "{plan}: {exchanges:?}");
+        assert_eq!(exchanges[0]["server.address"], "api.internal.example", "{plan}: {}", exchanges[0]);
+        assert_eq!(exchanges[0]["server.port"], 8080, "{plan}: {}", exchanges[0]);
+    }
+}
+
+/// Those that hear name servers.
+const PLANS: [&str; 2] = ["sockets", "syscalls"];
+
+/// Packets of a real handshake, in a file.
+#[test]
+fn a_capture_names_whom_its_clients_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tls.pcap");
+    let server = Server::start_tls(Kind::Nginx).unwrap();
+    let port = server.port.to_string();
+    let mut tcpdump = Command::new(program("tcpdump").unwrap())
+        .args(["-i", "lo", "-U", "-w", file.to_str().unwrap(), "tcp", "port", &port])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut says = BufReader::new(tcpdump.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on") {
+        line.clear();
+        assert_ne!(says.read_line(&mut line).unwrap(), 0, "tcpdump ended");
+    }
+    let url = format!("https://api.shop.example:{port}/items");
+    let resolve = format!("api.shop.example:{port}:127.0.0.1");
+    for _ in 0..2 {
+        let curl = ["--silent", "--insecure", "--output", "/dev/null", "--resolve", &resolve, &url];
+        assert!(Command::new("curl").args(curl).status().unwrap().success());
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    overhear_tests::program::signal(tcpdump.id(), "INT").unwrap();
+    tcpdump.wait().unwrap();
+    let said = run(&["read", file.to_str().unwrap()]).unwrap();
+    let told = "2 connections of api.shop.example unreadable: a capture holds no more than was on the wire";
+    assert!(said.out.contains(told), "{} {}", said.out, said.err);
+}

@@ -213,6 +213,11 @@ impl UnreadTable {
         rows
     }
 
+    /// All of them together.
+    pub fn connections(&self) -> u64 {
+        self.0.values().map(|what| what.connections).sum()
+    }
+
     /// True when everything is read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -17,6 +17,7 @@ mod live;
 mod monitor;
 mod people;
 mod push;
+mod quic;
 mod read;
 mod replay;
 mod since_deploy;

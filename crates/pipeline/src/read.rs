@@ -1,4 +1,4 @@
-use crate::{complete, host_names::HostNames, table::Table, wire::Encrypted};
+use crate::{complete, host_names::HostNames, quic::Flows, table::Table, wire::Encrypted};
 use overhear_capture::{
     file::{self, Packets, Seen},
     har,
@@ -127,6 +127,7 @@ struct Talk {
     ends: FxHashMap<ConnectionId, [Address; 2]>,
     names: HostNames,
     encrypted: Encrypted,
+    flows: Flows,
     exchanges: u64,
 }
 
@@ -146,7 +147,7 @@ impl PacketReader {
             Seen::Datagram(datagram) if datagram.source.port() == dns::PORT => {
                 talk.names.answered(datagram.payload);
             }
-            Seen::Datagram(_) => {}
+            Seen::Datagram(datagram) => talk.flows.datagram(&datagram, &talk.names),
         })
     }
 
@@ -161,6 +162,12 @@ impl PacketReader {
         statistics.exchanges = self.talk.exchanges;
         statistics.unreadable.clone_from(self.talk.table.unreadable());
         statistics.unread.merge(self.talk.encrypted.table());
+        let flows = self.talk.flows.table(&self.talk.names);
+        if !flows.is_empty() {
+            statistics.unreadable.insert("quic", flows.connections());
+            statistics.connections += flows.connections();
+            statistics.unread.merge(&flows);
+        }
         statistics.merge(&self.packets.counts().losses());
         statistics
     }

@@ -22,6 +22,7 @@ mod held;
 mod http1;
 mod http2;
 mod observer;
+pub mod quic;
 pub mod rpc;
 mod stream;
 pub mod tls;

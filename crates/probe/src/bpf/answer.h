@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Dual MIT/GPL */
-/* What name servers answer: so that addresses have the names that programs asked for. */
+/* What name servers answer: so that addresses have the names that programs asked for. After the maps.h of the plan. */
 #ifndef OVERHEAR_ANSWER_H
 #define OVERHEAR_ANSWER_H
 
-#include "identity.h"
-#include "locate.h"
+#include "ring.h"
 
 #define NAME_SERVER 53
 /* As much as resolvers take by UDP: 1232 by agreement (RFC 9715), 2048 in glibc's buffer. */
 #define ANSWER 2048
-
-/* Sockets that are connected to one, as those of resolvers are. */
-static __always_inline bool is_name_server(struct sock *sk)
-{
-	__u16 family = sk->__sk_common.skc_family;
-	return sk->__sk_common.skc_dport == bpf_htons(NAME_SERVER) && (family == AF_INET || family == AF_INET6) &&
-	       sk->sk_protocol == IPPROTO_UDP;
-}
 
 static __always_inline void emit_answer(__u64 base, __u32 n)
 {
@@ -41,28 +32,13 @@ static __always_inline void emit_answer(__u64 base, __u32 n)
 	submit(&record->head);
 }
 
-/*
- * Behind the same filters and guards as everything else that is copied. What cannot be read is no loss: it was nobody's
- * exchange. A message that does not fit is not told, since what is cut is no message.
- */
-static __always_inline void on_answer(struct sock *sk, int ret, int flags, struct settings *set)
+/* Where a message of `n` bytes is that was received into vectors; 0 where it is not all in the first. */
+static __always_inline __u64 in_first_vector(__u64 vectors, __u32 n)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct copy copy = { .way = WAY_RECEIVED, .socket = bpf_get_socket_cookie(sk) };
-
-	if (flags & (MSG_PEEK | MSG_OOB) || !port_wanted(sk, set) || !process_wanted(task->tgid, set))
-		return;
-	if (ret > ANSWER || locate(task, sk, ret, &copy))
-		return;
-	if (!copy.piece) {
-		struct iovec vector;
-		if (!copy.vectors || bpf_probe_read_user(&vector, sizeof(vector), (void *)copy.vector))
-			return;
-		copy.base = (__u64)vector.iov_base;
-		if (vector.iov_len < ret)
-			return;
-	}
-	emit_answer(copy.base, ret);
+	struct iovec vector;
+	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)vectors) || vector.iov_len < n)
+		return 0;
+	return (__u64)vector.iov_base;
 }
 
 #endif

@@ -17,7 +17,7 @@
 #include "copy.h"
 #include "allow.h"
 #include "tally.h"
-#include "answer.h"
+#include "resolve.h"
 #include "tls.h"
 #include "go.h"
 

@@ -13,6 +13,12 @@ enum counted {
 	COUNTED = 2,
 };
 
+enum heard {
+	NOT_HEARD = 0,
+	HEARD = 1,   /* a stream socket of a port we hear */
+	ANSWERS = 2, /* a resolver's: what a name server answers is told */
+};
+
 /* What a socket has been through. */
 struct socket_state {
 	__u64 id;        /* what records call it */
@@ -24,7 +30,7 @@ struct socket_state {
 	__u32 copied[2]; /* bytes copied while undecided */
 	__u32 epoch;
 	__u32 connector; /* thread group that called connect; 0 = another way */
-	__u8 heard;      /* a stream socket of a port we hear */
+	__u8 heard;      /* enum heard */
 	__u8 verdict;
 	__u8 announced;
 	__u8 role;
