@@ -326,34 +326,77 @@ fn what_name_servers_answer_names_whom_is_asked_by_address() {
 /// Those that hear name servers.
 const PLANS: [&str; 2] = ["sockets", "syscalls"];
 
-/// Packets of a real handshake, in a file.
+/// What goes over a port of this machine, in a file.
+struct Recording {
+    tcpdump: Child,
+    file: std::path::PathBuf,
+}
+
+impl Recording {
+    fn start(folder: &TempDir, what: &str, port: u16) -> Result<Self> {
+        let file = folder.path().join("packets.pcap");
+        let mut tcpdump = Command::new(program("tcpdump")?)
+            .args(["-i", "lo", "-U", "-w"])
+            .arg(&file)
+            .args([what, "port", &port.to_string()])
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut says = BufReader::new(tcpdump.stderr.take().ok_or("no standard error")?);
+        let mut line = String::new();
+        while !line.contains("listening on") {
+            line.clear();
+            if says.read_line(&mut line)? == 0 {
+                return Err("tcpdump ended".into());
+            }
+        }
+        Ok(Self { tcpdump, file })
+    }
+
+    /// What `read` says of it.
+    fn read(mut self) -> Result<String> {
+        std::thread::sleep(Duration::from_millis(500));
+        overhear_tests::program::signal(self.tcpdump.id(), "INT")?;
+        self.tcpdump.wait()?;
+        Ok(run(&["read".as_ref(), self.file.as_os_str()])?.out)
+    }
+}
+
+/// Packets of a real handshake.
 #[test]
 fn a_capture_names_whom_its_clients_wanted() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("tls.pcap");
     let server = Server::start_tls(Kind::Nginx).unwrap();
-    let port = server.port.to_string();
-    let mut tcpdump = Command::new(program("tcpdump").unwrap())
-        .args(["-i", "lo", "-U", "-w", file.to_str().unwrap(), "tcp", "port", &port])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut says = BufReader::new(tcpdump.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("listening on") {
-        line.clear();
-        assert_ne!(says.read_line(&mut line).unwrap(), 0, "tcpdump ended");
-    }
-    let url = format!("https://api.shop.example:{port}/items");
-    let resolve = format!("api.shop.example:{port}:127.0.0.1");
+    let recording = Recording::start(&folder, "tcp", server.port).unwrap();
+    let url = format!("https://api.shop.example:{}/items", server.port);
+    let resolve = format!("api.shop.example:{}:127.0.0.1", server.port);
     for _ in 0..2 {
         let curl = ["--silent", "--insecure", "--output", "/dev/null", "--resolve", &resolve, &url];
         assert!(Command::new("curl").args(curl).status().unwrap().success());
     }
-    std::thread::sleep(Duration::from_millis(500));
-    overhear_tests::program::signal(tcpdump.id(), "INT").unwrap();
-    tcpdump.wait().unwrap();
-    let said = run(&["read", file.to_str().unwrap()]).unwrap();
-    let told = "2 connections of api.shop.example unreadable: a capture holds no more than was on the wire";
-    assert!(said.out.contains(told), "{} {}", said.out, said.err);
+    let told = recording.read().unwrap();
+    let expected = "2 connections of api.shop.example unreadable: a capture holds no more than was on the wire";
+    assert!(told.contains(expected), "{told}");
+}
+
+/// QUIC of both versions: whom its client wanted, and every byte of its datagrams.
+#[test]
+fn flows_of_quic_in_a_capture_are_named_and_counted() {
+    for version in ["1", "2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let [certificate, key] = certificate(folder.path()).unwrap();
+        let port = free_port().unwrap();
+        let recording = Recording::start(&folder, "udp", port).unwrap();
+        let mut quic = python("quic.py").unwrap();
+        quic.arg(port.to_string()).args([certificate, key]).args(["media.example", "50000", version]);
+        let output = quic.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = recording.read().unwrap();
+        assert!(told.contains("1 QUIC connection of media.example unreadable: QUIC is not read"), "{told}");
+        assert!(told.contains("not readable: connections: 1 quic"), "{told}");
+        let kilobytes = |key: &str| counts[key].as_u64().unwrap() as f64 / 1000.0;
+        // What the server says of it: it received what the client sent.
+        let moved = format!("{:.0} kB sent, {:.1} kB received", kilobytes("received"), kilobytes("sent"));
+        assert!(told.contains(&moved), "{moved}: {told}");
+    }
 }

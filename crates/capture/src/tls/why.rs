@@ -122,12 +122,17 @@ mod tests {
     use super::{Finding, Inspector};
     use crate::tls::{Library, Unreadable};
     use overhear_exchange::UnreadReason;
-    use std::{fs, os::unix::fs::symlink};
+    use std::{
+        fs,
+        io::{BufRead as _, BufReader},
+        os::unix::fs::symlink,
+        process::{Command, Stdio},
+    };
 
     #[test]
     fn says_what_hides_it() {
         let root = tempfile::TempDir::new().unwrap();
-        let mut process = |pid: u32, exe: &str, maps: &str| {
+        let process = |pid: u32, exe: &str, maps: &str| {
             let folder = root.path().join(pid.to_string());
             fs::create_dir_all(&folder).unwrap();
             symlink(exe, folder.join("exe")).unwrap();
@@ -158,9 +163,26 @@ mod tests {
 
     #[test]
     fn what_is_probed_is_said_to_be() {
-        let mut ours = Inspector::new(Vec::new());
-        // This program has no TLS.
-        let told = ours.look(std::process::id());
-        assert_eq!(told.finding, Finding::Hidden(UnreadReason::UnknownLibrary), "{told:?}");
+        let script = "import ssl, sys; print('ready', flush=True); sys.stdin.read()";
+        let mut python = Command::new("python3")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(python.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
+        let look = |pid, never: &[&str]| Inspector::new(never.iter().map(ToString::to_string).collect()).look(pid);
+        let told = [look(python.id(), &[]), look(python.id(), &["libssl.so.3"])].map(|told| told.finding);
+        std::thread::sleep(std::time::Duration::from_millis(100)); // until it is the program
+        let other = look(sleep.id(), &[]);
+        for child in [&mut python, &mut sleep] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(told, [Finding::Probed, Finding::Hidden(UnreadReason::LeftAlone)]);
+        assert_eq!(other.executable.as_deref(), Some("sleep"));
+        assert_eq!(other.finding, Finding::Hidden(UnreadReason::UnknownLibrary));
     }
 }

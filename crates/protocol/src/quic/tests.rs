@@ -27,12 +27,13 @@ fn the_samples_of_both_versions_say_whom_they_want() {
 #[test]
 fn what_was_changed_on_its_way_says_nothing() {
     let mut datagram = bytes(SAMPLES[0]);
-    for at in [5, 30, 600, 1199] {
+    // Its padding is behind the packet.
+    for at in [1, 7, 30, 200] {
         datagram[at] ^= 1;
         assert!(Handshake::default().datagram(&datagram).is_none(), "{at}");
         datagram[at] ^= 1;
     }
-    assert!(Handshake::default().datagram(&datagram[..1199]).is_none());
+    assert!(Handshake::default().datagram(&datagram[..200]).is_none());
 }
 
 #[test]
