@@ -15,7 +15,7 @@ import socket, sys
 sys.stdin.readline()
 [(*_, (address, _))] = socket.getaddrinfo("api.internal.example", None, socket.AF_INET, socket.SOCK_STREAM)
 connection = socket.create_connection((address, 8080))
-connection.sendall(f"GET /items HTTP/1.1\\r\\nHost: {address}\\r\\nConnection: close\\r\\n\\r\\n".encode())
+connection.sendall(b"GET /items HTTP/1.0\\r\\n\\r\\n")
 while connection.recv(4096): pass
 """
 

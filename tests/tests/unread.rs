@@ -336,7 +336,7 @@ impl Recording {
     fn start(folder: &TempDir, what: &str, port: u16) -> Result<Self> {
         let file = folder.path().join("packets.pcap");
         let mut tcpdump = Command::new(program("tcpdump")?)
-            .args(["-i", "lo", "-U", "-w"])
+            .args(["-i", "lo", "-U", "--immediate-mode", "-w"])
             .arg(&file)
             .args([what, "port", &port.to_string()])
             .stderr(Stdio::piped())
