@@ -570,6 +570,60 @@ static void spliced(void)
 	received += 128;
 }
 
+/* The kernel says that it is done with what it sent from our memory: nothing of the stream, and not its end. */
+static void noticed(void)
+{
+	static unsigned char bytes[5000];
+	int one = 1;
+	struct msghdr message = { 0 };
+	struct pollfd notice = { .fd = here };
+	CHECK(!setsockopt(here, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)));
+	fill(bytes, sent, sizeof(bytes));
+	CHECK(send(here, bytes, sizeof(bytes), MSG_ZEROCOPY) == sizeof(bytes));
+	sent += sizeof(bytes);
+	swallow(sizeof(bytes));
+	CHECK(poll(&notice, 1, 10000) == 1 && notice.revents & POLLERR);
+	CHECK(recvmsg(here, &message, MSG_ERRQUEUE) == 0);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 64;
+}
+
+static struct mmsghdr parts[2];
+static unsigned char part_bytes[2][64];
+
+static void *receive_parts(void *unused)
+{
+	CHECK(recvmmsg(here, parts, 2, 0, NULL) == 2);
+	return unused;
+}
+
+/* A call of two messages that is under way, its first one over, when the probes come. */
+static void begin_parts(const char *family)
+{
+	static struct iovec vectors[2];
+	for (int i = 0; i < 2; i++) {
+		vectors[i] = (struct iovec){ part_bytes[i], 64 };
+		parts[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[i], .msg_iovlen = 1 } };
+	}
+	connect_pair(family);
+	CHECK(!pthread_create(&waiter, NULL, receive_parts, NULL));
+	unsigned char other[64];
+	memset(other, SECRET, 64);
+	CHECK(send(there, other, 64, 0) == 64);
+	usleep(200000);
+}
+
+static void end_parts(void)
+{
+	unsigned char bytes[64];
+	offer(64);
+	pthread_join(waiter, NULL);
+	offer(64);
+	CHECK(recv(here, bytes, 64, MSG_WAITALL) == 64);
+	received += 128;
+}
+
 static void large(void)
 {
 	size_t n = 300000;
@@ -593,9 +647,12 @@ int main(int argc, char **argv)
 	bool waits = !strcmp(scene, "waiting");
 	if (of_device) block_open();
 	if (waits) begin_waiting(argv[2]);
+	bool within = !strcmp(scene, "messages-begun");
+	if (within) begin_parts(argv[2]);
 	CHECK(fgets(line, sizeof(line), stdin));
-	if (!of_device && !unshared && !waits) connect_pair(argv[2]);
+	if (!of_device && !unshared && !waits && !within) connect_pair(argv[2]);
 	if (waits) waiting();
+	else if (within) end_parts();
 	else if (!strcmp(scene, "forms")) forms(5000);
 	else if (!strcmp(scene, "small-forms")) forms(9);
 	else if (!strcmp(scene, "vectors")) vectors_at_random();
@@ -611,6 +668,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "swapped")) swapped();
 	else if (!strcmp(scene, "truncated")) truncated();
 	else if (!strcmp(scene, "spliced")) spliced();
+	else if (!strcmp(scene, "noticed")) noticed();
 	else if (!strcmp(scene, "messages-cut")) messages_cut(1);
 	else if (!strcmp(scene, "messages-cut-vectors")) messages_cut(5);
 	else if (!strcmp(scene, "messages-few")) messages_few();

@@ -269,6 +269,8 @@ pub struct Settings {
     pub only_targets: bool,
     /// Libraries of TLS are probed.
     pub tls: bool,
+    /// What calls were under way when the probes were attached is known.
+    pub knows_calls: bool,
     /// Waiting ring bytes that wake the reader.
     pub high_water: u32,
     /// Waiting ring bytes above which only heads are copied.
@@ -284,9 +286,11 @@ impl Settings {
         const FILTER_PIDS: u32 = 2;
         const FOLLOW_FORKS: u32 = 4;
         const HEAR_TLS: u32 = 8;
+        const KNOW_MESSAGES: u32 = 16;
         let ports = if self.ports.is_empty() { 0 } else { FILTER_PORTS };
         let pids = if self.only_targets { FILTER_PIDS | FOLLOW_FORKS } else { 0 };
         let tls = if self.tls { HEAR_TLS } else { 0 };
+        let calls = if self.knows_calls { KNOW_MESSAGES } else { 0 };
         let count = self.ports.len().min(MAX_PORTS) as u32;
         let words = [
             self.own,
@@ -294,7 +298,7 @@ impl Settings {
             self.cap,
             self.undecided,
             self.head,
-            ports | pids | tls,
+            ports | pids | tls | calls,
             count,
             self.high_water,
             self.shed_water,
@@ -426,7 +430,7 @@ mod tests {
                     .state = 10, .type = 1 };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(e); i++) printf("%02x", ((unsigned char *)&e)[i]);
-                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS,
+                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS | KNOW_MESSAGES,
                     .port_count = 1, .high_water = 7, .shed_water = 8 };
                 ((unsigned char *)s.ports)[1] = 80;
                 struct record t = { .time = 1, .socket = TLS_SESSION | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
@@ -473,6 +477,7 @@ mod tests {
             head: 5,
             only_targets: true,
             tls: true,
+            knows_calls: true,
             high_water: 7,
             shed_water: 8,
             ports: vec![80],

@@ -103,6 +103,12 @@ impl Live {
             let tracepoint = tracepoint_program(&mut ebpf, program)?;
             tracepoint.attach().map_err(|error| refused(program, &error))?;
         }
+        if plan == Plan::Sockets {
+            // Begun before the probes: of those that begin now, they hear the first message.
+            let _nothing = iterate(&mut ebpf, &btf, ("existing_calls", "task"))?;
+            live.settings.knows_calls = true;
+            live.write_settings()?;
+        }
         if let Some(way) = tls {
             let state = take(&mut ebpf, "tls_state")?;
             live.tls = Some(Tls::attach(ebpf, way, state, options.no_tls_for));
@@ -231,6 +237,7 @@ impl Live {
             head: 1024,
             only_targets: options.pids.is_some(),
             tls: false,
+            knows_calls: false,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),
@@ -310,17 +317,22 @@ fn tracepoint_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfT
     program.try_into().map_err(|error: ProgramError| refused(name, &error))
 }
 
-/// Runs the iterator over every open file of every process once.
+/// Every open socket of every process.
 fn list_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<Existing>, Error> {
-    const NAME: &str = "existing_sockets";
-    let program = ebpf.program_mut(NAME).ok_or_else(|| missing(NAME))?;
-    let iterator: &mut Iter = program.try_into().map_err(|error: ProgramError| refused(NAME, &error))?;
-    iterator.load("task_file", btf).map_err(|error| refused(NAME, &error))?;
-    let link = iterator.attach().map_err(|error| refused(NAME, &error))?;
-    let link = iterator.take_link(link).map_err(|error| refused(NAME, &error))?;
-    let mut bytes = Vec::new();
-    link.into_file().map_err(|error| refused(NAME, &error))?.read_to_end(&mut bytes)?;
+    let bytes = iterate(ebpf, btf, ("existing_sockets", "task_file"))?;
     Ok(bytes.chunks_exact(EXISTING_RECORD_SIZE).filter_map(Existing::parse).collect())
+}
+
+/// Runs an iterator once over all there is of its kind, and gives what it wrote.
+fn iterate(ebpf: &mut Ebpf, btf: &Btf, (name, kind): (&str, &str)) -> Result<Vec<u8>, Error> {
+    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
+    let iterator: &mut Iter = program.try_into().map_err(|error: ProgramError| refused(name, &error))?;
+    iterator.load(kind, btf).map_err(|error| refused(name, &error))?;
+    let link = iterator.attach().map_err(|error| refused(name, &error))?;
+    let link = iterator.take_link(link).map_err(|error| refused(name, &error))?;
+    let mut bytes = Vec::new();
+    link.into_file().map_err(|error| refused(name, &error))?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Our process id as the kernel's initial namespace has it: inside a pid namespace, ours is another number. The holder

@@ -98,7 +98,11 @@ const SHARED: [(&str, &str); 4] = [
     ("process_exec", "sched_process_exec"),
     ("process_exit", "sched_process_exit"),
 ];
-const SOCKETS: [(&str, &str); 2] = [("sock_send", "sock_send_length"), ("sock_recv", "sock_recv_length")];
+const SOCKETS: [(&str, &str); 3] = [
+    ("sock_send", "sock_send_length"),
+    ("sock_recv", "sock_recv_length"),
+    ("sock_spliced", "tcp_rcv_space_adjust"),
+];
 const SYSCALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
 /// Where requests of io_uring tell their result when they complete, which no system call does.
 const URING: (&str, &str) = ("uring_completes", "io_uring_complete");
@@ -140,7 +144,7 @@ impl Plan {
     }
 
     fn tracepoints(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let own = match self {
+        let own: &[(&'static str, &'static str)] = match self {
             Self::Sockets => &SOCKETS,
             Self::Syscalls => &SYSCALLS,
         };

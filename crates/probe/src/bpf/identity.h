@@ -109,4 +109,11 @@ static __always_inline bool announce(struct sock *sk, struct socket_state *state
 	return true;
 }
 
+static __always_inline __u8 speaks(__u32 tgid)
+{
+	__u8 one = 1;
+	bpf_map_update_elem(&speakers, &tgid, &one, BPF_ANY);
+	return 1;
+}
+
 #endif

@@ -43,7 +43,7 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1 };
 enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_MPTCP = 262 };
-enum { MSG_OOB = 1, MSG_PEEK = 2 };
+enum { MSG_OOB = 1, MSG_PEEK = 2, MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };
 enum { ENOSYS = 38, EPIPE = 32, ECONNABORTED = 103, ECONNRESET = 104, ETIMEDOUT = 110 };
 enum { PF_IO_WORKER = 0x10, PF_KTHREAD = 0x200000 };
 enum {
@@ -51,8 +51,11 @@ enum {
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
 	TCP_FIN_WAIT1 = 4,
+	TCP_TIME_WAIT = 6,
 	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
 	TCP_LAST_ACK = 9,
+	TCP_CLOSING = 11,
 	TCP_NEW_SYN_RECV = 12,
 };
 
@@ -118,6 +121,17 @@ struct sock {
 	struct socket *sk_socket;
 } CORE;
 
+struct inet_connection_sock {
+	const void *icsk_ulp_ops; /* another layer between the program and TCP: TLS in the kernel */
+} CORE;
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 rcv_nxt;    /* the next byte that the other end sends; its FIN counts as one */
+	__u32 copied_seq; /* the next byte that is read */
+	__u32 write_seq;  /* the next byte that is written */
+} CORE;
+
 struct unix_sock {
 	struct sock *peer;
 } CORE;
@@ -167,6 +181,12 @@ struct mmsghdr {
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+} CORE;
+
+struct bpf_iter__task {
+	union {
+		struct task_struct *task;
+	};
 } CORE;
 
 struct bpf_iter__task_file {

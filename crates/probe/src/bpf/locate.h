@@ -28,7 +28,8 @@ static __always_inline long message_index(struct task_struct *task, struct call 
 	struct messages_state *at = bpf_task_storage_get(&messages, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!at)
 		return -1;
-	if (at->socket != socket || at->buffer != call->buffer || at->stack != call->stack || at->count != call->count ||
+	bool elsewhere = at->socket && at->socket != socket;
+	if (elsewhere || at->buffer != call->buffer || at->stack != call->stack || at->count != call->count ||
 	    at->number != call->number || (at->next >= call->count && at->next != UNKNOWN_MESSAGE)) {
 		at->socket = socket;
 		at->buffer = call->buffer;
@@ -41,6 +42,20 @@ static __always_inline long message_index(struct task_struct *task, struct call 
 		return -1;
 	*index = at->next++;
 	return 0;
+}
+
+/* The thread is in a call of several messages when we come: how many of them are over nobody says. */
+static __always_inline void begin_within(struct task_struct *task, struct call *call)
+{
+	struct messages_state *at = bpf_task_storage_get(&messages, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!at)
+		return;
+	at->socket = 0;
+	at->buffer = call->buffer;
+	at->stack = call->stack;
+	at->count = call->count;
+	at->number = call->number;
+	at->next = UNKNOWN_MESSAGE;
 }
 
 /* The call ends here, or may have: the next event of this thread belongs to a new one. */
@@ -98,7 +113,8 @@ static __always_inline int locate_message(struct copy *copy, __u64 header)
  * 337, 345, 369 to 372, 378, 379); it comes before the look at the number, which would tell them as calls without a
  * buffer. The tests of capture look at the reasons.
  */
-static __always_inline int locate(struct task_struct *task, struct sock *sk, __u32 size, struct copy *copy)
+static __always_inline int locate(struct task_struct *task, struct sock *sk, struct settings *set, __u32 size,
+				  struct copy *copy)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct call call = {};
@@ -141,6 +157,8 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, __u
 	/* A recvmmsg that may time out can end without a sign; where the next one begins is then unknown. */
 	__u32 index;
 	if (call.way == WAY_RECEIVED && call.timeout)
+		return LOSS_GUARDED;
+	if (!(set->flags & KNOW_MESSAGES))
 		return LOSS_GUARDED;
 	if (message_index(task, &call, copy->socket, &index))
 		return LOSS_GUARDED;

@@ -24,11 +24,13 @@ struct socket_state {
 	__u64 tallied[2]; /* when `moved` was told under VERDICT_TALLY */
 	__u32 file_tgid; /* where it is in `files`; 0 = nowhere */
 	__u32 file_fd;
+	__u32 first;     /* TCP's number of the first byte received, where `counted` */
+	__u8 counted;
 };
 
 /* Where a thread is within one sendmmsg or recvmmsg. */
 struct messages_state {
-	__u64 socket; /* cookie */
+	__u64 socket; /* cookie; 0 = any: the call was under way when we came */
 	__u64 buffer;
 	__u64 stack;
 	__u64 count;

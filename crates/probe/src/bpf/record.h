@@ -110,6 +110,7 @@ enum settings_flags {
 	FILTER_PIDS = 2,  /* only processes in `targets` */
 	FOLLOW_FORKS = 4, /* children of targets are targets */
 	HEAR_TLS = 8,     /* libraries are probed: threads may be inside them */
+	KNOW_MESSAGES = 16, /* what was under way when we came is known: calls of several messages are counted from their first */
 };
 
 /* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */

@@ -24,9 +24,9 @@ static __always_inline void on_answer(struct sock *sk, int ret, int flags, struc
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copy copy = { .way = WAY_RECEIVED, .socket = bpf_get_socket_cookie(sk) };
 
-	if (flags & (MSG_PEEK | MSG_OOB) || !port_wanted(sk, set) || !process_wanted(task->tgid, set))
+	if (flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) || !port_wanted(sk, set) || !process_wanted(task->tgid, set))
 		return;
-	if (ret > ANSWER || locate(task, sk, ret, &copy))
+	if (ret > ANSWER || locate(task, sk, set, ret, &copy))
 		return;
 	if (copy.vectors)
 		copy.base = in_first_vector(copy.vector, ret);

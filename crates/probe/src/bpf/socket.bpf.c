@@ -15,6 +15,7 @@
 #include "identity.h"
 #include "locate.h"
 #include "copy.h"
+#include "spliced.h"
 #include "allow.h"
 #include "tally.h"
 #include "resolve.h"
@@ -31,13 +32,6 @@ static __always_inline void failed(struct settings *set, struct socket_state *st
 		emit_plain(RECORD_ERROR, cookie, way, error);
 }
 
-static __always_inline __u8 speaks(__u32 tgid)
-{
-	__u8 one = 1;
-	bpf_map_update_elem(&speakers, &tgid, &one, BPF_ANY);
-	return 1;
-}
-
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
 {
 	struct settings *set = get_settings();
@@ -48,8 +42,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 			on_answer(sk, ret, flags, set);
 		return 0;
 	}
-	/* Urgent bytes are beside the stream. */
-	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB))
+	/* Urgent bytes and what the kernel says of earlier sends are beside the stream. */
+	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct tls_call *call = tls_current(task, set);
@@ -74,8 +68,12 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	list_file(task, state, set);
 	bool sealed = ret > 0 && call && tls_carries(call, sk, state, cookie, way);
 	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);
-	if (verdict == VERDICT_IGNORE)
+	if (verdict == VERDICT_IGNORE) {
+		state->counted = 0;
 		return 0;
+	}
+	if (way == WAY_RECEIVED && ret > 0 && !state->counted && is_tcp(sk))
+		count_from_here(sk, state, ret);
 
 	__u32 zero = 0;
 	struct heard_count *count = bpf_map_lookup_elem(&heard, &zero);
@@ -123,7 +121,9 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	}
 	copy.left = allowance(&state->copied[way], set, verdict, size, &over);
 	__u64 end = copy.offset + size;
-	copy.loss = locate(task, sk, size, &copy);
+	/* Thrown away by TCP: what is in the buffer is not the socket's. */
+	bool dropped = way == WAY_RECEIVED && flags & MSG_TRUNC && is_tcp(sk);
+	copy.loss = dropped ? LOSS_NO_BUFFER : locate(task, sk, set, size, &copy);
 	if (!copy.loss) {
 		if (copy.left)
 			copy_all(&copy);
@@ -148,6 +148,19 @@ int sock_recv(__u64 *ctx)
 	return on_moved((struct sock *)ctx[0], (int)ctx[1], (int)ctx[2], WAY_RECEIVED);
 }
 
+SEC("tp_btf/tcp_rcv_space_adjust")
+int sock_spliced(__u64 *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	/* At every receive of the machine: it ends here, nearly always. */
+	if (call_number((struct pt_regs *)bpf_task_pt_regs(task)) != SPLICE)
+		return 0;
+	struct settings *set = get_settings();
+	if (set)
+		on_spliced((struct sock *)ctx[0], set);
+	return 0;
+}
+
 /* --- connections --------------------------------------------------------------------------------------------- */
 
 static __always_inline void on_connecting(struct sock *sk, struct settings *set)
@@ -170,8 +183,10 @@ static __always_inline void on_connecting(struct sock *sk, struct settings *set)
 static __always_inline void on_connected(struct sock *sk, struct settings *set)
 {
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (state)
-		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
+	if (!state)
+		return;
+	count_from_here(sk, state, 0);
+	announce(sk, state, set, bpf_get_socket_cookie(sk), false);
 }
 
 static __always_inline void on_accepted(struct sock *sk, struct settings *set)
@@ -181,6 +196,7 @@ static __always_inline void on_accepted(struct sock *sk, struct settings *set)
 		return;
 	state->role = ROLE_SERVER;
 	state->opened = bpf_ktime_get_ns();
+	count_from_here(sk, state, 0);
 	/* Whose it will be is known when it is first used; that there is one is known now, before the client speaks. */
 	if (!(set->flags & FILTER_PIDS))
 		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
@@ -329,5 +345,20 @@ int existing_sockets(struct bpf_iter__task_file *ctx)
 		copy_addresses(sk, family, existing.local, existing.remote);
 	}
 	bpf_seq_write(ctx->meta->seq, &existing, sizeof(existing));
+	return 0;
+}
+
+SEC("iter/task")
+int existing_calls(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct call call = {};
+
+	if (!task || task->flags & (PF_KTHREAD | PF_IO_WORKER) || compat_call(task))
+		return 0;
+	call_arguments(&call, (struct pt_regs *)bpf_task_pt_regs(task));
+	call_shape(&call);
+	if (call.shape == SHAPE_MESSAGES && call.entered)
+		begin_within(task, &call);
 	return 0;
 }

@@ -24,6 +24,8 @@ struct call {
 
 #if defined(__TARGET_ARCH_x86)
 
+#define SPLICE 275
+
 /* TS_COMPAT of arch/x86/include/asm/thread_info.h: the thread is in a 32-bit call. */
 #define TS_COMPAT 2
 
@@ -32,9 +34,14 @@ static __always_inline bool compat_call(struct task_struct *task)
 	return task->thread_info.status & TS_COMPAT;
 }
 
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+	return regs->orig_ax;
+}
+
 static __always_inline void call_arguments(struct call *call, struct pt_regs *regs)
 {
-	call->number = regs->orig_ax;
+	call->number = call_number(regs);
 	call->buffer = regs->si;
 	call->count = regs->dx;
 	call->timeout = regs->r8;
@@ -85,6 +92,8 @@ static __always_inline void call_shape(struct call *call)
 
 #elif defined(__TARGET_ARCH_arm64)
 
+#define SPLICE 76
+
 /* TIF_32BIT of arch/arm64/include/asm/thread_info.h. */
 #define TIF_32BIT 22
 
@@ -93,9 +102,14 @@ static __always_inline bool compat_call(struct task_struct *task)
 	return task->thread_info.flags & (1UL << TIF_32BIT);
 }
 
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+	return regs->syscallno;
+}
+
 static __always_inline void call_arguments(struct call *call, struct pt_regs *regs)
 {
-	call->number = regs->syscallno;
+	call->number = call_number(regs);
 	call->buffer = regs->regs[1];
 	call->count = regs->regs[2];
 	call->timeout = regs->regs[4];

@@ -1,3 +1,5 @@
+mod unasked;
+
 use super::{End, Owner, TwinKey, sealed::Cipher};
 use overhear_exchange::{
     Address, Side, Timestamp,
@@ -305,11 +307,11 @@ impl Connection {
 
     /// The other end did not show in time.
     pub(super) fn settle_alone(&mut self, sink: &mut impl EventSink) {
+        self.late = true;
         if self.directions.iter().all(|direction| direction.carrier.is_none()) {
             let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
             self.settle(side, sink);
         }
-        self.late = true;
         self.answer(sink);
     }
 
@@ -542,54 +544,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// What is answered here was not seen to arrive: the call that read it was under way when its library was probed. The
-    /// other end saw it leave.
-    fn missed_the_request(&self, side: Side) -> bool {
-        let asked = &self.directions[side.other().index()];
-        matches!(self.layer, Layer::Opened { .. })
-            && asked.carrier == Some(side)
-            && !asked.begun
-            && self.may_change(side.other(), side)
-            && self.spares.iter().any(|spare| spare.from == side.other() && spare.data.is_some())
-    }
-
-    /// The same, and the other end has not yet told that it left: a call is told of when it returns, which on a busy machine
-    /// may be after the answer.
-    fn may_be_asked_yet(&self, side: Side) -> bool {
-        let [asked, answered] = [side.other(), side].map(|side| &self.directions[side.index()]);
-        let whole = self.places[side.index()].vantage.is_some_and(|vantage| vantage.from_start);
-        matches!(self.layer, Layer::Opened { .. })
-            && !self.late
-            && !whole
-            && self.twin_expected
-            && asked.carrier == Some(side)
-            && !asked.begun
-            && !answered.begun
-            && !self.missed_the_request(side)
-    }
-
-    /// What was asked left before the answer did, whenever its call was told of.
-    fn asked_before(&mut self, from: Side) {
-        let answers = self.spares.iter().filter(|spare| spare.from != from);
-        let Some(answered) = answers.map(|spare| spare.time).min() else { return };
-        for spare in self.spares.iter_mut().filter(|spare| spare.from == from) {
-            spare.time = spare.time.min(answered);
-        }
-    }
-
-    /// Tells the answer that was held back.
-    fn answer(&mut self, sink: &mut impl EventSink) {
-        if !std::mem::take(&mut self.unasked) {
-            return;
-        }
-        self.late = true;
-        let (held, others) = std::mem::take(&mut self.spares)
-            .into_iter()
-            .partition(|spare| self.directions[spare.from.index()].carrier == Some(spare.vantage));
-        self.spares = others;
-        self.replay(held, sink);
     }
 
     fn may_change(&self, from: Side, side: Side) -> bool {

@@ -9,8 +9,6 @@
 
 enum { BPF_NOEXIST = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
-enum { MSG_TRUNC = 0x20, MSG_ERRQUEUE = 0x2000 };
-enum { TCP_CLOSE_WAIT = 8, TCP_TIME_WAIT = 6, TCP_CLOSING = 11 };
 
 /* The helper came with 5.11; before it, threads are read like any other memory. */
 enum bpf_func_id___task {
@@ -39,12 +37,6 @@ struct file___socket {
 
 struct inode___mode {
 	unsigned short i_mode;
-} CORE;
-
-struct tcp_sock {
-	__u32 rcv_nxt;    /* the next byte that the other end sends; its FIN counts as one */
-	__u32 copied_seq; /* the next byte that is read */
-	__u32 write_seq;  /* the next byte that is written */
 } CORE;
 
 struct sock_common___protocol {

@@ -119,6 +119,14 @@ fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it
 }
 
 #[test]
+fn what_a_client_alone_is_heard_to_ask_is_told_before_its_answer() {
+    let mut scene = Scene::new();
+    scene.handshake().record(10, What::Tls { session: ASK, socket: Some(CLIENT), from_start: false });
+    scene.data(ASK, Way::Sent, 0, "ask", 10).data(ASK, Way::Received, 0, "answer", 10).told(&[]);
+    scene.later(60_000_000).told(&[OPENED_LATE, "A: ask", "B: answer"]);
+}
+
+#[test]
 fn an_answer_does_not_wait_long_for_its_request() {
     for end in [false, true] {
         let mut scene = Scene::new();

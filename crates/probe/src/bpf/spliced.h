@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Dual MIT/GPL */
+/*
+ * Bytes that leave a TCP socket without a receive: splice(2) moves them to a pipe, and no tracepoint of sockets says so.
+ * One of TCP fires then as at every receive; and where in its stream the program has got to, the kernel counts.
+ */
+#ifndef OVERHEAR_SPLICED_H
+#define OVERHEAR_SPLICED_H
+
+#include "copy.h"
+#include "identity.h"
+#include "tally.h"
+
+/* The other end's FIN was read: it counts as a byte. */
+static __always_inline bool end_was_read(struct sock *sk, struct tcp_sock *tcp)
+{
+	__u8 state = sk->__sk_common.skc_state;
+	bool came = state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
+	return came && tcp->copied_seq == tcp->rcv_nxt;
+}
+
+/* From now on what the program reads is counted: `unread` bytes that were read are yet to be told. */
+static __always_inline void count_from_here(struct sock *sk, struct socket_state *state, __u32 unread)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return;
+	state->first = tcp->copied_seq - unread - (__u32)state->moved[WAY_RECEIVED];
+	state->counted = 1;
+}
+
+/* Bytes that the program took since the last that was told of. */
+static __always_inline __u32 taken_unheard(struct sock *sk, struct socket_state *state)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp || tcp->inet_conn.icsk_ulp_ops)
+		return 0;
+	__u32 taken = tcp->copied_seq - state->first - end_was_read(sk, tcp) - (__u32)state->moved[WAY_RECEIVED];
+	return taken > 0x7fffffff ? 0 : taken;
+}
+
+static __always_inline void on_spliced(struct sock *sk, struct settings *set)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!is_tcp(sk) || !port_wanted(sk, set) || !process_wanted(task->tgid, set))
+		return;
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state || state->sealed)
+		return;
+	if (!state->counted) {
+		count_from_here(sk, state, 0);
+		return;
+	}
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);
+	if (verdict == VERDICT_IGNORE || verdict == VERDICT_CARRIES || verdict == VERDICT_SEALED)
+		return;
+	__u32 size = taken_unheard(sk, state);
+	if (!size)
+		return;
+	if (verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, cookie, WAY_RECEIVED, size);
+		return;
+	}
+	struct copy copy = {
+		.socket = cookie,
+		.offset = __sync_fetch_and_add(&state->moved[WAY_RECEIVED], size),
+		.way = WAY_RECEIVED,
+		.number = SPLICE,
+	};
+	if (!announce(sk, state, set, cookie, true)) {
+		lose(LOSS_RING_FULL, size);
+		return;
+	}
+	if (!state->owned)
+		state->owned = speaks(task->tgid);
+	emit_gap(&copy, size, LOSS_NO_BUFFER);
+}
+
+#endif
