@@ -181,7 +181,11 @@ fn java_and_python_that_encrypt_by_themselves_are_named() {
     assert!(matches!(reason, "no_plaintext" | "unknown_library"), "{client}");
     assert_row(client, reason, "api.shop.example", counts[1]);
     let relay = row(&rows, "service.name", "relay");
-    assert_eq!((&relay["direction"], &relay["reason"]), (&json!("inbound"), &json!("unknown_library")), "{relay}");
+    assert_eq!(
+        (&relay["direction"], &relay["reason"]),
+        (&json!("inbound"), &json!("unknown_library")),
+        "{relay}"
+    );
     assert_eq!(relay["received"], counts[0][0] + counts[1][0], "{relay}");
     let names = relay["names"].as_array().unwrap().len();
     assert_eq!((&relay["connections"], names), (&json!(2), 2), "{relay}");
@@ -199,9 +203,19 @@ fn where_tls_libraries_are_not_probed_it_is_said_and_their_traffic_still_shows()
         python.let_go().unwrap();
         let heard = watch.stop().unwrap();
         let counts = scene.counts().unwrap();
-        assert_row(row(&rows(&heard.statistics), "service.name", "client"), reason, "api.shop.example", counts[0]);
+        assert_row(
+            row(&rows(&heard.statistics), "service.name", "client"),
+            reason,
+            "api.shop.example",
+            counts[0],
+        );
         assert_eq!(heard.statistics["lost"], json!({}), "{}", heard.statistics);
-        assert_eq!(heard.err.contains("TLS is not read, everything else is:"), reason == "old_kernel", "{}", heard.err);
+        assert_eq!(
+            heard.err.contains("TLS is not read, everything else is:"),
+            reason == "old_kernel",
+            "{}",
+            heard.err
+        );
     }
 }
 
@@ -336,7 +350,7 @@ impl Recording {
     fn start(folder: &TempDir, what: &str, port: u16) -> Result<Self> {
         let file = folder.path().join("packets.pcap");
         let mut tcpdump = Command::new(program("tcpdump")?)
-            .args(["-i", "lo", "-U", "--immediate-mode", "-w"])
+            .args(["-i", "lo", "-U", "--immediate-mode", "-s", "65535", "-B", "65536", "-w"])
             .arg(&file)
             .args([what, "port", &port.to_string()])
             .stderr(Stdio::piped())
@@ -374,7 +388,8 @@ fn a_capture_names_whom_its_clients_wanted() {
         assert!(Command::new("curl").args(curl).status().unwrap().success());
     }
     let told = recording.read().unwrap();
-    let expected = "2 connections of api.shop.example unreadable: a capture holds no more than was on the wire";
+    let expected =
+        "2 connections of api.shop.example unreadable: a capture holds no more than was on the wire";
     assert!(told.contains(expected), "{told}");
 }
 

@@ -57,7 +57,11 @@ pub(crate) fn coverage(out: &mut dyn Write, statistics: &Statistics, style: Styl
     for (key, what) in rows.iter().take(PROGRAMS) {
         writeln!(out, "  {}", clean(&unread_sentence(key, what)))?;
         let names = unread_names(key, what).map_or_else(String::new, |names| format!("{} · ", clean(&names)));
-        writeln!(out, "    {}", style.dim(&format!("{names}{}", moved(what.sent, what.received, what.duration))))?;
+        writeln!(
+            out,
+            "    {}",
+            style.dim(&format!("{names}{}", moved(what.sent, what.received, what.duration)))
+        )?;
     }
     if let Some(more) = rows.get(PROGRAMS..).filter(|more| !more.is_empty()) {
         writeln!(out, "  and those of {}", plural(more.len() as u64, "other program"))?;

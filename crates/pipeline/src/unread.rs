@@ -185,7 +185,8 @@ fn rows<'a>(
 ) -> impl Iterator<Item = Row> + 'a {
     let is_owned = |side: &Side| sealed.ends[side.index()].owner.is_some();
     let nobody = ![Side::A, Side::B].iter().any(is_owned);
-    let sides = [Side::A, Side::B].into_iter().filter(move |side| is_owned(side) || (nobody && *side == Side::A));
+    let sides =
+        [Side::A, Side::B].into_iter().filter(move |side| is_owned(side) || (nobody && *side == Side::A));
     sides.map(move |side| {
         let [mine, other] = [side, side.other()].map(|side| &sealed.ends[side.index()]);
         let direction = direction(sealed, side);
@@ -220,12 +221,14 @@ fn remote(direction: Direction, address: &Address, names: &HostNames) -> Option<
 }
 
 fn direction(sealed: &Sealed, side: Side) -> Direction {
-    let answers = match (sealed.server, &sealed.ends[side.index()].address, &sealed.ends[side.other().index()].address) {
-        (Some(server), ..) => server == side,
-        // Servers have the lower ports.
-        (None, Address::Ip(mine), Address::Ip(other)) => mine.port() < other.port(),
-        (None, ..) => false,
-    };
+    let answers =
+        match (sealed.server, &sealed.ends[side.index()].address, &sealed.ends[side.other().index()].address)
+        {
+            (Some(server), ..) => server == side,
+            // Servers have the lower ports.
+            (None, Address::Ip(mine), Address::Ip(other)) => mine.port() < other.port(),
+            (None, ..) => false,
+        };
     if answers { Direction::Inbound } else { Direction::Outbound }
 }
 

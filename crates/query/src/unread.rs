@@ -30,7 +30,11 @@ pub fn unread_names(key: &UnreadKey, what: &Unread) -> Option<String> {
     let mut parts: Vec<String> = top
         .iter()
         .filter(|(name, _)| !says_nothing(name))
-        .map(|(name, count)| if *count == what.connections { name.to_string() } else { format!("{name} ({count})") })
+        .map(
+            |(name, count)| {
+                if *count == what.connections { name.to_string() } else { format!("{name} ({count})") }
+            },
+        )
         .collect();
     if others > 0 {
         parts.push(format!("others ({others})"));
@@ -65,7 +69,8 @@ mod tests {
             "3 connections of shop (java) unreadable: Java encrypts in code that it compiles while it runs, which cannot be probed"
         );
         assert_eq!(unread_names(&key, &what).as_deref(), Some("to api.example (2)"));
-        let key = UnreadKey { program: "java".into(), cipher: Cipher::Quic, reason: UnreadReason::Quic, ..key };
+        let key =
+            UnreadKey { program: "java".into(), cipher: Cipher::Quic, reason: UnreadReason::Quic, ..key };
         let what = Unread { connections: 1, ..what };
         assert_eq!(unread_sentence(&key, &what), "1 QUIC connection of java unreadable: QUIC is not read");
     }

@@ -15,8 +15,8 @@ pub(crate) mod proc;
 mod survey;
 mod version;
 
-pub use survey::{Heard, Obstacle, Survey, survey, survey_at};
 pub(crate) use survey::mapped as hides_tls;
+pub use survey::{Heard, Obstacle, Survey, survey, survey_at};
 pub use version::Version;
 
 use cgroup::{Group, Place, group, workload};

@@ -138,7 +138,11 @@ mod tests {
             symlink(exe, folder.join("exe")).unwrap();
             fs::write(folder.join("maps"), maps).unwrap();
         };
-        process(1, "/nowhere/bin/java", "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/jvm/lib/server/libjvm.so\n");
+        process(
+            1,
+            "/nowhere/bin/java",
+            "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/jvm/lib/server/libjvm.so\n",
+        );
         process(2, "/nowhere/firefox", "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libssl3.so\n");
         process(3, "/nowhere/odd", "7f00-7f01 r-xp 00000000 08:01 1 /usr/lib/libc.so.6\n");
         process(4, "/nowhere/clickhouse (deleted)", "7f00-7f01 r-xp 00000000 08:01 1 /usr/bin/clickhouse\n");
@@ -173,7 +177,8 @@ mod tests {
         let mut line = String::new();
         BufReader::new(python.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
-        let look = |pid, never: &[&str]| Inspector::new(never.iter().map(ToString::to_string).collect()).look(pid);
+        let look =
+            |pid, never: &[&str]| Inspector::new(never.iter().map(ToString::to_string).collect()).look(pid);
         let told = [look(python.id(), &[]), look(python.id(), &["libssl.so.3"])].map(|told| told.finding);
         std::thread::sleep(std::time::Duration::from_millis(100)); // until it is the program
         let other = look(sleep.id(), &[]);

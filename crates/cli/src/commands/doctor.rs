@@ -235,7 +235,8 @@ fn write_unread(out: &mut dyn Write, program: &Value) -> io::Result<()> {
     let names = program["names"].as_array().into_iter().flatten();
     let names: Vec<&str> = names.filter_map(|name| name["server.address"].as_str()).collect();
     let to = if program["direction"] == "inbound" { "as" } else { "to" };
-    let names = if names.is_empty() { String::new() } else { format!("{to} {} · ", clean(&names.join(", "))) };
+    let names =
+        if names.is_empty() { String::new() } else { format!("{to} {} · ", clean(&names.join(", "))) };
     let moved = summary::moved(number("sent"), number("received"), lasted.unwrap_or_default());
     writeln!(out, "    {names}{moved}")
 }

@@ -21,9 +21,9 @@ const MOST_PACKETS: u8 = 16;
 pub fn looks_like(datagram: &[u8]) -> bool {
     match datagram {
         [first, ..] if first & 0x40 == 0 => false,
-        [first, version @ ..] if first & 0x80 != 0 => {
-            version.first_chunk().is_some_and(|version| packet::Version::of(u32::from_be_bytes(*version)).is_some())
-        }
+        [first, version @ ..] if first & 0x80 != 0 => version
+            .first_chunk()
+            .is_some_and(|version| packet::Version::of(u32::from_be_bytes(*version)).is_some()),
         // A short header, a connection id of any length, a packet number and a tag (RFC 9000 §17.3.1, RFC 9001 §5.4.2).
         short => short.len() >= 21,
     }
@@ -55,7 +55,8 @@ impl Handshake {
             }
             self.opened += 1;
             // A server's is encrypted with other keys, and tells nothing here.
-            let Some(payload) = Keys::of_client(initial.version, initial.destination).and_then(|keys| keys.open(&initial))
+            let Some(payload) =
+                Keys::of_client(initial.version, initial.destination).and_then(|keys| keys.open(&initial))
             else {
                 continue;
             };

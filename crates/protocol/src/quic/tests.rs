@@ -20,7 +20,9 @@ fn the_samples_of_both_versions_say_whom_they_want() {
         let hello = handshake.datagram(&datagram).unwrap();
         assert_eq!(hello.server_name.as_deref(), Some("api.shop.example"));
         assert_eq!((hello.version, hello.encrypted, hello.protocols), (0x0304, false, vec!["h3".to_owned()]));
-        assert!(handshake.is_done() && handshake.datagram(&datagram).is_none() && handshake.finish().is_none());
+        assert!(
+            handshake.is_done() && handshake.datagram(&datagram).is_none() && handshake.finish().is_none()
+        );
     }
 }
 
@@ -38,7 +40,14 @@ fn what_was_changed_on_its_way_says_nothing() {
 
 #[test]
 fn other_datagrams_are_none_of_it() {
-    for other in [&b""[..], b"\x00", b"\xc0", b"\xc0\0\0\0\x02\0\0\0\0", b"\x01\0\0\0WireGuard", b"\x12\x34\x81\x80\0\x01"] {
+    for other in [
+        &b""[..],
+        b"\x00",
+        b"\xc0",
+        b"\xc0\0\0\0\x02\0\0\0\0",
+        b"\x01\0\0\0WireGuard",
+        b"\x12\x34\x81\x80\0\x01",
+    ] {
         assert!(!is_initial(other) && !looks_like(other), "{other:?}");
     }
     assert!(looks_like(&[0x41; 30]) && !is_initial(&[0x41; 30]));

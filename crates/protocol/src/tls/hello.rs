@@ -130,11 +130,7 @@ pub fn client_hello(message: &[u8]) -> Reading {
     let mut hello = ClientHello::default();
     // What is cut off has said what came before.
     let _ = Input(body).hello(&mut hello);
-    if body.len() == length {
-        Reading::Whole(hello)
-    } else {
-        Reading::Part(hello, MESSAGE_HEADER + length)
-    }
+    if body.len() == length { Reading::Whole(hello) } else { Reading::Part(hello, MESSAGE_HEADER + length) }
 }
 
 struct Input<'a>(&'a [u8]);
@@ -205,7 +201,8 @@ impl<'a> Input<'a> {
         let mut names = self.list(length.into());
         while let Some(name) = names.u8().and_then(|length| names.take(length.into())) {
             let printable = name.iter().all(u8::is_ascii_graphic);
-            if printable && !name.is_empty() && name.len() <= LONGEST_PROTOCOL && into.len() < MOST_PROTOCOLS {
+            if printable && !name.is_empty() && name.len() <= LONGEST_PROTOCOL && into.len() < MOST_PROTOCOLS
+            {
                 into.push(String::from_utf8_lossy(name).into_owned());
             }
         }

@@ -13,7 +13,6 @@ mod tests;
 mod tls;
 
 use connection::{Connection, Layer, Piece, Vantage};
-pub use sealed::{Sealed, Wanted};
 use overhear_exchange::{
     Address, Side, Timestamp,
     wire::{CloseCause, ConnectionId, EventSink},
@@ -22,6 +21,7 @@ use overhear_probe::record::{
     Cookie, Ends, Existing, Loss, Open, Record, Role, TCP_LISTEN, Thread, Verdict, Way, What,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+pub use sealed::{Sealed, Wanted};
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},

@@ -119,7 +119,8 @@ fn unreadable(page: &mut Page, data: &Data) {
     }
     for (key, what) in data.statistics.unread.rows().into_iter().take(PROGRAMS) {
         page.more(&text::clean(&unread_sentence(key, what)), Style::new());
-        let names = unread_names(key, what).map_or_else(String::new, |names| format!("{} · ", text::clean(&names)));
+        let names =
+            unread_names(key, what).map_or_else(String::new, |names| format!("{} · ", text::clean(&names)));
         let (sent, received) = (units::bytes(what.sent), units::bytes(what.received));
         let lasted = units::age(what.duration);
         page.more(&format!("  {names}{sent} sent, {received} received, {lasted} in all"), page.theme.dim);

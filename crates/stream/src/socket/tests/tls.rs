@@ -312,7 +312,10 @@ fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted(
     let id = scene.assembler.next_sealed().unwrap();
     assert_eq!(scene.assembler.hello(id), Some((LONG.as_bytes(), false)));
     scene.assembler.hello_wants(id, 20);
-    assert!(scene.assembler.next_sealed().is_some_and(|id| scene.assembler.hello(id).is_some()), "it was sealed");
+    assert!(
+        scene.assembler.next_sealed().is_some_and(|id| scene.assembler.hello(id).is_some()),
+        "it was sealed"
+    );
     while scene.assembler.next_sealed().is_some() {}
     scene.data(CLIENT, Way::Sent, LONG.len() as u64, "s", 10);
     assert_eq!(scene.assembler.next_sealed(), None, "there are not so many bytes");
