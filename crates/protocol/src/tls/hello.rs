@@ -77,7 +77,7 @@ pub fn of_records(bytes: &[u8]) -> Reading {
         match client_hello(&message) {
             Reading::Part(hello, _) if missing > 0 => return Reading::Part(hello, bytes.len() + missing),
             Reading::Part(..) => {}
-            told => return told,
+            told @ (Reading::Whole(_) | Reading::Other) => return told,
         }
     }
 }
