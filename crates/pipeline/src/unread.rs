@@ -161,7 +161,10 @@ fn read_hello(assembler: &mut Assembler, id: ConnectionId) {
     match tls::of_records(bytes) {
         tls::Reading::Part(_, wants) if !is_all => assembler.hello_wants(id, wants),
         tls::Reading::Part(..) if bytes.len() < LEAST => assembler.hello_says(id, None),
-        reading => assembler.hello_says(id, reading.into_hello().map(wanted)),
+        tls::Reading::Whole(hello) | tls::Reading::Part(hello, _) => {
+            assembler.hello_says(id, Some(wanted(hello)));
+        }
+        tls::Reading::Other => assembler.hello_says(id, None),
     }
 }
 
@@ -232,11 +235,14 @@ fn direction(sealed: &Sealed, side: Side) -> Direction {
     if answers { Direction::Inbound } else { Direction::Outbound }
 }
 
+/// Processes in, what they are found to be out.
+type Looking = (SyncSender<u32>, Receiver<(u32, Inspected)>);
+
 /// What processes are found to be, by a thread that looks at them.
 struct Reasons {
     off: Option<UnreadReason>,
     never: Vec<String>,
-    thread: Option<(SyncSender<u32>, Receiver<(u32, Inspected)>)>,
+    thread: Option<Looking>,
     /// `None`: asked.
     known: FxHashMap<u32, Option<Inspected>>,
     mourned: VecDeque<(u64, u32)>,
@@ -318,7 +324,7 @@ impl Reasons {
 }
 
 /// The thread ends when nobody asks any more.
-fn start(never: Vec<String>) -> Option<(SyncSender<u32>, Receiver<(u32, Inspected)>)> {
+fn start(never: Vec<String>) -> Option<Looking> {
     let (ask, asked) = sync_channel::<u32>(MOST_ASKED);
     let (tell, told) = sync_channel(2 * MOST_ASKED);
     let work = move || {

@@ -140,7 +140,7 @@ impl Connection {
         match tls::of_records(&self.hello) {
             tls::Reading::Part(_, wants) if !is_all => return self.enough = Some(wants),
             tls::Reading::Other => self.client = None,
-            reading => self.wanted = reading.into_hello().map(wanted).unwrap_or_default(),
+            tls::Reading::Whole(hello) | tls::Reading::Part(hello, _) => self.wanted = wanted(hello),
         }
         self.enough = None;
         self.hello = Vec::new();
