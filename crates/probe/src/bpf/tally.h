@@ -30,11 +30,11 @@ static __always_inline void tally(__u64 *moved, __u64 *tallied, __u64 socket, __
 	__u64 *here = way == WAY_SENT ? &moved[WAY_SENT] : &moved[WAY_RECEIVED];
 	__u64 *when = way == WAY_SENT ? &tallied[WAY_SENT] : &tallied[WAY_RECEIVED];
 
-	__sync_fetch_and_add(here, size);
+	__sync_fetch_and_add(here, size); /* its result is not to be had before 5.12 */
 	if (now - *when < TALLY_EVERY)
 		return;
 	*when = now;
-	tell_moved(socket, way, *here, true);
+	tell_moved(socket, way, *(volatile __u64 *)here, true);
 }
 
 /* It is over, in whoever's thread. */
