@@ -4,14 +4,16 @@ use crate::{Effort, Figure, Result, process::cpu};
 use overhear_exchange::{Detail, Exchange, Headers, Timestamp};
 use overhear_model::{Bodies, Hints, Model, shape};
 use overhear_pipeline::Monitor;
-use overhear_query::monitor::{Asked, History};
-use overhear_store::{Retention, Sqlite, Store};
+use overhear_query::monitor::{Asked, Beside, History};
+use overhear_store::{Deployed, Questions, Resolution, Retention, Sqlite, Store};
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 const ENDPOINTS: u64 = 1000;
+const SERVICES: u64 = 20;
 const CALLS_PER_SECOND: u64 = 2000;
 /// Different answers.
 const BODIES: u64 = 977;
@@ -45,9 +47,76 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             "",
         ),
         Figure::new("store: resident at its largest", format!("{:.0} MB", megabytes(largest)), ""),
+        Figure::new("store: what its file is made of", parts(&path)?, ""),
     ];
     figures.extend(ask(&path, hours)?);
+    let simulated = if hours < 24 { format!(", of these {hours} h again and again") } else { String::new() };
+    for (what, days, aim) in [("a day", 1, "< 400 MB"), ("a month, in its last hour,", 30, "< 2 GB")] {
+        let (size, parts) = stretch(&path, u32::try_from(hours)?, days)?;
+        let size = format!("{:.0} MB: {parts}", megabytes(size));
+        figures.push(Figure::new(format!("store: {what} in use{simulated}"), size, aim));
+    }
     Ok(figures)
+}
+
+/// Bytes of blobs by table and level, and the rows they are in; largest first.
+fn parts(path: &Path) -> Result<String> {
+    let file = rusqlite::Connection::open(path)?;
+    let mut levels = file.prepare(
+        "SELECT what, sum(bytes), sum(rows) FROM (
+           SELECT 'pack ' || level AS what, sum(length(tallies)) AS bytes, count(*) AS rows FROM pack GROUP BY level
+           UNION ALL SELECT 'roll ' || level, sum(length(columns)), count(*) FROM roll GROUP BY level
+           UNION ALL SELECT 'looks ' || level, sum(length(shapes)), count(*) FROM looks GROUP BY level
+           UNION ALL SELECT 'look', sum(length(shapes)), count(*) FROM look
+           UNION ALL SELECT 'look_base', sum(length(shapes)), count(*) FROM look_base
+           UNION ALL SELECT 'slice', sum(length(tallies)), count(*) FROM slice
+           UNION ALL SELECT 'evidence', sum(length(model)), count(*) FROM evidence
+           UNION ALL SELECT 'first', 0, count(*) FROM first
+         )
+         GROUP BY what ORDER BY 2 DESC",
+    )?;
+    let told = levels.query_map([], |row| {
+        let (what, bytes, rows): (String, Option<i64>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(format!("{what} {:.1} MB in {rows}", megabytes(bytes.unwrap_or(0).unsigned_abs())))
+    })?;
+    let told: Vec<String> = told.collect::<rusqlite::Result<_>>()?;
+    Ok(told.join(", "))
+}
+
+/// The hours that there are again and again until the days are full, then the real tidying in the last hour, when most is
+/// kept: bytes in use. What is kept by ten seconds, and what was learned, does not grow with time.
+fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
+    /// Days whose minutes are still kept, and one more.
+    const WITH_MINUTES: u32 = 5;
+    let (day, hour) = (Resolution::Day.slots(), Resolution::Hour.slots());
+    let begin = u32::try_from(BEGIN / SLOT)?;
+    let file = rusqlite::Connection::open(path)?;
+    let copy = |what: &str, from: u32, to: u32, length: u32| -> Result<()> {
+        for (table, rest) in
+            [("pack", "series, tallies"), ("roll", "columns"), ("looks", "series, shapes, base")]
+        {
+            let sql = format!(
+                "INSERT OR IGNORE INTO {table} (level, start, {rest}) SELECT level, start + ?1, {rest} FROM {table}
+                 WHERE {what} AND start >= ?2 AND start < ?3"
+            );
+            file.execute(&sql, (to - from, from, from + length))?;
+        }
+        Ok(())
+    };
+    for number in hours..24 {
+        copy("level < 3", begin + number % hours * hour, begin + number * hour, hour)?;
+    }
+    // Minutes of earlier days are forgotten by then; those of the first stay until the end, as the others are made of them.
+    for number in 1..days {
+        let what = if number + WITH_MINUTES < days { "level > 1" } else { "true" };
+        copy(what, begin, begin + number * day, day)?;
+    }
+    drop(file);
+    let now = at((BEGIN + (u64::from(days) * 24 - 1) * HOUR) * 1_000_000_000);
+    let retention = Retention { bytes: u64::MAX, ..Retention::default() };
+    let mut store = Sqlite::open(path, Some(7), retention, now)?.store;
+    store.tidy(now)?;
+    Ok((store.about()?.bytes, parts(path)?))
 }
 
 /// Says how much memory it took at most.
@@ -56,6 +125,9 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
     let mut model = Model::new(7);
     model.record_times();
     let paths: Vec<String> = (0..ENDPOINTS).map(path_of).collect();
+    let services: Vec<Arc<str>> =
+        (0..SERVICES).map(|number| format!("shop-{}", letters(number)).into()).collect();
+    deploy(&mut store, &services, hours)?;
     let mut exchange = overhear_testkit::exchange("shop", "GET", "/", Some(200));
     let Detail::Http(http) = &mut exchange.detail;
     http.response_headers = Headers::new([(&b"content-type"[..], &b"application/json"[..])]);
@@ -66,7 +138,7 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
         for call in 0..SLOT * CALLS_PER_SECOND {
             next(
                 &mut exchange,
-                &paths,
+                (&services, &paths),
                 second * 1_000_000_000 + call * 1_000_000_000 / CALLS_PER_SECOND,
                 &mut random,
             );
@@ -90,8 +162,20 @@ fn fill(path: &Path, hours: u64) -> Result<u64> {
     }
     store.look(&model.open_shapes(), true)?;
     store.learn(&model)?;
-    store.tidy(at((BEGIN + hours * HOUR) * 1_000_000_000))?;
+    // Looks are put together some minutes after their hour.
+    store.tidy(at((BEGIN + hours * HOUR + 600) * 1_000_000_000))?;
     Ok(largest)
+}
+
+/// Each service is deployed at the begin, and once more some minutes after another in the middle.
+fn deploy(store: &mut Sqlite, services: &[Arc<str>], hours: u64) -> Result<()> {
+    for (number, service) in services.iter().enumerate() {
+        for second in [0, hours * HOUR / 2 + number as u64 * 133] {
+            let (service, at) = (Arc::clone(service), at((BEGIN + second) * 1_000_000_000));
+            store.deploy(&Deployed { service, at, version: Some(second.to_string().into()) })?;
+        }
+    }
+    Ok(())
 }
 
 /// What most answers are: a page of records with some ten fields.
@@ -133,11 +217,17 @@ fn letters(mut number: u64) -> String {
 }
 
 /// Few endpoints have most of the calls; latencies spread over a factor of some hundred; one call in a hundred fails.
-fn next(exchange: &mut Exchange, paths: &[String], nanos: u64, random: &mut Random) {
+fn next(
+    exchange: &mut Exchange,
+    (services, paths): (&[Arc<str>], &[String]),
+    nanos: u64,
+    random: &mut Random,
+) {
     let share = random.unit();
     let which = ((share * share * share) * paths.len() as f64) as usize;
     let Detail::Http(http) = &mut exchange.detail;
     http.path = paths[which.min(paths.len() - 1)].as_str().into();
+    exchange.service = Arc::clone(&services[which % services.len()]);
     let fails = random.unit() < 0.01;
     http.status = Some(if fails { 503 } else { 200 });
     exchange.error = fails.then_some(overhear_exchange::ErrorType::Status(503));
@@ -149,7 +239,7 @@ fn next(exchange: &mut Exchange, paths: &[String], nanos: u64, random: &mut Rand
     exchange.client.address = overhear_exchange::Address::Ip((caller, 4000).into());
 }
 
-/// Questions of the page's views, each three times; the middle one counts.
+/// Questions of the page's views, each five times; the middle one counts.
 fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     let monitor = Monitor::new(Box::new(Sqlite::reader(path)?), Hints::default());
     // Not a whole hour, nor a whole minute: as people ask.
@@ -164,13 +254,15 @@ fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     let busiest = all.into_iter().max_by_key(|row| row.now.requests).ok_or("no endpoint in the store")?.id;
     let mut figures = Vec::new();
     let mut time = |what: &str, question: &mut dyn FnMut() -> bool| {
-        let mut times: Vec<f64> = Vec::new();
-        for _ in 0..3 {
-            let begun = Instant::now();
+        let (mut times, mut costs) = (Vec::<f64>::new(), Vec::<f64>::new());
+        for _ in 0..5 {
+            let used = || cpu(std::process::id()).map_or(f64::NAN, |nanos| nanos as f64 / 1e6);
+            let (begun, before) = (Instant::now(), used());
             let answered = question();
             times.push(if answered { begun.elapsed().as_secs_f64() * 1e3 } else { f64::NAN });
+            costs.push(used() - before);
         }
-        let value = format!("{:.0} ms", crate::median(&times));
+        let value = format!("{:.0} ms, {:.0} ms of CPU", crate::median(&times), crate::median(&costs));
         figures.push(Figure::new(format!("store: {what}"), value, "< 100 ms"));
     };
     time("all endpoints over an hour, with time lines", &mut || monitor.endpoints(asked(1), 60).is_ok());
@@ -186,6 +278,12 @@ fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     });
     time("the map over an hour", &mut || monitor.map(asked(1)).is_ok());
     time("what changed within an hour", &mut || monitor.changes(asked(1)).is_ok());
+    let since_deploy = Asked { beside: Beside::DeployBefore, ..asked(1) };
+    time("all endpoints since the deploys of their services, with time lines", &mut || {
+        monitor.endpoints(since_deploy, 60).is_ok()
+    });
+    time("the map since the deploys", &mut || monitor.map(since_deploy).is_ok());
+    time("what changed since the deploys", &mut || monitor.changes(since_deploy).is_ok());
     Ok(figures)
 }
 

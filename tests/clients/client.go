@@ -1,5 +1,6 @@
 // One keep-alive connection: client PORT [--tls] [--wait] [--then PORT]; waiting, the calls after the first wait for a line on standard
-// input. Many at once: client PORT --many CONNECTIONS CALLS; says which calls were made on which port.
+// input. Many at once: client PORT --many CONNECTIONS CALLS; says which calls were made on which port. Planned ones:
+// client PORT --planned PLAN, as planned.py has it.
 package main
 
 import (
@@ -71,6 +72,55 @@ func many(base string, connections, calls int) {
 	json.NewEncoder(os.Stdout).Encode(made)
 }
 
+type planned struct {
+	method, target string
+	length         int
+}
+
+func (p *planned) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &[]any{&p.method, &p.target, &p.length})
+}
+
+func inPlan(base, file string) {
+	var plan [][]planned
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &plan)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ready")
+	bufio.NewReader(os.Stdin).ReadString('\n')
+	told := make([][][3]int, len(plan))
+	var all sync.WaitGroup
+	for number, calls := range plan {
+		all.Go(func() {
+			var port int
+			caller := client(&port)
+			for _, call := range calls {
+				body := strings.NewReader(strings.Repeat("b", call.length))
+				request, err := http.NewRequest(call.method, base+call.target, body)
+				if err != nil {
+					log.Fatal(err)
+				}
+				response, err := caller.Do(request)
+				if err != nil {
+					log.Fatal(err)
+				}
+				length, err := io.Copy(io.Discard, response.Body)
+				if err != nil {
+					log.Fatal(err)
+				}
+				response.Body.Close()
+				told[number] = append(told[number], [3]int{port, response.StatusCode, int(length)})
+			}
+		})
+	}
+	all.Wait()
+	json.NewEncoder(os.Stdout).Encode(told)
+}
+
 func main() {
 	scheme := "http"
 	if slices.Contains(os.Args, "--tls") {
@@ -81,6 +131,10 @@ func main() {
 		connections, _ := strconv.Atoi(os.Args[3])
 		calls, _ := strconv.Atoi(os.Args[4])
 		many("https://127.0.0.1:"+os.Args[1], connections, calls)
+		return
+	}
+	if len(os.Args) > 3 && os.Args[2] == "--planned" {
+		inPlan("https://127.0.0.1:"+os.Args[1], os.Args[3])
 		return
 	}
 	var port int

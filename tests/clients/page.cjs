@@ -88,11 +88,10 @@ async function main() {
     await see('/health', '.facts');
     told.health = { text: await page.$eval('main', (main) => main.textContent), asked: await ask('/api/health') };
     await pictures('health');
-    told.complaints = [...complaints];
 
-    // The browser itself complains of a 404 here.
     await see('/endpoint?service=nobody&method=GET&route=%2Fnowhere', '.empty');
     told.unknown = (await texts('.empty'))[0];
+    told.complaints = complaints;
     console.log(JSON.stringify(told));
   } finally {
     await browser.close();

@@ -1,4 +1,6 @@
-"""The routes that every test server has, for any server of ASGI."""
+"""The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for, for any server of ASGI."""
+
+from urllib.parse import parse_qsl
 
 ROUTES = {
     ("GET", "/items"): (200, b"[1,2,3]"),
@@ -13,5 +15,9 @@ async def app(scope, receive, send):
     while (await receive()).get("more_body"):
         pass
     status, body = ROUTES.get((scope["method"], scope["path"]), (404, b"missing"))
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    if scope["path"].startswith("/sized/"):
+        asked = dict(parse_qsl(scope["query_string"].decode()))
+        status, body = int(asked["status"]), b"b" * int(asked["size"])
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

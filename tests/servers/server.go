@@ -1,4 +1,5 @@
-// The routes that every test server has: server PORT [CERTIFICATE KEY]; HTTP/1.1 only.
+// The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for: server PORT [CERTIFICATE KEY];
+// HTTP/1.1 only.
 package main
 
 import (
@@ -8,6 +9,8 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,7 +25,14 @@ func answer(status int, body string, after time.Duration) http.HandlerFunc {
 	}
 }
 
+func sized(response http.ResponseWriter, request *http.Request) {
+	status, _ := strconv.Atoi(request.URL.Query().Get("status"))
+	size, _ := strconv.Atoi(request.URL.Query().Get("size"))
+	answer(status, strings.Repeat("b", size), 0)(response, request)
+}
+
 func main() {
+	http.HandleFunc("/sized/", sized)
 	http.HandleFunc("GET /items", answer(200, "[1,2,3]", 0))
 	http.HandleFunc("POST /orders", answer(201, `{"id":7}`, 0))
 	http.HandleFunc("GET /fails", answer(500, "oops", 0))

@@ -1,4 +1,4 @@
-// The routes that every test server has: node server.js PORT [CERTIFICATE KEY]
+// The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for: node server.js PORT [CERTIFICATE KEY]
 const fs = require("node:fs");
 const http = require("node:http");
 const https = require("node:https");
@@ -13,7 +13,11 @@ const routes = {
 const [port, cert, key] = process.argv.slice(2);
 const handle = (request, response) => {
   const path = request.url.split("?")[0];
-  const [status, body] = routes[`${request.method} ${path}`] ?? [404, "missing"];
+  let [status, body] = routes[`${request.method} ${path}`] ?? [404, "missing"];
+  if (path.startsWith("/sized/")) {
+    const asked = new URLSearchParams(request.url.split("?")[1]);
+    [status, body] = [Number(asked.get("status")), "b".repeat(Number(asked.get("size")))];
+  }
   request.resume();
   request.on("end", () => {
     const answer = () => {

@@ -1,10 +1,11 @@
-"""The routes that every test server has: python3 server.py PORT (or the path of a unix socket) [CERTIFICATE KEY]."""
+"""The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for: python3 server.py PORT (or the path of a unix socket) [CERTIFICATE KEY]."""
 
 import socketserver
 import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 ROUTES = {
     ("GET", "/items"): (200, b"[1,2,3]"),
@@ -21,6 +22,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, body = ROUTES.get((self.command, path), (404, b"missing"))
+        if path.startswith("/sized/"):
+            asked = dict(parse_qsl(self.path.split("?")[1]))
+            status, body = int(asked["status"]), b"b" * int(asked["size"])
         if path == "/slow":
             time.sleep(0.06)
         self.send_response(status)
@@ -44,6 +48,8 @@ class UnixServer(socketserver.ThreadingUnixStreamServer):
 
 class TlsServer(ThreadingHTTPServer):
     """The handshake is made by the thread of the connection, not by the one that accepts."""
+
+    request_queue_size = 256
 
     def finish_request(self, request, client_address):
         super().finish_request(CONTEXT.wrap_socket(request, server_side=True), client_address)

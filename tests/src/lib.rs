@@ -3,7 +3,9 @@
 pub mod captures;
 pub mod har;
 pub mod judge;
+pub mod page;
 pub mod program;
+pub mod script;
 pub mod server;
 pub mod truth;
 

@@ -20,20 +20,25 @@ const ATTACH: Duration = Duration::from_secs(40);
 pub fn overhear() -> Result<&'static Path> {
     static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
     BINARY
-        .get_or_init(|| build().map_err(|error| error.to_string()))
+        .get_or_init(|| named_or_built().map_err(|error| error.to_string()))
         .as_deref()
         .map_err(|error| error.clone().into())
 }
 
-fn build() -> Result<PathBuf> {
-    if let Some(binary) = std::env::var_os("OVERHEAR_BINARY") {
-        return Ok(binary.into());
+fn named_or_built() -> Result<PathBuf> {
+    match std::env::var_os("OVERHEAR_BINARY") {
+        Some(binary) => Ok(binary.into()),
+        None => build(&["--package", "overhear"]),
     }
+}
+
+/// Builds one program of this workspace.
+pub(crate) fn build(what: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--quiet", "--package", "overhear", "--message-format", "json"];
-    let built = Command::new(cargo).args(arguments).stderr(Stdio::inherit()).output()?;
+    let arguments = ["build", "--quiet", "--message-format", "json"];
+    let built = Command::new(cargo).args(arguments).args(what).stderr(Stdio::inherit()).output()?;
     if !built.status.success() {
-        return Err("cargo build --package overhear failed".into());
+        return Err(format!("cargo build {} failed", what.join(" ")).into());
     }
     let messages = String::from_utf8(built.stdout)?;
     let executable = messages.lines().rev().find_map(|line| {

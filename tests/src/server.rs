@@ -2,14 +2,21 @@
 //!
 //! Every server has the same routes, every client makes the same calls: [`calls`].
 
-use crate::{Result, program::signal};
+use crate::{
+    Result,
+    program::{build, signal},
+};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -17,6 +24,9 @@ use tempfile::TempDir;
 /// Below the ports that Linux gives to clients (`ip_local_port_range`).
 const FIRST_PORT: u32 = 20_000;
 const PORTS: u32 = 10_000;
+
+/// Lengths of bodies under `/sized/`: none, one record, records of TLS full to the byte and one more, several.
+pub const SIZES: [usize; 11] = [0, 1, 17, 200, 1000, 1460, 4000, 9000, 16_384, 20_000, 40_000];
 
 /// A kind of server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +40,12 @@ pub enum Kind {
     Asyncio,
     /// TLS only: stripped, position-independent, with wrapped connections and buffers on the stack.
     OddGo,
+    /// TLS only, by asyncio.
+    Uvicorn,
+    /// TLS only, by uvloop, which has asyncio's TLS anew.
+    UvicornUvloop,
+    /// TLS only: hyper over tokio.
+    Rustls,
 }
 
 /// A kind of client.
@@ -57,7 +73,7 @@ pub struct Server {
 impl Server {
     /// Starts one and waits until it accepts connections.
     pub fn start(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, free_port()?, None)
+        Self::start_speaking(kind, free_port()?, None, None)
     }
 
     /// The same over TLS, with a certificate that nobody knows.
@@ -67,15 +83,25 @@ impl Server {
 
     /// The same at a port that the caller has been listening to.
     pub fn start_tls_at(port: u16, kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, port, Some("http/1.1"))
+        Self::start_speaking(kind, port, Some("http/1.1"), None)
+    }
+
+    /// The same with the shared libraries of this folder, where it has some.
+    pub fn start_tls_with(port: u16, kind: Kind, libraries: &Path) -> Result<Self> {
+        Self::start_speaking(kind, port, Some("http/1.1"), Some(libraries))
     }
 
     /// The same where HTTP/2 may be agreed on (ALPN, RFC 7301): nginx and Go.
     pub fn start_http2(kind: Kind) -> Result<Self> {
-        Self::start_speaking(kind, free_port()?, Some("h2"))
+        Self::start_speaking(kind, free_port()?, Some("h2"), None)
     }
 
-    fn start_speaking(kind: Kind, port: u16, over_tls: Option<&str>) -> Result<Self> {
+    fn start_speaking(
+        kind: Kind,
+        port: u16,
+        over_tls: Option<&str>,
+        libraries: Option<&Path>,
+    ) -> Result<Self> {
         let tls = over_tls.is_some();
         let folder = tempfile::tempdir()?;
         let mut command = match kind {
@@ -83,6 +109,13 @@ impl Server {
             Kind::Node => script("node", "server.js", port)?,
             Kind::Python => script("python3", "server.py", port)?,
             Kind::Asyncio => script("python3", "server_asyncio.py", port)?,
+            Kind::Uvicorn => uvicorn(port, "asyncio")?,
+            Kind::UvicornUvloop => uvicorn(port, "uvloop")?,
+            Kind::Rustls => {
+                let mut command = Command::new(rustls()?);
+                command.args(["serve", &port.to_string()]);
+                command
+            }
             Kind::Go | Kind::OddGo => {
                 let mut command = Command::new(go(if kind == Kind::Go { "server" } else { "odd" })?);
                 command.arg(port.to_string());
@@ -91,11 +124,14 @@ impl Server {
         };
         if tls {
             let [certificate, key] = certificate(folder.path())?;
-            if kind != Kind::Nginx {
+            if matches!(kind, Kind::Uvicorn | Kind::UvicornUvloop) {
+                command.arg("--ssl-certfile").arg(certificate).arg("--ssl-keyfile").arg(key);
+            } else if kind != Kind::Nginx {
                 command.args([certificate, key]);
                 command.args(over_tls.filter(|protocol| *protocol == "h2"));
             }
         }
+        command.envs(libraries.map(|folder| ("LD_LIBRARY_PATH", folder)));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut server = Self { child, folder, port, tls };
         server.wait_until_it_accepts()?;
@@ -260,13 +296,38 @@ fn script(interpreter: &str, name: &str, port: u16) -> Result<Command> {
     Ok(command)
 }
 
+/// What `cargo xtask setup` brings for Python, with these modules in its path.
+pub fn python() -> Result<Command> {
+    let mut command = Command::new(program("python3")?);
+    command.env("PYTHONPATH", cache().join("runtimes"));
+    Ok(command)
+}
+
+fn uvicorn(port: u16, how: &str) -> Result<Command> {
+    let mut command = python()?;
+    command.args(["-m", "uvicorn", "asgi:app", "--log-level", "critical", "--loop", how]);
+    command.args(["--port", &port.to_string(), "--app-dir"]).arg(here("servers"));
+    Ok(command)
+}
+
+/// The program with rustls inside, optimised as released programs are.
+pub fn rustls() -> Result<&'static Path> {
+    static BINARY: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let arguments =
+        ["--release", "--package", "overhear-tests", "--features", "rustls", "--example", "rustls"];
+    let built = BINARY.get_or_init(|| build(&arguments).map_err(|error| error.to_string()));
+    built.as_deref().map_err(|error| error.clone().into())
+}
+
 /// nginx with one worker, its files in `folder`; static files by sendfile under `/files/`.
 fn nginx(folder: &Path, port: u16, over_tls: Option<&str>) -> Result<Command> {
     let root = folder.display();
     let (ssl, files) = if let Some(protocol) = over_tls {
         (
             if protocol == "h2" { " ssl http2" } else { " ssl" },
-            format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"),
+            format!(
+                "ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem; ssl_early_data on;"
+            ),
         )
     } else {
         ("", String::new())
@@ -284,6 +345,11 @@ http {{
     location = /orders {{ return 201 '{{\"id\":7}}'; }}
     location = /fails {{ return 500 'oops'; }}
     location /files/ {{ root {root}; }}
+    location /sized/ {{
+      root {root};
+      if ($request_method = POST) {{ return 201 '{{\"id\":7}}'; }}
+      try_files /bodies/$arg_size =404;
+    }}
     location / {{ return 404 'missing'; }}
   }}
 }}
@@ -291,6 +357,10 @@ http {{
     );
     fs::create_dir(folder.join("files"))?;
     fs::write(folder.join("files/large"), vec![b'x'; 300_000])?;
+    fs::create_dir(folder.join("bodies"))?;
+    for size in SIZES {
+        fs::write(folder.join("bodies").join(size.to_string()), vec![b'b'; size])?;
+    }
     fs::write(folder.join("nginx.conf"), config)?;
     // The workers run as another user and must reach the files.
     fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -323,15 +393,17 @@ pub fn certificate(folder: &Path) -> Result<[PathBuf; 2]> {
     if status.success() { Ok([certificate, key]) } else { Err(format!("openssl req: {status}").into()) }
 }
 
-/// A Go server or the client, built once and kept where the Go tool chain is.
+/// A Go server or the client, built once for each text of its source and kept where the Go tool chain is.
 pub fn go(what: &str) -> Result<PathBuf> {
     use std::sync::{Mutex, PoisonError};
     static BUILDING: Mutex<()> = Mutex::new(());
     let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let binary = cache().join(format!("go-test-{what}"));
     let folder = if what == "client" { "clients" } else { "servers" };
     let source = here(folder).join(format!("{what}.go"));
-    if newer(&binary, &source) {
+    let mut text = DefaultHasher::new();
+    fs::read(&source)?.hash(&mut text);
+    let binary = cache().join(format!("go-test-{what}-{:016x}", text.finish()));
+    if binary.is_file() {
         return Ok(binary);
     }
     let mut build = Command::new(program("go")?);
@@ -350,11 +422,6 @@ pub fn go(what: &str) -> Result<PathBuf> {
     }
     fs::rename(fresh, &binary)?;
     Ok(binary)
-}
-
-fn newer(file: &Path, than: &Path) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    modified(file).zip(modified(than)).is_some_and(|(file, than)| file > than)
 }
 
 /// Finds a program that `cargo xtask setup` installs.

@@ -2,8 +2,6 @@
 
 import sys
 
-import uvicorn
-
 from mcp.server import MCPServer
 
 server = MCPServer("calculator")
@@ -18,4 +16,7 @@ def divide(a: int, b: int) -> float:
     """Divides two numbers."""
     return a / b
 
-uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="error")
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(server.streamable_http_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="error")

@@ -1,8 +1,25 @@
-// The same client as ws_client.py: node ws_client.js PORT (deflate | plain) (bye | fail)
+// The same client as ws_client.py: node ws_client.js PORT (deflate | plain) (bye | fail) [h2c | h2]
+// Over HTTP/1.1, or over HTTP/2 (RFC 8441) without or with TLS, there without compression.
+const http2 = require('http2');
 const { WebSocket } = require('ws');
 
-const [port, compression, end] = process.argv.slice(2);
-const socket = new WebSocket(`ws://127.0.0.1:${port}/live/prices?token=hunter2`, 'ticks.v1', { perMessageDeflate: compression === 'deflate' ? { threshold: 0 } : false, maxPayload: 1 << 30 });
+const [port, compression, end, over] = process.argv.slice(2);
+const path = '/live/prices?token=hunter2';
+const socket = over ? overHttp2() : new WebSocket(`ws://127.0.0.1:${port}${path}`, 'ticks.v1', { perMessageDeflate: compression === 'deflate' ? { threshold: 0 } : false, maxPayload: 1 << 30 });
+
+function overHttp2() {
+  const session = http2.connect(`${over === 'h2' ? 'https' : 'http'}://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  const opened = new WebSocket(null, undefined, {});
+  opened._isServer = false;
+  opened.on('close', () => session.close());
+  session.once('remoteSettings', () => {
+    const head = { ':method': 'CONNECT', ':protocol': 'websocket', ':path': path, 'sec-websocket-version': '13', 'sec-websocket-protocol': 'ticks.v1' };
+    const stream = session.request(head, { endStream: false });
+    stream.once('response', () => opened.setSocket(stream, Buffer.alloc(0), { maxPayload: 1 << 30 }));
+  });
+  return opened;
+}
+
 const next = () => new Promise((resolve) => socket.once('message', resolve));
 
 async function several(count) {

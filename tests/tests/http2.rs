@@ -1,7 +1,8 @@
 //! HTTP/2 and gRPC live: real servers and clients without TLS. As root only, and never skipped.
 
 use overhear_tests::{
-    Result,
+    Result, judge,
+    page::until,
     program::{Heard, Watch, run, signal},
     server::{cache, free_port, program},
 };
@@ -326,6 +327,37 @@ fn grpc_calls_of_all_kinds() {
     assert!(
         heard.exchanges.iter().any(|exchange| exchange["rpc.deadline"].as_f64().is_some_and(|d| d > 4.0))
     );
+}
+
+/// The page tells what the messages are made of, by number, as deep as they go.
+#[test]
+fn shapes_of_grpc_messages_are_on_the_page() {
+    let (_server, port) = grpc_server().unwrap();
+    let watch = Watch::start(&["--json", "--port", &port.to_string(), "--listen", "127.0.0.1:0"]).unwrap();
+    let page = watch.told("the page is ").unwrap();
+    succeed(python("clients/grpc_client.py").unwrap().arg(port.to_string())).unwrap();
+    let endpoint = "service=grpc_server&way=inbound&method=POST&route=shop.v1.Orders%2FGet";
+    let described = until(&page, &format!("describe?{endpoint}"), |answer| answer["requests"] == 9);
+    let procedure = &described["procedure"];
+    assert_eq!(
+        (&procedure["request"]["messages"], &procedure["request"]["streams"]),
+        (&json!(9), &json!(false))
+    );
+    let fields = procedure["response"]["fields"].as_array().unwrap();
+    let lines = fields.iter().position(|field| field["name"] == "field_3").unwrap();
+    assert_eq!(fields[lines]["type"], "repeated message", "{described}");
+    assert_eq!(
+        (&fields[lines + 2]["name"], &fields[lines + 2]["type"], &fields[lines + 2]["depth"]),
+        (&json!("field_2"), &json!("double"), &json!(1)),
+        "{described}"
+    );
+    let seen = judge::looks(&page, &format!("/endpoint?{endpoint}"), "[aria-label=Response] .field").unwrap();
+    for words in
+        ["Request", "protobuf9 messages", "field_1", "repeated message", "bytes", "As a .proto sketch"]
+    {
+        assert!(seen.contains(words), "{words}: {seen}");
+    }
+    watch.stop().unwrap();
 }
 
 /// Captured, learned, sketched; compiled by protoc, and read with it.

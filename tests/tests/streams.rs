@@ -2,70 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use overhear_tests::{
-    Result,
+    page::until,
     program::{Heard, Watch, run},
-    server::{cache, free_port, program},
+    script::{Script, client, script},
 };
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
-
-/// A server out of `tests/streams` that ends with the test.
-struct Script {
-    child: Child,
-    port: u16,
-}
-
-impl Script {
-    fn start(name: &str, more: &[&str]) -> Result<Self> {
-        let port = free_port()?;
-        let mut command = script(name, port)?;
-        let child =
-            command.args(more).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { child, port };
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                return Err(format!("{name} ended, {status}: run `cargo xtask setup`").into());
-            }
-            if begun.elapsed() > Duration::from_secs(30) {
-                return Err(format!("{name} does not accept connections").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(server)
-    }
-
-    fn watch(&self, more: &[&str]) -> Result<Watch> {
-        Watch::start(&[&["--json", "--port", &self.port.to_string()], more].concat())
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn script(name: &str, port: u16) -> Result<Command> {
-    let interpreter = if name.ends_with(".js") { "node" } else { "python3" };
-    let mut command = Command::new(program(interpreter)?);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("streams").join(name)).arg(port.to_string());
-    command.env("PYTHONPATH", cache().join("streams"));
-    command.env("NODE_PATH", cache().join("streams-node/node_modules"));
-    Ok(command)
-}
-
-fn client(name: &str, server: &Script, more: &[&str]) -> Result<()> {
-    let status = script(name, server.port)?.args(more).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{name}: {status}").into()) }
-}
 
 fn only(heard: &Heard) -> &Value {
     assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
@@ -157,36 +103,6 @@ fn messages_of_a_web_socket_have_shapes() {
     let text = run(&["show", "GET /live/prices", "--from", &model]).unwrap().out;
     for words in ["Messages from the server", "type = tick", "price", "1000 normal", "ticks.v1"] {
         assert!(text.contains(words), "{words}: {text}");
-    }
-}
-
-/// An answer of the page, as JSON.
-fn asked(page: &str, question: &str) -> Value {
-    let (address, token) = page.split_once("/?token=").unwrap();
-    let host = address.strip_prefix("http://").unwrap();
-    let mut connection = TcpStream::connect(host).unwrap();
-    write!(
-        connection,
-        "GET /api/{question} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-}
-
-/// Asks until the answer is as it should be.
-fn until(page: &str, question: &str, fits: impl Fn(&Value) -> bool) -> Value {
-    let begun = Instant::now();
-    loop {
-        let answer = asked(page, question);
-        if fits(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{question}: {answer}");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

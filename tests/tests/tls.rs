@@ -353,6 +353,49 @@ fn a_session_whose_socket_does_not_show_is_told_and_says_so() {
     assert!(exchange.get("client.address").is_none(), "{exchange}");
 }
 
+/// 0-RTT (RFC 8446 §2.3): a request that comes with the first flight, before there is a connection to speak of.
+#[test]
+fn early_data_of_a_session_that_is_resumed() {
+    let server = Server::start_tls(Kind::Nginx).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [session, request] = ["session", "request"].map(|name| folder.path().join(name));
+    std::fs::write(&request, "GET /items?early=yes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let ask = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(program("openssl").unwrap());
+        command.args(["s_client", "-tls1_3", "-ign_eof", "-connect", &format!("127.0.0.1:{}", server.port)]);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
+    };
+    let first = "GET /items?early=no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let watches = [
+        watch(&server).unwrap(),
+        Watch::start(&[
+            "--json",
+            "--pid",
+            &server.pids().iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+        ])
+        .unwrap(),
+    ];
+    ask(&["-sess_out", session.to_str().unwrap()], first);
+    let arguments = ["-sess_in", session.to_str().unwrap(), "-early_data", request.to_str().unwrap()];
+    let said = ask(&arguments, "");
+    assert!(said.contains("Early data was accepted") && said.contains("[1,2,3]"), "{said}");
+    for watch in watches {
+        let heard = watch.stop().unwrap();
+        let queries: Vec<&str> =
+            heard.exchanges.iter().filter_map(|exchange| exchange["url.query"].as_str()).collect();
+        assert_eq!(queries, ["early=no", "early=yes"], "{:?} {}", heard.exchanges, heard.statistics);
+        for exchange in &heard.exchanges {
+            assert_eq!(exchange["http.response.status_code"], 200, "{exchange}");
+            assert_eq!(exchange["http.response.body.size"], 7, "{exchange}");
+            assert_eq!(exchange["server.port"], server.port, "{exchange}");
+        }
+    }
+}
+
 /// The server starts while we listen.
 #[test]
 fn programs_that_start_later() {

@@ -7,10 +7,12 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 19] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
+    // It brings libcurl with GnuTLS.
+    ("git", "git"),
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("node", "nodejs"),
@@ -59,6 +61,9 @@ const PYTHON_GRPC: [&str; 5] = [
 /// Connect, which speaks gRPC and gRPC-Web as well.
 const NODE_CONNECT: [&str; 3] =
     ["@connectrpc/connect@2.2.0", "@connectrpc/connect-node@2.2.0", "@bufbuild/protobuf@2.17.0"];
+
+/// Servers and clients whose TLS is heard.
+const PYTHON_RUNTIMES: [&str; 3] = ["uvicorn==0.54.0", "uvloop==0.23.0", "httpx==0.28.1"];
 
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
@@ -110,6 +115,7 @@ pub(crate) fn run() -> Result<()> {
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
     python("grpc", &PYTHON_GRPC)?;
+    python("runtimes", &PYTHON_RUNTIMES)?;
     node("connect", &NODE_CONNECT)?;
     cargo_deny()?;
     note_kernel();

@@ -18,9 +18,11 @@ pub(crate) enum Scope {
 /// How long the soak test runs in [`Scope::All`].
 const SOAK_SECONDS: &str = "300";
 
-/// How many connections the pipeline's tests of them play in [`Scope::All`].
 /// Times that a watch is killed.
 const KILLS: &str = "100";
+/// Times that each server is started anew beside a watch.
+const RESTARTS: &str = "100";
+/// How many connections the pipeline's tests of them play in [`Scope::All`].
 const MANY_CONNECTIONS: &str = "1000000";
 
 pub(crate) fn run(scope: Scope) -> Result<()> {
@@ -44,12 +46,19 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             let mut accuracy =
                 cargo(&["test", "--package", "overhear-tests", "--test", "specbench", "--", "--nocapture"]);
             accuracy.env("OVERHEAR_ACCURACY", "all");
+            let mut runtimes =
+                cargo(&["test", "--package", "overhear-tests", "--test", "runtimes", "--", "--nocapture"]);
+            runtimes.env("OVERHEAR_RUNTIMES", "all");
+            let mut restarts = cargo(&["test", "--package", "overhear-tests", "--test", "restarts"]);
+            restarts.env("OVERHEAR_RESTARTS", RESTARTS);
             let mut kills = cargo(&["test", "--package", "overhear-tests", "--test", "store", "kill"]);
             kills.env("OVERHEAR_KILLS", KILLS);
             recorded(&mut [
                 cargo(&["test", "--workspace"]),
                 soak,
                 kills,
+                restarts,
+                runtimes,
                 many,
                 accuracy,
                 real,

@@ -138,7 +138,8 @@ pub struct Http {
     pub method: Method,
     /// Host and port as asked for: from the absolute-form target, else the Host header.
     pub authority: Option<Box<str>>,
-    /// Path of the target, percent-encoding as it came; `*` for asterisk-form, empty for CONNECT.
+    /// Path of the target, percent-encoding as it came; `*` for asterisk-form, empty for CONNECT but where that is for a
+    /// path (RFC 8441).
     pub path: Box<str>,
     /// Query of the target without `?`.
     pub query: Option<Box<str>>,
@@ -162,4 +163,12 @@ pub struct Http {
     pub gen_ai: Option<Box<GenAi>>,
     /// What is odd about it.
     pub anomalies: smallvec::SmallVec<[HttpAnomaly; 1]>,
+}
+
+impl Http {
+    /// The method by which endpoints are told apart. CONNECT for a path (RFC 8441 §4) is what GET with an upgrade is to
+    /// HTTP/1.1: the same endpoint, however it is asked.
+    pub fn endpoint_method(&self) -> &Method {
+        if self.method == Method::Connect && self.path.starts_with('/') { &Method::Get } else { &self.method }
+    }
 }

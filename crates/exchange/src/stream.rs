@@ -2,8 +2,8 @@ use crate::Redacted;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What goes over an exchange that is more than one request and one response: the messages of a WebSocket, the events of
-/// a stream; or a body that takes its time.
+/// What goes over an exchange that is more than one request and one response: the messages of a WebSocket or of a remote
+/// procedure call, the events of a stream; or a body that takes its time.
 ///
 /// It is told while it goes on ([`Stage::Underway`]), each time with what is new, and once more when it is over.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Stream {
     pub kind: StreamKind,
     /// Whether it goes on.
     pub stage: Stage,
-    /// What the client sent after its request; nothing but over a WebSocket.
+    /// What the client sent after its request; nothing but over a WebSocket and in a remote procedure call.
     pub client: Flow,
     /// What the server sent.
     pub server: Flow,
@@ -31,6 +31,9 @@ pub enum StreamKind {
     Events,
     /// Lines of JSON.
     Lines,
+    /// Messages of a remote procedure call (gRPC, gRPC-Web, Connect) that goes on. They are only counted; once it is over its
+    /// counts are [`Rpc`](crate::Rpc)'s.
+    Messages,
     /// A body without parts, of which only the size is told.
     Body,
 }
@@ -42,6 +45,7 @@ impl StreamKind {
             Self::WebSocket(_) => "websocket",
             Self::Events => "events",
             Self::Lines => "lines",
+            Self::Messages => "messages",
             Self::Body => "body",
         }
     }

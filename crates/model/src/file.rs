@@ -109,8 +109,7 @@ impl Shapes {
     /// # Errors
     /// None that is known.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SaveError> {
-        let text = serde_json::to_vec(self).map_err(io::Error::from)?;
-        Ok(zstd::bulk::compress(&text, COMPRESSION)?)
+        Ok(zstd::bulk::compress(&self.to_text()?, COMPRESSION)?)
     }
 
     /// What [`Self::to_bytes`] gave.
@@ -118,7 +117,23 @@ impl Shapes {
     /// # Errors
     /// When it is damaged or too large.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
-        serde_json::from_slice(&decompress(&mut &*bytes)?).map_err(damaged)
+        Self::from_text(&decompress(&mut &*bytes)?)
+    }
+
+    /// The same before it is compressed, for whoever does that better: texts of one endpoint differ in little.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to_text(&self) -> Result<Vec<u8>, SaveError> {
+        Ok(serde_json::to_vec(self).map_err(io::Error::from)?)
+    }
+
+    /// What [`Self::to_text`] gave.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn from_text(text: &[u8]) -> Result<Self, LoadError> {
+        serde_json::from_slice(text).map_err(damaged)
     }
 }
 

@@ -72,6 +72,11 @@ impl Histogram {
         self.buckets.iter().copied()
     }
 
+    /// Its room, to be used again.
+    pub fn into_buckets(self) -> Vec<(i16, u64)> {
+        self.buckets
+    }
+
     pub(crate) fn sum_nanos(&self) -> u64 {
         self.sum_nanos
     }

@@ -457,7 +457,7 @@ impl Model {
 
     /// Whether the target is a path, and its segments.
     fn target<'a>(&self, http: &'a Http) -> (Part, Segments<'a>) {
-        let form = match (http.method.as_str(), &*http.path) {
+        let form = match (http.endpoint_method().as_str(), &*http.path) {
             ("CONNECT", _) => "{authority}",
             (_, path) if path.starts_with("{?") => "{unknown}",
             (_, "*") => "*",

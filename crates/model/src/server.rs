@@ -1,7 +1,7 @@
 //! What the server that is asked is called.
 
 use crate::model::shorten;
-use overhear_exchange::{Address, Authority, Detail, Direction, Exchange, Scheme};
+use overhear_exchange::{Address, Authority, Detail, Direction, Exchange, Method, Scheme};
 use std::fmt::Write;
 
 /// The server that an exchange asks, as [`crate::Way::Outbound`] names it; none where it was answered.
@@ -19,7 +19,7 @@ pub fn server_asked(exchange: &Exchange) -> Option<String> {
 pub(crate) fn write_name(exchange: &Exchange, out: &mut String) {
     let Detail::Http(http) = &exchange.detail;
     // A proxy is asked to connect; who is behind it is not the one that answers.
-    let asked = http.authority.as_deref().filter(|_| http.method.as_str() != "CONNECT");
+    let asked = http.authority.as_deref().filter(|_| *http.endpoint_method() != Method::Connect);
     let asked = asked.map(Authority::parse).filter(Authority::is_name);
     // Writing to a String does not fail.
     let _ = match (asked, &exchange.server.address) {

@@ -36,6 +36,12 @@ impl Sum {
         self.latency.merge(&more.latency);
     }
 
+    /// The same, but for the latency.
+    #[must_use]
+    pub fn without_latency(&self) -> Self {
+        Self { latency: Histogram::default(), ..*self }
+    }
+
     /// All but the latency.
     fn count(&mut self, more: &Self) {
         self.requests = self.requests.saturating_add(more.requests);

@@ -110,7 +110,7 @@ fn method(http: &Http) -> &str {
         "UPDATE",
         "VERSION-CONTROL",
     ];
-    let token = http.method.as_str();
+    let token = http.endpoint_method().as_str();
     if METHODS.binary_search(&token).is_ok() { token } else { OTHER }
 }
 

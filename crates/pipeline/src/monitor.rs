@@ -6,7 +6,7 @@ mod news;
 use crate::{Picture, keep, keep::KeeperHandle, since_deploy};
 use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
-use overhear_model::{Hints, Names, Series, Slot, Sum, Tally, Total};
+use overhear_model::{Hints, Names, Series, Slot, Sum, Tally};
 use overhear_query::{
     Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
     monitor::{
@@ -14,7 +14,7 @@ use overhear_query::{
         Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{Error, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
+use overhear_store::{Error, Line, Parts, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -120,42 +120,53 @@ impl Monitor {
         answer.map_err(|error| Unanswered(error.to_string()))
     }
 
-    /// What was counted of all endpoints over the window that is asked about, and over the one it is compared with.
+    /// What was counted of all endpoints over the time that is asked about, and over the one it is compared with: those that
+    /// were deployed each apart, then all others.
     fn count(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
         points: usize,
-        of: Of<'_>,
-    ) -> Result<(Counts, Span), Error> {
-        let mut span = self.span(questions, asked, of)?;
-        let line = match points {
-            0 => None,
-            _ => Some(questions.sum_line(span.window, step_of_all(span.window, points))?),
+    ) -> Result<(Vec<Counts>, Vec<Span>), Error> {
+        let (split, mut spans) = self.split(questions, known, asked)?;
+        let of = |series: &Series| Some(split.part(known, series));
+        let windows: Vec<Window> = spans.iter().map(|span| span.window).collect();
+        let now = Parts { windows: &windows, of: &of };
+        let steps = windows.iter().map(|window| step_of_all(*window, points)).collect::<Vec<_>>();
+        let lines = if points == 0 { Vec::new() } else { questions.sum_lines(now, &steps)? };
+        // Where the steps are all of the window, they need not be read twice.
+        let is_whole = |(line, window): (&Recorded<SumLine>, &Window)| -> Result<bool, Error> {
+            Ok(questions.covers(*window)? == line.window)
         };
-        let sums = match &line {
-            // The steps are all of the window: they need not be read twice.
-            Some(line) if questions.covers(span.window)? == line.window => totals(line),
-            _ => questions.sums(span.window)?,
+        let are_whole = lines.iter().zip(&windows).map(is_whole).collect::<Result<Vec<_>, _>>()?;
+        let sums = if !lines.is_empty() && are_whole.iter().all(|whole| *whole) {
+            lines.iter().map(totals).collect()
+        } else {
+            questions.sums_of(now)?
         };
-        let before = match self.listened_before(&span) {
-            Some(seconds) => Some((known.sum(&questions.sums(span.before)?.what, of), seconds)),
-            None => None,
-        };
-        let mut counts = Counts {
-            seconds: self.seconds(&span.sessions, sums.window),
-            now: known.sum(&sums.what, of),
-            before,
-            ..Counts::default()
-        };
-        if let Some(line) = line {
-            span.step = line.resolution;
-            counts.step = seconds_in(line.resolution);
-            counts.steps = known.steps(line.what, of);
+        let listened: Vec<Option<f64>> = spans.iter().map(|span| self.listened_before(span)).collect();
+        let earlier: Vec<Window> = earlier(&spans, &listened);
+        let before = questions.sums_of(Parts { windows: &earlier, of: &of })?;
+        let mut lines = lines.into_iter();
+        let mut counts = Vec::new();
+        for ((span, sums), (before, listened)) in spans.iter_mut().zip(sums).zip(before.iter().zip(listened))
+        {
+            let mut part = Counts {
+                seconds: self.seconds(&span.sessions, sums.window),
+                now: known.sum(&sums.what),
+                before: listened.map(|seconds| (known.sum(&before.what), seconds)),
+                ..Counts::default()
+            };
+            if let Some(line) = lines.next() {
+                span.step = line.resolution;
+                part.step = seconds_in(line.resolution);
+                part.steps = known.steps(line.what);
+            }
+            span.window = sums.window;
+            counts.push(part);
         }
-        span.window = sums.window;
-        Ok((counts, span))
+        Ok((counts, spans))
     }
 
     /// The same of one endpoint, by caller and ending.
@@ -167,7 +178,7 @@ impl Monitor {
         points: usize,
         id: &EndpointId,
     ) -> Result<(Depth, Span), Error> {
-        let mut span = self.span(questions, asked, Of::Service(&id.service))?;
+        let mut span = self.span(questions, asked, Some(&id.service))?;
         let key = questions.key();
         let mut of = questions.series()?;
         of.retain(|series| *known.called(&series.service) == id.service && *known.endpoint(series) == *id);
@@ -194,48 +205,48 @@ impl Monitor {
         Ok((Depth { seconds, now, before, steps, step: seconds_in(line.resolution) }, span))
     }
 
-    /// What was counted between any two.
+    /// What was counted between any two, in the parts of [`Self::count`].
     fn count_edges(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
-        of: Of<'_>,
-    ) -> Result<(Edges, Span), Error> {
-        let mut span = self.span(questions, asked, of)?;
-        let now = questions.edges(span.window)?;
-        let before = match self.listened_before(&span) {
-            Some(seconds) => Some((known.by_ends(&questions.edges(span.before)?.what, of), seconds)),
-            None => None,
-        };
-        let asks = now.what.iter().map(|edge| edge.whole.called(&known.names));
-        let asks = asks.filter(|whole| of.includes(&whole.service));
-        let outside = asks.filter_map(|whole| whole.way.server().map(str::to_owned));
-        let edges = Edges {
-            seconds: self.seconds(&span.sessions, now.window),
-            outside: outside.map(Arc::from).collect(),
-            now: known.by_ends(&now.what, of),
-            before,
-        };
-        span.window = now.window;
-        Ok((edges, span))
+    ) -> Result<(Vec<Edges>, Vec<Span>), Error> {
+        let (split, mut spans) = self.split(questions, known, asked)?;
+        let of = |series: &Series| Some(split.part(known, series));
+        let windows: Vec<Window> = spans.iter().map(|span| span.window).collect();
+        let now = questions.edges_of(Parts { windows: &windows, of: &of })?;
+        let listened: Vec<Option<f64>> = spans.iter().map(|span| self.listened_before(span)).collect();
+        let earlier: Vec<Window> = earlier(&spans, &listened);
+        let before = questions.edges_of(Parts { windows: &earlier, of: &of })?;
+        let mut counts = Vec::new();
+        for ((span, now), (before, listened)) in spans.iter_mut().zip(now).zip(before.iter().zip(listened)) {
+            let asks = now.what.iter().map(|edge| edge.whole.called(&known.names));
+            let outside = asks.filter_map(|whole| whole.way.server().map(str::to_owned));
+            counts.push(Edges {
+                seconds: self.seconds(&span.sessions, now.window),
+                outside: outside.map(Arc::from).collect(),
+                now: known.by_ends(&now.what),
+                before: listened.map(|seconds| (known.by_ends(&before.what), seconds)),
+            });
+            span.window = now.window;
+        }
+        Ok((counts, spans))
     }
 
-    /// Counts by what each service is compared with: those that were deployed each apart, then all others.
-    fn parts<T>(
+    /// Services by what each is compared with, and the time of each part.
+    fn split(
         &self,
         questions: &dyn Questions,
         known: &Known,
         asked: Asked,
-        count: impl Fn(Of<'_>) -> Result<(T, Span), Error>,
-    ) -> Result<(Vec<T>, Vec<Span>), Error> {
+    ) -> Result<(Split, Vec<Span>), Error> {
         let mut deployed = self.deployed(questions, asked)?;
         // What is another name of something is counted with that.
         deployed.retain(|name| !known.names.contains_key(name));
-        let each = deployed.iter().map(|name| Of::Service(name));
-        let others = if deployed.is_empty() { Of::All } else { Of::Others(&deployed) };
-        let parts = each.chain([others]).map(count).collect::<Result<Vec<_>, _>>()?;
-        Ok(parts.into_iter().unzip())
+        let split = Split { deployed };
+        let spans = split.parts().map(|of| self.span(questions, asked, of)).collect::<Result<_, _>>()?;
+        Ok((split, spans))
     }
 
     /// The services that are looked at from their last deploy on.
@@ -250,7 +261,7 @@ impl Monitor {
         asked.until.unwrap_or_else(|| self.whole.map_or_else(keep::now, |(_, until)| until))
     }
 
-    fn span(&self, questions: &dyn Questions, asked: Asked, of: Of<'_>) -> Result<Span, Error> {
+    fn span(&self, questions: &dyn Questions, asked: Asked, service: Option<&str>) -> Result<Span, Error> {
         let (from, until) = (self.whole.map(|(from, _)| from), self.until(asked));
         let usual = u64::try_from(USUAL.as_nanos()).unwrap_or(u64::MAX);
         let since = asked.since.or(from);
@@ -259,7 +270,7 @@ impl Monitor {
         let mut before = window.before();
         let mut since = None;
         if asked.beside == Beside::DeployBefore
-            && let Some(service) = of.service()
+            && let Some(service) = service
             && let Some(last) = since_deploy::last(questions, service, until)?
         {
             (before, window) = last.windows(questions.about()?.retention, until);
@@ -319,46 +330,47 @@ struct Span {
     since: Option<Deploy>,
 }
 
-/// Whose calls are counted: what these services answer and ask.
-#[derive(Clone, Copy)]
-enum Of<'a> {
-    All,
-    Service(&'a str),
-    /// Every service but these.
-    Others(&'a [Arc<str>]),
+/// Services in parts: those that were deployed each apart, then all others.
+struct Split {
+    deployed: Vec<Arc<str>>,
 }
 
-impl<'a> Of<'a> {
-    fn includes(self, service: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Service(name) => name == service,
-            Self::Others(names) => !names.iter().any(|name| **name == *service),
-        }
+impl Split {
+    /// Whom each is about; the last is about no service alone.
+    fn parts(&self) -> impl Iterator<Item = Option<&str>> {
+        self.deployed.iter().map(|name| Some(&**name)).chain([None])
     }
 
-    /// The one it is about.
-    const fn service(self) -> Option<&'a str> {
-        match self {
-            Self::All | Self::Others(_) => None,
-            Self::Service(name) => Some(name),
-        }
+    /// The part that counts what a series answers and asks.
+    fn part(&self, known: &Known, series: &Series) -> usize {
+        self.of(known.called(&series.service))
     }
+
+    fn of(&self, service: &str) -> usize {
+        self.deployed.iter().position(|name| **name == *service).unwrap_or(self.deployed.len())
+    }
+}
+
+/// What each part is compared with; nothing where nobody listened.
+fn earlier(spans: &[Span], listened: &[Option<f64>]) -> Vec<Window> {
+    let window = |(span, listened): (&Span, &Option<f64>)| match listened {
+        Some(_) => span.before,
+        None => Window { from: span.before.from, until: span.before.from },
+    };
+    spans.iter().zip(listened).map(window).collect()
 }
 
 impl History for Monitor {
     fn endpoints(&self, asked: Asked, points: usize) -> Result<Covered<Vec<EndpointFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, known, asked, count)?;
+            let (counts, spans) = self.count(questions, known, asked, points)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::endpoints).collect())
         })
     }
 
     fn services(&self, asked: Asked, points: usize) -> Result<Covered<Vec<ServiceFigures>>, Unanswered> {
         self.with(|questions, known| {
-            let count = |of: Of<'_>| self.count(questions, known, asked, points, of);
-            let (counts, spans) = self.parts(questions, known, asked, count)?;
+            let (counts, spans) = self.count(questions, known, asked, points)?;
             Self::covered(questions, &spans, counts.iter().flat_map(Counts::services).collect())
         })
     }
@@ -380,8 +392,7 @@ impl History for Monitor {
 
     fn map(&self, asked: Asked) -> Result<Covered<Map>, Unanswered> {
         self.with(|questions, known| {
-            let count = |of: Of<'_>| self.count_edges(questions, known, asked, of);
-            let (edges, spans) = self.parts(questions, known, asked, count)?;
+            let (edges, spans) = self.count_edges(questions, known, asked)?;
             Self::covered(questions, &spans, Map::of_all(edges.iter().map(Edges::map)))
         })
     }
@@ -392,19 +403,17 @@ impl History for Monitor {
             let first_seen = |id: &EndpointId| {
                 known.model.endpoint(id).and_then(|endpoint| endpoint.seen).map(|(first, _)| first)
             };
-            let count = |of: Of<'_>| {
-                let span = self.span(questions, asked, of)?;
-                // What is called for the first time while a deploy goes on is of it.
-                let from = if span.since.is_some() { span.before.until } else { span.window.from };
-                let window = Window { from, until: span.window.until };
-                let is_meant = |id: &EndpointId| of.includes(&id.service);
-                let mine = firsts.iter().filter(|(id, _)| is_meant(id));
-                let mut all = changes(mine, (window.from, window.until), &first_seen);
-                all.extend(news::within(&known.model, &firsts, window, is_meant));
-                Ok((all, span))
-            };
-            let (all, spans) = self.parts(questions, known, asked, count)?;
-            let mut all: Vec<Change> = all.into_iter().flatten().collect();
+            let (split, spans) = self.split(questions, known, asked)?;
+            // What is called for the first time while a deploy goes on is of it.
+            let from = |span: &Span| if span.since.is_some() { span.before.until } else { span.window.from };
+            let windows = spans.iter().map(|span| Window { from: from(span), until: span.window.until });
+            let windows: Vec<Window> = windows.collect();
+            let window_of = |id: &EndpointId| windows.get(split.of(&id.service)).copied();
+            let mut all = news::within(&known.model, &firsts, &windows, window_of);
+            for (part, window) in windows.iter().enumerate() {
+                let mine = firsts.iter().filter(|(id, _)| split.of(&id.service) == part);
+                all.extend(changes(mine, (window.from, window.until), &first_seen));
+            }
             all.sort_by(Change::newest_first);
             Self::covered(questions, &spans, all)
         })
@@ -493,9 +502,7 @@ impl LiveSource for Monitor {
 
 /// All steps of each series.
 fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
-    let total = |(series, steps): &(Arc<Series>, Vec<(Slot, Sum)>)| {
-        (Arc::clone(series), steps.iter().map(|(_, sum)| sum).collect::<Total>().into())
-    };
+    let total = |(series, line): &(Arc<Series>, Line)| (Arc::clone(series), line.total.clone());
     Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
 }
 

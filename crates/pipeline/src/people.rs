@@ -52,6 +52,7 @@ impl People {
             | What::Close { .. }
             | What::Error { .. }
             | What::Tls { .. }
+            | What::TlsTouch { .. }
             | What::Answer { .. } => {}
         }
     }

@@ -76,6 +76,7 @@ impl Ciphers {
             | What::Close { .. }
             | What::Error { .. }
             | What::Tls { .. }
+            | What::TlsTouch { .. }
             | What::Answer { .. } => {}
         }
     }

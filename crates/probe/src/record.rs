@@ -28,6 +28,16 @@ pub const TCP_LISTEN: u8 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(pub u64);
 
+/// `TLS_MOVES` of the header.
+const MOVES: u64 = 1 << 62;
+
+impl Cookie {
+    /// It is a TLS session that its program moves in memory, and that then has another number.
+    pub const fn moves(self) -> bool {
+        self.0 >> 63 == 1 && self.0 & MOVES != 0
+    }
+}
+
 /// Which way bytes went, seen from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the ways are their names")]
@@ -132,6 +142,8 @@ pub enum What<'a> {
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
     /// A name server answered a process of this machine, by UDP.
     Answer { message: &'a [u8] },
+    /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
+    TlsTouch { session: Cookie },
     /// The process is a new program.
     Exec { comm: String },
     /// The process is gone.
@@ -209,7 +221,8 @@ impl<'a> Record<'a> {
                 let carrier = (offset != 0).then_some(Cookie(offset));
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
-            9 => What::Answer { message: rest.0.get(..length as usize)? },
+            9 => What::TlsTouch { session: socket },
+            10 => What::Answer { message: rest.0.get(..length as usize)? },
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -433,7 +446,7 @@ mod tests {
                 struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS | KNOW_MESSAGES,
                     .port_count = 1, .high_water = 7, .shed_water = 8 };
                 ((unsigned char *)s.ports)[1] = 80;
-                struct record t = { .time = 1, .socket = TLS_SESSION | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
+                struct record t = { .time = 1, .socket = TLS_SESSION | TLS_MOVES | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(s); i++) printf("%02x", ((unsigned char *)&s)[i]);
                 printf("\n");
@@ -485,7 +498,8 @@ mod tests {
         assert_eq!(settings.to_bytes().to_vec(), unhex(lines[3]));
 
         let bytes = unhex(lines[4]);
-        let session = Cookie(1 << 63 | 2);
+        let session = Cookie(1 << 63 | 1 << 62 | 2);
+        assert!(session.moves() && !Cookie(1 << 63 | 2).moves() && !Cookie(2).moves());
         let expected = What::Tls { session, socket: Some(Cookie(3)), from_start: true };
         assert_eq!(Record::parse(&bytes).unwrap().what, expected);
     }

@@ -21,6 +21,27 @@ fn hears_every_stream() {
     snapshots("stream", 14);
 }
 
+/// Over HTTP/1.1 too a call of enveloped messages is told while it goes on, and all of them are counted, also those beyond
+/// what is kept of a body.
+#[test]
+fn calls_that_stream_are_told_with_their_messages() {
+    let fixtures = fixtures_of("stream");
+    let (_, slow) = fixtures.iter().find(|(name, _)| name == "connect_stream_slow").unwrap();
+    let mut slow = slow.clone();
+    slow.settings.insert("body".into(), "10".into());
+    let (mut connection, mut out) = (connection(&slow), Vec::new());
+    slow.steps.iter().for_each(|step| feed(&mut connection, step, &mut out));
+    let counts: Vec<_> = out
+        .iter()
+        .map(|observation| {
+            let Detail::Http(http) = &observation.detail;
+            let told = http.stream.as_ref().map(|stream| stream.server.total.messages);
+            (told, http.call.as_ref().unwrap().rpc.as_ref().unwrap().received.count)
+        })
+        .collect();
+    assert_eq!(counts, [(Some(1), 1), (Some(3), 3), (None, 3)]);
+}
+
 fn snapshots(folder: &str, least: usize) {
     let fixtures = fixtures_of(folder);
     assert!(fixtures.len() >= least, "only {} conversations", fixtures.len());

@@ -264,19 +264,20 @@ impl Attribute {
         }
     }
 
-    /// Those of streams. What the client sent is told of WebSockets alone; what went wrong, where something did.
+    /// Those of streams. What the client sent is told where it may say something; what went wrong, where something did.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only those are asked for")]
     fn of_stream(self, stream: &Stream) -> Option<Value<'_>> {
         let web_socket = match &stream.kind {
             StreamKind::WebSocket(agreed) => Some(agreed),
-            StreamKind::Events | StreamKind::Lines | StreamKind::Body => None,
+            StreamKind::Events | StreamKind::Lines | StreamKind::Messages | StreamKind::Body => None,
         };
+        let has_client = web_socket.is_some() || stream.kind == StreamKind::Messages;
         let (client, server) = (stream.client.total, stream.server.total);
         let some = |count: u64| size(count).filter(|_| count > 0);
         match self {
             Self::StreamKind => text(stream.kind.as_str()),
-            Self::StreamClientMessages => web_socket.and_then(|_| size(client.messages)),
-            Self::StreamClientBytes => web_socket.and_then(|_| size(client.bytes)),
+            Self::StreamClientMessages => size(client.messages).filter(|_| has_client),
+            Self::StreamClientBytes => size(client.bytes).filter(|_| has_client),
             Self::StreamServerMessages => size(server.messages),
             Self::StreamServerBytes => size(server.bytes),
             Self::StreamUnread => some(client.unread.saturating_add(server.unread)),

@@ -25,7 +25,7 @@ pub use attributes::{Attribute, Value, attributes};
 pub use endpoints::{Selection, endpoint, endpoints, find_endpoint, near_endpoints};
 pub use filter::{EndpointFilter, Filter};
 pub use metric::{Accumulator, Bounds, Metric};
-pub use outline::{OutlineRow, outline};
+pub use outline::{OutlineRow, outline, outline_of_messages};
 pub use overhear_exchange::{Authority, Direction};
 pub use overhear_model::Way;
 /// Shapes of requests and responses, as they are told.

@@ -112,7 +112,7 @@ pub struct EndpointFigures {
     pub now: Figures,
     /// What it is compared with; absent where nothing was listening then.
     pub before: Option<Figures>,
-    /// Its time line.
+    /// Its time line; in lists without latencies.
     pub points: Vec<Point>,
 }
 

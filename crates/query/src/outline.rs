@@ -1,6 +1,8 @@
 //! A shape as the lines of an API reference: one per field, indented below what holds it.
 
-use overhear_model::shape::schema::{Format, Number, Object, Record, Schema, Text};
+use overhear_model::shape::schema::{
+    Format, Number, Object, ProtoField, ProtoKind, ProtoMessage, Record, Schema, Text,
+};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,34 @@ pub fn outline(schema: &Schema) -> Vec<OutlineRow> {
     let mut rows = Vec::new();
     line(&mut rows, Place { depth: 0, name: "", seen: 1, of: 1, required: true }, schema);
     rows
+}
+
+/// The lines of messages in protocol buffers, by number: the wire has no names. Those of a `.proto` sketch are given.
+pub fn outline_of_messages(message: &ProtoMessage) -> Vec<OutlineRow> {
+    let mut rows = Vec::new();
+    numbered(&mut rows, 0, message);
+    rows
+}
+
+fn numbered(rows: &mut Vec<OutlineRow>, depth: usize, message: &ProtoMessage) {
+    for field in &message.fields {
+        if rows.len() >= MOST_ROWS {
+            return;
+        }
+        let ProtoField { number, present, repeated, packed, kind } = field;
+        let repeated = if *repeated { "repeated " } else { "" };
+        rows.push(OutlineRow {
+            depth,
+            name: format!("field_{number}"),
+            kind: format!("{repeated}{}", kind.as_str()),
+            presence: share(*present, message.seen),
+            required: *present == message.seen,
+            notes: if *packed { "packed".to_owned() } else { String::new() },
+        });
+        if let ProtoKind::Message(inner) = kind {
+            numbered(rows, depth + 1, inner);
+        }
+    }
 }
 
 /// What a schema is, in a few words.
@@ -169,8 +199,42 @@ fn share(seen: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::outline;
-    use overhear_model::shape::schema::{Array, Field, Format, Number, Object, Record, Schema, Text};
+    use super::{outline, outline_of_messages};
+    use overhear_model::shape::schema::{
+        Array, Field, Format, Number, Object, ProtoField, ProtoKind, ProtoMessage, Record, Schema, Text,
+    };
+
+    #[test]
+    fn messages_read_like_it_too() {
+        let field =
+            |number, present, kind| ProtoField { number, present, repeated: false, packed: false, kind };
+        let line = ProtoMessage {
+            seen: 8,
+            fields: vec![field(1, 8, ProtoKind::Text), field(3, 2, ProtoKind::Bool)],
+        };
+        let lines = ProtoField { repeated: true, ..field(2, 3, ProtoKind::Message(line)) };
+        let codes = ProtoField { repeated: true, packed: true, ..field(7, 4, ProtoKind::Int64) };
+        let order = ProtoMessage { seen: 4, fields: vec![field(1, 4, ProtoKind::Int32), lines, codes] };
+        let rows: Vec<String> = outline_of_messages(&order)
+            .iter()
+            .map(|row| {
+                format!(
+                    "{}|{}|{}|{}|{}|{}",
+                    row.depth, row.name, row.kind, row.presence, row.required, row.notes
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "0|field_1|int32|1|true|",
+                "0|field_2|repeated message|0.75|false|",
+                "1|field_1|string|1|true|",
+                "1|field_3|bool|0.25|false|",
+                "0|field_7|repeated int64|1|true|packed",
+            ]
+        );
+    }
 
     fn string(format: Option<Format>, values: &[&str]) -> Schema {
         let values = values.iter().map(|value| (*value).to_owned()).collect();

@@ -1,80 +1,18 @@
-//! Tallies as bytes: postcard over plain structs, bucket indices as differences, zstd where there is enough to gain.
+//! Tallies as bytes: every kind of number apart (see [`crate::streams`]).
 
+use crate::{
+    rows,
+    streams::{Eye, Pen, Stream, Streams},
+};
 use overhear_exchange::{ErrorType, Http2Code, RpcStatus};
 use overhear_model::{Count, Ending, Histogram, Tally};
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{Error as _, SeqAccess, Visitor},
-};
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-/// Below this length in bytes compression gains little.
-const WORTH_IT: usize = 512;
 const LEVEL: i32 = 3;
 /// Longest text of one blob, in bytes; what is longer was not written by us.
 const LONGEST: usize = 256 << 20;
-
-#[derive(Serialize, Deserialize)]
-struct Cell<'a> {
-    #[serde(borrow)]
-    caller: &'a str,
-    /// 0: none.
-    status: u16,
-    error: u16,
-    hidden_error: bool,
-    requests: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    latency: Latency<'a>,
-}
-
-/// A histogram: its sum in nanoseconds; then of each bucket its index less that of the one before, and its count.
-pub(crate) struct Latency<'a>(pub(crate) Cow<'a, Histogram>);
-
-impl Serialize for Latency<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Self(histogram) = self;
-        let mut last = 0;
-        let buckets = histogram.indexed().map(|(index, n)| (index - std::mem::replace(&mut last, index), n));
-        let sum = u64::try_from(histogram.sum().as_nanos()).unwrap_or(u64::MAX);
-        (sum, buckets.collect::<Vec<(i16, u64)>>()).serialize(to)
-    }
-}
-
-impl<'de> Deserialize<'de> for Latency<'_> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Buckets(Vec<(i16, u64)>);
-        /// Indices as they are, not as differences: read into the place where they stay.
-        struct InPlace;
-        impl<'de> Visitor<'de> for InPlace {
-            type Value = Buckets;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("buckets")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Buckets, A::Error> {
-                let mut buckets = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(LONGEST_HISTOGRAM));
-                let mut last = 0i16;
-                while let Some((step, n)) = seq.next_element::<(i16, u64)>()? {
-                    last = last.saturating_add(step);
-                    buckets.push((last, n));
-                }
-                Ok(Buckets(buckets))
-            }
-        }
-        impl<'de> Deserialize<'de> for Buckets {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                from.deserialize_seq(InPlace)
-            }
-        }
-        let (sum, Buckets(buckets)) = <(u64, Buckets)>::deserialize(from)?;
-        let histogram = Histogram::from_buckets(buckets, Duration::from_nanos(sum));
-        let histogram = histogram.ok_or_else(|| D::Error::custom("a histogram is out of range"))?;
-        Ok(Self(Cow::Owned(histogram)))
-    }
-}
-
-/// Room that is made for a histogram at once: more buckets than there can be.
-const LONGEST_HISTOGRAM: usize = 2048;
+/// The first byte of what is in streams; lower ones are [`rows`].
+const IN_STREAMS: u8 = 2;
 
 /// What is wrong with a blob.
 #[derive(Debug, thiserror::Error)]
@@ -89,38 +27,18 @@ impl From<String> for Damage {
 
 /// Offsets, slots or series with a tally each.
 pub(crate) fn encode(tallies: &[(u32, &Tally)]) -> Result<Vec<u8>, Damage> {
-    let plain: Vec<(u32, Vec<Cell<'_>>)> = tallies.iter().map(|(at, tally)| (*at, cells(tally))).collect();
-    pack(&plain)
-}
-
-/// Anything as a blob.
-pub(crate) fn pack(what: &impl Serialize) -> Result<Vec<u8>, Damage> {
-    let plain = postcard::to_stdvec(what).map_err(damage)?;
-    let mut blob = vec![0];
-    if plain.len() < WORTH_IT {
-        blob.extend(plain);
-    } else {
-        blob = vec![1];
-        blob.extend(zstd::bulk::compress(&plain, LEVEL).map_err(damage)?);
+    let (mut pen, mut kinds) = (Pen::default(), Kinds::default());
+    pen.number(Stream::Names, tallies.len() as u64);
+    let mut last = 0;
+    for (at, tally) in tallies {
+        pen.signed(Stream::Names, i64::from(*at) - i64::from(std::mem::replace(&mut last, *at)));
+        pen.number(Stream::Names, tally.cells().count() as u64);
+        for (caller, ending, count) in tally.cells() {
+            let last = kinds.write(&mut pen, caller, ending);
+            write(&mut pen, count, last);
+        }
     }
-    Ok(blob)
-}
-
-/// The text of what [`pack`] made, to be read in place.
-pub(crate) fn unpack(blob: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
-    match blob.split_first() {
-        Some((0, rest)) => Ok(Cow::Borrowed(rest)),
-        Some((1, rest)) => inflate(rest).map(Cow::Owned),
-        _ => Err(Damage("a blob of no known kind".to_owned())),
-    }
-}
-
-fn inflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
-    // Ours say how long they are.
-    let length = zstd::zstd_safe::get_frame_content_size(text).ok().flatten();
-    let length = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= LONGEST);
-    let length = length.ok_or_else(|| damage("compressed text of no known length"))?;
-    zstd::bulk::decompress(text, length).map_err(damage)
+    finish([pen])
 }
 
 /// What [`encode`] was given. `key` is the model's; only what `wanted` says yes to is made.
@@ -129,59 +47,150 @@ pub(crate) fn decode(
     blob: &[u8],
     wanted: &dyn Fn(u32) -> bool,
 ) -> Result<Vec<(u32, Tally)>, Damage> {
-    let plain = unpack(blob)?;
-    let cells: Vec<(u32, Vec<Cell<'_>>)> = postcard::from_bytes(&plain).map_err(damage)?;
-    let wanted = cells.into_iter().filter(|(at, _)| wanted(*at));
-    let mut names = Vec::new();
-    wanted.map(|(at, cells)| Ok((at, tally(key, cells, &mut names)?))).collect()
+    let Some(mut text) = in_streams(blob) else { return rows::decode(key, blob, wanted) };
+    let streams = Streams::of(&mut text)?;
+    let (mut eye, mut kinds) = (streams.read(), Known::default());
+    let mut tallies = Vec::new();
+    let mut last = 0i64;
+    for _ in 0..eye.number(Stream::Names)? {
+        last = last.saturating_add(eye.signed(Stream::Names)?);
+        let at = u32::try_from(last).map_err(damage)?;
+        let is_wanted = wanted(at);
+        let mut tally = Tally::default();
+        for _ in 0..eye.number(Stream::Names)? {
+            let kind = kinds.read(&mut eye)?;
+            let count = read(&mut eye, &mut kind.last, is_wanted)?;
+            if is_wanted {
+                tally.push(key, &kind.caller, kind.ending, count);
+            }
+        }
+        if is_wanted {
+            tallies.push((at, tally));
+        }
+    }
+    Ok(tallies)
+}
+
+/// One after the other.
+pub(crate) fn finish(pens: impl IntoIterator<Item = Pen>) -> Result<Vec<u8>, Damage> {
+    let mut blob = vec![IN_STREAMS];
+    pens.into_iter().try_for_each(|pen| pen.finish(&mut blob))?;
+    Ok(blob)
+}
+
+/// What [`finish`] wrote; none where it is of an earlier version.
+pub(crate) fn in_streams(blob: &[u8]) -> Option<&[u8]> {
+    blob.strip_prefix(&[IN_STREAMS])
+}
+
+pub(crate) fn deflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
+    zstd::bulk::compress(text, LEVEL).map_err(damage)
+}
+
+pub(crate) fn inflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
+    // Ours say how long they are.
+    let length = zstd::zstd_safe::get_frame_content_size(text).ok().flatten();
+    let length = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= LONGEST);
+    let length = length.ok_or_else(|| damage("compressed text of no known length"))?;
+    zstd::bulk::decompress(text, length).map_err(damage)
 }
 
 pub(crate) fn damage(why: impl ToString) -> Damage {
     Damage(why.to_string())
 }
 
-fn cells(tally: &Tally) -> Vec<Cell<'_>> {
-    fn cell<'a>((caller, ending, count): (&'a Arc<str>, Ending, &'a Count)) -> Cell<'a> {
-        Cell {
-            caller,
-            status: ending.status.unwrap_or(0),
-            error: ending.error.map_or(0, error_code),
-            hidden_error: ending.hidden_error,
-            requests: count.requests,
-            bytes_in: count.bytes_in,
-            bytes_out: count.bytes_out,
-            latency: Latency(Cow::Borrowed(&count.latency)),
+fn write(pen: &mut Pen, count: &Count, last: &mut i16) {
+    let Count { requests, bytes_in, bytes_out, latency } = count;
+    pen.signed(Stream::Requests, requests.wrapping_sub(latency.count()).cast_signed());
+    pen.number(Stream::BytesIn, *bytes_in);
+    pen.number(Stream::BytesOut, *bytes_out);
+    pen.histogram(last, latency);
+}
+
+fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool) -> Result<Count, Damage> {
+    let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
+    let (bytes_in, bytes_out) = (eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?);
+    let latency = eye.histogram(last, wanted, Histogram::default())?;
+    Ok(Count { requests: untimed.wrapping_add(latency.count()), bytes_in, bytes_out, latency })
+}
+
+/// Callers and endings of a blob: each is written once, then by its number.
+#[derive(Default)]
+struct Kinds<'a> {
+    callers: HashMap<&'a str, usize>,
+    numbers: HashMap<(&'a str, Ending), usize>,
+    /// Where the last histogram of each began.
+    last: Vec<i16>,
+}
+
+impl<'a> Kinds<'a> {
+    fn write(&mut self, pen: &mut Pen, caller: &'a str, ending: Ending) -> &mut i16 {
+        let next = self.numbers.len();
+        let number = *self.numbers.entry((caller, ending)).or_insert(next);
+        pen.number(Stream::Names, number as u64);
+        if number == next {
+            self.caller(pen, caller);
+            pen.number(Stream::Names, u64::from(ending.status.unwrap_or(0)));
+            let error = ending.error.map_or(0, error_code);
+            pen.number(Stream::Names, u64::from(error) << 1 | u64::from(ending.hidden_error));
+            self.last.push(0);
+        }
+        // Every number has its place.
+        #[expect(clippy::indexing_slicing, reason = "numbers are given with places")]
+        &mut self.last[number]
+    }
+
+    fn caller(&mut self, pen: &mut Pen, caller: &'a str) {
+        let next = self.callers.len();
+        let number = *self.callers.entry(caller).or_insert(next);
+        pen.number(Stream::Names, number as u64);
+        if number == next {
+            pen.text(Stream::Names, caller);
         }
     }
-    tally.cells().map(cell).collect()
 }
 
-/// The same callers come again and again: each has one allocation in a blob.
-fn name(names: &mut Vec<Arc<str>>, text: &str) -> Arc<str> {
-    if let Some(name) = names.iter().find(|name| ***name == *text) {
-        return Arc::clone(name);
-    }
-    let name = Arc::<str>::from(text);
-    // Few callers are the rule; for others searching would cost more than it spares.
-    if names.len() < 64 {
-        names.push(Arc::clone(&name));
-    }
-    name
+/// What [`Kinds`] wrote.
+#[derive(Default)]
+struct Known {
+    callers: Vec<Arc<str>>,
+    kinds: Vec<Kind>,
 }
 
-fn tally(key: u64, cells: Vec<Cell<'_>>, names: &mut Vec<Arc<str>>) -> Result<Tally, Damage> {
-    let mut tally = Tally::default();
-    for cell in cells {
-        let latency = cell.latency.0.into_owned();
-        let ending = Ending {
-            status: (cell.status > 0).then_some(cell.status),
-            error: error_of(cell.error)?,
-            hidden_error: cell.hidden_error,
-        };
-        let Cell { requests, bytes_in, bytes_out, .. } = cell;
-        tally.push(key, &name(names, cell.caller), ending, Count { requests, bytes_in, bytes_out, latency });
+struct Kind {
+    caller: Arc<str>,
+    ending: Ending,
+    last: i16,
+}
+
+impl Known {
+    fn read(&mut self, eye: &mut Eye<'_>) -> Result<&mut Kind, Damage> {
+        let number = index(eye)?;
+        if number == self.kinds.len() {
+            let caller = self.caller(eye)?;
+            let status = u16::try_from(eye.number(Stream::Names)?).map_err(damage)?;
+            let error = eye.number(Stream::Names)?;
+            let ending = Ending {
+                status: (status > 0).then_some(status),
+                error: error_of(u16::try_from(error >> 1).map_err(damage)?)?,
+                hidden_error: error & 1 == 1,
+            };
+            self.kinds.push(Kind { caller, ending, last: 0 });
+        }
+        self.kinds.get_mut(number).ok_or_else(|| damage("a kind of calls that has no name"))
     }
-    Ok(tally)
+
+    fn caller(&mut self, eye: &mut Eye<'_>) -> Result<Arc<str>, Damage> {
+        let number = index(eye)?;
+        if number == self.callers.len() {
+            self.callers.push(eye.text(Stream::Names)?.into());
+        }
+        self.callers.get(number).cloned().ok_or_else(|| damage("a caller that has no name"))
+    }
+}
+
+fn index(eye: &mut Eye<'_>) -> Result<usize, Damage> {
+    usize::try_from(eye.number(Stream::Names)?).map_err(damage)
 }
 
 /// Those without a status; a status is its own code. Appended to, never reordered.
@@ -213,7 +222,7 @@ fn error_code(error: ErrorType) -> u16 {
     }
 }
 
-fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
+pub(crate) fn error_of(code: u16) -> Result<Option<ErrorType>, Damage> {
     match code {
         0 => Ok(None),
         FIRST_CLOSE.. => Ok(Some(ErrorType::WebSocketClose(code))),

@@ -3,11 +3,15 @@
 
 use crate::{
     EDGES,
-    codec::{Damage, Latency, damage, pack, unpack},
+    codec::{Damage, damage, finish, in_streams},
+    rows,
+    streams::{Eye, Pen, Stream, Streams},
 };
 use overhear_model::{OTHER, Sum, Tally, rank};
-use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// By the numbers of series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,20 +19,6 @@ pub(crate) struct Columns {
     pub(crate) sums: BTreeMap<u32, Sum>,
     /// By the number of what is called, as a whole, and by who calls.
     pub(crate) edges: BTreeMap<(u32, Arc<str>), Sum>,
-}
-
-/// A sum, of a series, or of one that calls what is called.
-#[derive(Serialize, Deserialize)]
-struct Row<'a> {
-    number: u32,
-    #[serde(borrow)]
-    caller: Option<&'a str>,
-    requests: u64,
-    errors: u64,
-    errors_hidden: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    latency: Latency<'a>,
 }
 
 impl Columns {
@@ -65,41 +55,124 @@ impl Columns {
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>, Damage> {
-        let sums = self.sums.iter().map(|(series, sum)| row(*series, None, sum));
-        let edges = self.edges.iter().map(|((whole, caller), sum)| row(*whole, Some(caller), sum));
-        pack(&sums.chain(edges).collect::<Vec<_>>())
+        finish([self.write_sums(), self.write_edges()])
+    }
+
+    fn write_sums(&self) -> Pen {
+        let mut pen = Pen::default();
+        pen.number(Stream::Names, self.sums.len() as u64);
+        let (mut before, mut last) = (0, 0);
+        for (series, sum) in &self.sums {
+            pen.number(Stream::Names, u64::from(series - std::mem::replace(&mut before, *series)));
+            write(&mut pen, sum, &mut last);
+        }
+        pen
+    }
+
+    fn write_edges(&self) -> Pen {
+        let mut pen = Pen::default();
+        pen.number(Stream::Names, self.edges.len() as u64);
+        let (mut before, mut last) = (0, 0);
+        let mut callers = HashMap::<&str, usize>::new();
+        for ((whole, caller), sum) in &self.edges {
+            pen.number(Stream::Names, u64::from(whole - std::mem::replace(&mut before, *whole)));
+            let next = callers.len();
+            let number = *callers.entry(caller).or_insert(next);
+            pen.number(Stream::Names, number as u64);
+            if number == next {
+                pen.text(Stream::Names, caller);
+            }
+            write(&mut pen, sum, &mut last);
+        }
+        pen
     }
 
     /// What [`Self::encode`] was told.
     pub(crate) fn decode(blob: &[u8]) -> Result<Self, Damage> {
         let mut columns = Self::default();
-        let plain = unpack(blob)?;
-        let rows: Vec<Row<'_>> = postcard::from_bytes(&plain).map_err(damage)?;
-        for row in rows {
-            let Row { requests, errors, errors_hidden, bytes_in, bytes_out, .. } = row;
-            let latency = row.latency.0.into_owned();
-            let sum = Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency };
-            match row.caller {
-                None => drop(columns.sums.insert(row.number, sum)),
-                Some(caller) => drop(columns.edges.insert((row.number, caller.into()), sum)),
+        Self::each_sum(blob, &|_| true, &mut |series, sum| drop(columns.sums.insert(series, sum.clone())))?;
+        Self::each_edge(blob, &mut |whole, caller, sum| {
+            columns.edges.insert((whole, Arc::clone(caller)), sum.clone());
+        })?;
+        Ok(columns)
+    }
+
+    /// The sums of [`Self::decode`] alone, ascending, of the series that are wanted.
+    pub(crate) fn each_sum(
+        blob: &[u8],
+        wanted: &dyn Fn(u32) -> bool,
+        put: &mut dyn FnMut(u32, &Sum),
+    ) -> Result<(), Damage> {
+        let Some(mut text) = in_streams(blob) else {
+            rows::columns(blob)?.sums.iter().for_each(|(series, sum)| put(*series, sum));
+            return Ok(());
+        };
+        let streams = Streams::of(&mut text)?;
+        let mut eye = streams.read();
+        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
+        for _ in 0..eye.number(Stream::Names)? {
+            number = next(&mut eye, number)?;
+            let is_wanted = wanted(number);
+            sum = read(&mut eye, &mut last, is_wanted, sum)?;
+            if is_wanted {
+                put(number, &sum);
             }
         }
-        Ok(columns)
+        Ok(())
+    }
+
+    /// The edges of [`Self::decode`] alone, ascending.
+    pub(crate) fn each_edge(blob: &[u8], put: &mut dyn FnMut(u32, &Arc<str>, &Sum)) -> Result<(), Damage> {
+        let Some(mut text) = in_streams(blob) else {
+            rows::columns(blob)?
+                .edges
+                .into_iter()
+                .for_each(|((whole, caller), sum)| put(whole, &caller, &sum));
+            return Ok(());
+        };
+        Streams::skip(&mut text)?;
+        let streams = Streams::of(&mut text)?;
+        let mut eye = streams.read();
+        let mut callers = Vec::<Arc<str>>::new();
+        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
+        for _ in 0..eye.number(Stream::Names)? {
+            number = next(&mut eye, number)?;
+            let at = usize::try_from(eye.number(Stream::Names)?).map_err(damage)?;
+            if at == callers.len() {
+                callers.push(eye.text(Stream::Names)?.into());
+            }
+            let caller = callers.get(at).ok_or_else(|| damage("a caller that has no name"))?;
+            sum = read(&mut eye, &mut last, true, sum)?;
+            put(number, caller, &sum);
+        }
+        Ok(())
     }
 }
 
-fn row<'a>(number: u32, caller: Option<&'a str>, sum: &'a Sum) -> Row<'a> {
-    let Sum { requests, errors, errors_hidden, bytes_in, bytes_out, ref latency } = *sum;
-    Row {
-        number,
-        caller,
-        requests,
-        errors,
-        errors_hidden,
-        bytes_in,
-        bytes_out,
-        latency: Latency(Cow::Borrowed(latency)),
-    }
+/// The number after one.
+fn next(eye: &mut Eye<'_>, number: u32) -> Result<u32, Damage> {
+    let step = u32::try_from(eye.number(Stream::Names)?).map_err(damage)?;
+    number.checked_add(step).ok_or_else(|| damage("a series of no known number"))
+}
+
+fn write(pen: &mut Pen, sum: &Sum, last: &mut i16) {
+    let Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency } = sum;
+    pen.signed(Stream::Requests, requests.wrapping_sub(latency.count()).cast_signed());
+    pen.number(Stream::Errors, *errors);
+    pen.number(Stream::Errors, *errors_hidden);
+    pen.number(Stream::BytesIn, *bytes_in);
+    pen.number(Stream::BytesOut, *bytes_out);
+    pen.histogram(last, latency);
+}
+
+/// In the room of another one; without its latency where it is not wanted.
+fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool, room: Sum) -> Result<Sum, Damage> {
+    let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
+    let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
+    let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
+    let latency = eye.histogram(last, wanted, room.latency)?;
+    let requests = untimed.wrapping_add(latency.count());
+    Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
 }
 
 #[cfg(test)]

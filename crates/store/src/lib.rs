@@ -12,14 +12,16 @@ mod evidence;
 mod memory;
 mod question;
 mod retention;
+mod rows;
 mod sqlite;
+mod streams;
 mod window;
 
 pub use error::Error;
 pub use memory::Memory;
 pub use question::{
-    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Looks, Questions, Recorded, Session, Store, SumLine,
-    Sums, Timeline, Totals, Trait,
+    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Line, Looks, Parts, Questions, Recorded, Session,
+    Store, SumLine, Sums, Timeline, Totals, Trait,
 };
 pub use retention::Retention;
 pub use sqlite::{Opened, Sqlite};

@@ -1,6 +1,6 @@
 use crate::{
-    About, Deployed, Edge, Error, First, Looks, Questions, Recorded, Resolution, Retention, Session, Store,
-    SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
+    About, Deployed, Edge, Error, First, Line, Looks, Parts, Questions, Recorded, Resolution, Retention,
+    Session, Store, SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Counted, Model, Series, Shaped, Slot, Sum, Tally, shape::Shapes};
@@ -48,36 +48,54 @@ impl Questions for Memory {
         Ok(self.counted.keys().cloned().collect())
     }
 
-    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
-        let totals = self.totals(window, None)?;
-        let what = totals.what.iter().map(|(series, tally)| (Arc::clone(series), Sum::from(tally)));
-        Ok(Recorded { what: what.collect(), window: totals.window, resolution: totals.resolution })
+    fn sums_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Sums>>, Error> {
+        let one = |(part, window): (usize, &Window)| {
+            let totals = self.totals(*window, None)?;
+            let mine = totals.what.iter().filter(|(series, _)| (parts.of)(series) == Some(part));
+            let what = mine.map(|(series, tally)| (Arc::clone(series), Sum::from(tally)));
+            Ok(Recorded { what: what.collect(), window: totals.window, resolution: totals.resolution })
+        };
+        parts.windows.iter().enumerate().map(one).collect()
     }
 
     fn covers(&self, window: Window) -> Result<Window, Error> {
         Ok(window)
     }
 
-    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
-        let line = self.timeline(window, step, None)?;
-        let what = line.what.iter().map(|(series, steps)| {
-            (Arc::clone(series), steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect())
-        });
-        Ok(Recorded { what: what.collect(), window: line.window, resolution: line.resolution })
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error> {
+        let one = |(part, (window, step)): (usize, (&Window, &Resolution))| {
+            let line = self.timeline(*window, *step, None)?;
+            let mine = line.what.iter().filter(|(series, _)| (parts.of)(series) == Some(part));
+            let what = mine.map(|(series, steps)| {
+                let sums: Vec<_> = steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect();
+                let mut line = Line::default();
+                for (slot, sum) in sums {
+                    line.total.merge(&sum);
+                    line.steps.push((slot, sum.without_latency()));
+                }
+                (Arc::clone(series), line)
+            });
+            Ok(Recorded { what: what.collect(), window: line.window, resolution: line.resolution })
+        };
+        parts.windows.iter().zip(steps).enumerate().map(one).collect()
     }
 
-    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error> {
-        let mut edges = BTreeMap::<(Arc<Series>, Arc<str>), Sum>::new();
-        for (series, slots) in &self.counted {
-            let whole = Arc::new(series.whole());
-            for (_, tally) in slots.iter().filter(|(slot, _)| window.contains(**slot)) {
-                for (caller, ending, count) in tally.cells() {
-                    edges.entry((Arc::clone(&whole), Arc::clone(caller))).or_default().add(ending, count);
+    fn edges_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Error> {
+        let one = |(part, window): (usize, &Window)| {
+            let mut edges = BTreeMap::<(Arc<Series>, Arc<str>), Sum>::new();
+            for (series, slots) in self.counted.iter().filter(|(series, _)| (parts.of)(series) == Some(part))
+            {
+                let whole = Arc::new(series.whole());
+                for (_, tally) in slots.iter().filter(|(slot, _)| window.contains(**slot)) {
+                    for (caller, ending, count) in tally.cells() {
+                        edges.entry((Arc::clone(&whole), Arc::clone(caller))).or_default().add(ending, count);
+                    }
                 }
             }
-        }
-        let what = edges.into_iter().map(|((whole, caller), sum)| Edge { whole, caller, sum }).collect();
-        Ok(Recorded { what, window, resolution: Resolution::TenSeconds })
+            let what = edges.into_iter().map(|((whole, caller), sum)| Edge { whole, caller, sum }).collect();
+            Recorded { what, window: *window, resolution: Resolution::TenSeconds }
+        };
+        Ok(parts.windows.iter().enumerate().map(one).collect())
     }
 
     fn firsts(&self) -> Result<Vec<First>, Error> {

@@ -17,8 +17,18 @@ pub type Timeline = Vec<(Arc<Series>, Vec<(Slot, Tally)>)>;
 /// What was counted of each series over a window, callers and endings added up.
 pub type Sums = Vec<(Arc<Series>, Sum)>;
 
-/// The same step by step; ascending by time, steps without calls left out.
-pub type SumLine = Vec<(Arc<Series>, Vec<(Slot, Sum)>)>;
+/// The same step by step.
+pub type SumLine = Vec<(Arc<Series>, Line)>;
+
+/// What was counted of a series over a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// All of it.
+    pub total: Sum,
+    /// Ascending by time, steps without calls left out. Without latencies, which are most of what there is to add up: of one
+    /// endpoint [`Questions::timeline`] has them.
+    pub steps: Vec<(Slot, Sum)>,
+}
 
 /// What was counted between two who talk.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +39,15 @@ pub struct Edge {
     pub caller: Arc<str>,
     /// How much.
     pub sum: Sum,
+}
+
+/// Windows of parts of all series: each series is counted in one of them, or in none.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// Of each part.
+    pub windows: &'a [Window],
+    /// Which part a series is in.
+    pub of: &'a dyn Fn(&Series) -> Option<usize>,
 }
 
 /// When a series first had something.
@@ -83,12 +102,20 @@ pub trait Questions {
     /// When it cannot be read.
     fn series(&self) -> Result<Vec<Arc<Series>>, Error>;
 
-    /// What was counted of all series over a window, in no particular order; series without calls left out. Where the ends
-    /// are older than is kept so fine, the window is made wider: see [`Recorded::window`].
+    /// What was counted of all series over a window of each part, in no particular order; series without calls left out.
+    /// Where the ends are older than is kept so fine, a window is made wider: see [`Recorded::window`].
     ///
     /// # Errors
     /// When it cannot be read.
-    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error>;
+    fn sums_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Sums>>, Error>;
+
+    /// The same of all series over one window.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
+        self.sums_of(Parts::one(&window)).map(only)
+    }
 
     /// The window that [`Self::sums`] answers for when it is asked for this one.
     ///
@@ -96,17 +123,35 @@ pub trait Questions {
     /// When it cannot be read.
     fn covers(&self, window: Window) -> Result<Window, Error>;
 
-    /// The same step by step. Where so fine steps are no longer kept they are longer: see [`Recorded::resolution`].
+    /// The same step by step, with a length of steps for each part. Where so fine steps are no longer kept they are longer: see
+    /// [`Recorded::resolution`].
     ///
     /// # Errors
     /// When it cannot be read.
-    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error>;
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error>;
 
-    /// Who called what over a window, in no particular order. Of each called whole at most [`EDGES`] callers are told apart.
+    /// The same of all series over one window.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error>;
+    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
+        self.sum_lines(Parts::one(&window), &[step]).map(only)
+    }
+
+    /// Who called what over a window of each part, in no particular order. Of each called whole at most [`EDGES`] callers are
+    /// told apart.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn edges_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Error>;
+
+    /// The same of all series over one window.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error> {
+        self.edges_of(Parts::one(&window)).map(only)
+    }
 
     /// What was there when for the first time, of all series, in no particular order; of each series at most [`FIRSTS`].
     ///
@@ -199,8 +244,21 @@ pub trait Store: Questions {
     fn tidy(&mut self, now: Timestamp) -> Result<(), Error>;
 }
 
+impl<'a> Parts<'a> {
+    /// All series are one part.
+    pub fn one(window: &'a Window) -> Self {
+        Self { windows: std::slice::from_ref(window), of: &|_| Some(0) }
+    }
+}
+
+/// The answer about the only part.
+fn only<T: Default>(mut answers: Vec<Recorded<T>>) -> Recorded<T> {
+    // There is one for each window.
+    answers.pop().unwrap_or_default()
+}
+
 /// An answer and what it covers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded<T> {
     /// What was counted.
     pub what: T,

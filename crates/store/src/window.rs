@@ -2,7 +2,7 @@ use overhear_exchange::Timestamp;
 use overhear_model::Slot;
 
 /// A stretch of time in whole slots: from the first, up to and without the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// Its first slot.
     pub from: Slot,
@@ -57,9 +57,10 @@ impl Window {
 const SHORT: u32 = 90;
 
 /// How fine counts are kept apart by time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resolution {
     /// Of the last hours.
+    #[default]
     TenSeconds,
     /// Of the last days.
     Minute,

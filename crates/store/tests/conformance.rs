@@ -4,12 +4,13 @@
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};
 use overhear_store::{
-    Deployed, Edge, First, Memory, Questions, Resolution, Retention, Sqlite, Store, SumLine, Window,
+    Deployed, Edge, First, Memory, Parts, Questions, Resolution, Retention, Sqlite, Store, SumLine, Window,
 };
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -116,6 +117,34 @@ fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestC
     Ok(())
 }
 
+/// Each service over a window of its own, all read at once.
+fn agree_in_parts(store: &Sqlite, reference: &Memory, windows: [Window; 2]) -> Result<(), TestCaseError> {
+    let of = |series: &Series| ["shop", "bank"].iter().position(|name| **name == *series.service);
+    let parts = Parts { windows: &windows, of: &of };
+    let steps = [Resolution::Hour, Resolution::TenSeconds];
+    let (sums, edges) = (store.sums_of(parts).unwrap(), store.edges_of(parts).unwrap());
+    let lines = store.sum_lines(parts, &steps).unwrap();
+    prop_assert_eq!([sums.len(), edges.len(), lines.len()], [2, 2, 2]);
+    for (part, ((sums, edges), line)) in sums.into_iter().zip(edges).zip(lines).enumerate() {
+        let mine = |series: &Arc<Series>| of(series) == Some(part);
+        let covered = store.covers(windows[part]).unwrap();
+        prop_assert_eq!([sums.window, edges.window], [covered, covered]);
+        let expected = reference.sums(covered).unwrap().what.into_iter().filter(|(series, _)| mine(series));
+        let expected: BTreeMap<_, _> = expected.collect();
+        prop_assert_eq!(sums.what.into_iter().collect::<BTreeMap<_, _>>(), expected);
+        let expected = reference.sum_line(line.window, line.resolution).unwrap().what;
+        let expected: BTreeMap<_, _> = expected.into_iter().filter(|(series, _)| mine(series)).collect();
+        prop_assert_eq!(line.what.into_iter().collect::<BTreeMap<_, _>>(), expected);
+        let sorted = |edges: Vec<Edge>| {
+            edges.into_iter().map(|edge| ((edge.whole, edge.caller), edge.sum)).collect::<BTreeMap<_, _>>()
+        };
+        let mut expected = sorted(reference.edges(covered).unwrap().what);
+        expected.retain(|(whole, _), _| mine(whole));
+        prop_assert_eq!(sorted(edges.what), expected);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -147,6 +176,9 @@ proptest! {
         for window in &windows {
             agree(&store, &reference, *window)?;
         }
+        for pair in windows.windows(2) {
+            agree_in_parts(&store, &reference, [pair[0], pair[1]])?;
+        }
         // Whoever reads beside it sees the same.
         let reader = Sqlite::reader(&path).unwrap();
         for window in windows {
@@ -171,7 +203,7 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE first; PRAGMA user_version = 2",
+        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE look_base; DROP TABLE first; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(file);

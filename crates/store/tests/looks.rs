@@ -162,3 +162,62 @@ fn hours_are_forgotten_before_days_and_what_is_not_kept_apart_is_told() {
     assert_eq!(requests(now - 50, now - 49), (1, (false, false)), "a day where hours are no longer kept");
     assert_eq!(requests(now - 15 * 24, now), (10, (false, true)), "what is older is not kept apart");
 }
+
+/// An answer of some records with words and numbers, like every other but for its values.
+fn record(hour: u32, call: u32) -> String {
+    let fields: String =
+        (0..12).map(|field| format!(r#""field_{field}":{},"#, hour * 31 + call * 7 + field)).collect();
+    format!(r#"{{{fields}"state":"open","owner":{{"name":"n","since":"2026-01-01"}}}}"#)
+}
+
+fn answered(model: &mut Model, slot: u32, body: &str) {
+    let mut exchange = overhear_testkit::exchange("shop", "GET", "/a", Some(200));
+    (exchange.time, exchange.duration) = (at(slot), None);
+    let Detail::Http(http) = &mut exchange.detail;
+    http.response_headers =
+        overhear_exchange::Headers::new([(&b"content-type"[..], &b"application/json"[..])]);
+    let content = overhear_model::shape::Content { bytes: body.as_bytes(), complete: true };
+    let bodies = overhear_model::Bodies { response: Some(content), ..Default::default() };
+    model.learn_decoded(&exchange, bodies, overhear_model::shape::Effort::Whole);
+}
+
+/// Hours that look like those before are kept as what differs; what they were told against goes with them.
+#[test]
+fn hours_that_resemble_one_another_take_little_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let retention = Retention { minutes: 2 * 24 * 3600, hours: 4 * 24 * 3600, ..Retention::default() };
+    let mut store = Sqlite::open(&path, Some(KEY), retention, at(0)).unwrap().store;
+    let (mut model, hour) = (new_model(), Slot::IN_AN_HOUR);
+    let mut alone = 0;
+    let mut reference = Memory::new(KEY);
+    for number in 0..40 {
+        // In the middle of it the answer becomes another one.
+        let body = |call| {
+            if number < 20 {
+                record(number, call)
+            } else {
+                format!(r#"[{},"x"]"#, record(number, call).to_uppercase())
+            }
+        };
+        (0..5).for_each(|call| answered(&mut model, number * hour + call, &body(call)));
+        let shaped = model.open_shapes();
+        alone += shaped.iter().map(|shaped| shaped.shapes.to_bytes().unwrap().len()).sum::<usize>();
+        store.look(&shaped, true).unwrap();
+        reference.look(&shaped, true).unwrap();
+        model.close_shapes();
+    }
+    store.tidy(at(41 * hour)).unwrap();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let one = |sql: &str| -> usize { file.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let hours = one("SELECT sum(length(shapes)) FROM looks WHERE level = 2");
+    let bases = one("SELECT sum(length(shapes)) FROM look_base");
+    assert!((hours + bases) * 3 < alone * 2, "{hours} and {bases} instead of {alone}");
+    for from in 0..40 {
+        let window = Window { from: Slot(DAY + from * hour), until: Slot(DAY + (from + 3) * hour) };
+        assert_eq!(sorted(store.looks(window).unwrap()), sorted(reference.looks(window).unwrap()), "{from}");
+    }
+    // A week later the newest alone is left, for what comes.
+    store.tidy(at(10 * 24 * hour)).unwrap();
+    assert_eq!([one("SELECT count(*) FROM looks"), one("SELECT count(*) FROM look_base")], [0, 1]);
+}

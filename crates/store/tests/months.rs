@@ -139,6 +139,54 @@ fn a_store_of_version_1_is_read_as_it_is_and_written_as_one_of_today() {
     assert_eq!(routes, [("/orders/{orderId}".to_owned(), 7)]);
 }
 
+/// Six calls an hour for 27 hours, as version 4 kept them: some by ten seconds, by minutes, hours and days, shapes too.
+#[test]
+fn a_store_of_version_4_is_read_as_it_is_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(include_str!("files/version_4.sql")).unwrap();
+    drop(file);
+    let before = fs::read(&path).unwrap();
+    let reader = Sqlite::reader(&path).unwrap();
+    assert_eq!(requests(&reader), (27 * 6, 27 * 6, 1));
+    let shaped = |store: &Sqlite, window: Window| -> u64 {
+        let looks = store.looks(window).unwrap();
+        assert_eq!(looks.window, window);
+        looks.what.iter().map(|(_, shapes)| shapes.operation().requests).sum()
+    };
+    let hours =
+        |from: u32, until: u32| Window { from: Slot(BEGIN + from * HOUR), until: Slot(BEGIN + until * HOUR) };
+    let windows =
+        [(hours(0, 27), 27 * 6), (hours(3, 5), 2 * 6), (hours(0, 24), 24 * 6), (hours(23, 27), 4 * 6)];
+    for (window, expected) in windows {
+        assert_eq!(shaped(&reader, window), expected, "{window:?}");
+    }
+    let edges = reader.edges(hours(2, 20)).unwrap().what;
+    assert_eq!(edges.iter().map(|edge| edge.sum.requests).sum::<u64>(), 18 * 6);
+    drop(reader);
+    assert_eq!(fs::read(&path).unwrap(), before, "readers change nothing");
+
+    fs::write(folder.path().join("store.db.lock"), "").unwrap();
+    let retention =
+        Retention { ten_seconds: 1 << 30, minutes: 1 << 30, hours: 1 << 30, ..Retention::default() };
+    let mut store = Sqlite::open(&path, None, retention, at(27 * HOUR)).unwrap().store;
+    let mut model = Model::new(store.key());
+    model.record_times();
+    // Into an hour that is there, and into a new one.
+    for hour in [23, 27] {
+        an_hour(&mut model, hour);
+    }
+    store.append(&model.take_counted()).unwrap();
+    store.look(&model.open_shapes(), true).unwrap();
+    store.learn(&model).unwrap();
+    store.tidy(at(30 * HOUR)).unwrap();
+    assert_eq!(requests(&store), (27 * 6 + 36, 27 * 6 + 36, 1));
+    for (window, expected) in [(hours(23, 24), 6 + 18), (hours(27, 28), 18), (hours(0, 28), 27 * 6 + 36)] {
+        assert_eq!(shaped(&store, window), expected, "{window:?}");
+    }
+}
+
 #[test]
 fn a_store_has_one_key() {
     let folder = tempfile::tempdir().unwrap();

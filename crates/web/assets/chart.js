@@ -44,6 +44,17 @@ function marks(deploys) {
   };
 }
 
+// A line needs two: a step between others without a value is drawn as a dot.
+export function alone(values) {
+  const there = (n) => values[n] !== null && values[n] !== undefined;
+  return values.flatMap((_, n) => (there(n) && !there(n - 1) && !there(n + 1) ? [n] : []));
+}
+
+function lone(plot, series) {
+  const found = alone(plot.data[series]);
+  return found.length ? found : null;
+}
+
 function options({ width, lines, format, deploys, onCursor, range, least }) {
   const long = range[1] - range[0] > 2 * 86400;
   const axis = {
@@ -59,7 +70,8 @@ function options({ width, lines, format, deploys, onCursor, range, least }) {
       { ...axis, size: 52, space: 32, values: (plot, ticks) => ticks.map((tick) => (tick ? format(tick) : '0')) },
     ],
     series: [{}, ...lines.map((line) => ({
-      stroke: colour(line.colour), width: line.width ?? 1.4, dash: line.dash, spanGaps: false, points: { show: false },
+      stroke: colour(line.colour), width: line.width ?? 1.4, dash: line.dash, spanGaps: false,
+      points: { show: false, size: 5, width: 0, fill: colour(line.colour), filter: lone },
       fill: line.area ? colour(`${line.colour}-soft`) : undefined,
     }))],
     hooks: { draw: [marks(deploys)], setCursor: [(plot) => onCursor(plot.cursor.idx)] },

@@ -24,11 +24,12 @@ export function Endpoint() {
   useKeys({ y: async () => navigator.clipboard?.writeText(await curl_of(id, described.data)), o: () => setEditing(true) });
   if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
   const open = html`<${OpenStreams} id=${endpoint_params(id)} />`;
+  const uncalled = answer.data && !answer.data.endpoint && !answer.stale;
   // One that is open is no call yet; what went over it is known all the same.
-  if (answer.error?.status === 404 && !answer.stale && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
+  if (uncalled && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
     <p class="sub">No call of it is over yet.</p>${open}${Messages({ data: described.data })}`;
-  if (answer.error?.status === 404 && !answer.stale) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
-  const data = answer.data;
+  if (uncalled) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
+  const data = answer.data?.endpoint ? answer.data : null;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} />${known?.summary && html` <span class="dim light called">${known.summary}</span>`}</h1>
     ${known?.description && html`<p class="sub said">${known.description}</p>`}
     <p class="sub">${Sub({ id, data, described: described.data, params, known, edit: () => setEditing(true) })}</p>
@@ -152,7 +153,7 @@ function Callees({ id, params }) {
 
 function Shape({ described, params }) {
   const data = described.data;
-  if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? ''}</p>`;
+  if (!data) return html`<h2>Shape</h2><p class="dim">${described.error?.message ?? (described.url ? 'Nothing was learned of it yet.' : '')}</p>`;
   const tabs = [];
   if (data.request.length) tabs.push(['request', 'Request', data.request]);
   data.responses.forEach((one) => tabs.push([String(one.status), String(one.status), one.bodies, one.seen]));
@@ -160,10 +161,19 @@ function Shape({ described, params }) {
   const tab = tabs.find(([key]) => key === wanted) ?? tabs[0];
   return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema" role="tree" aria-label="Parameters">${data.parameters.map((one) =>
     Field({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes }))}</section>`}
-    <h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
+    ${data.procedure ? html`<${Procedure} procedure=${data.procedure} />` : html`<h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
     ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
       ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
-      : html`<p class="dim">No body was seen.</p>`}`;
+      : html`<p class="dim">No body was seen.</p>`}`}`;
+}
+
+// What a remote procedure takes and gives. The wire numbers the fields and does not name them.
+function Procedure({ procedure }) {
+  const sent = (who, one) => html`<h2>${who} ${one.streams && html`<small class="dim">a stream of messages</small>`}</h2>
+    <section class="card schema" role="tree" aria-label=${who}><h3>protobuf<span>${plural(one.messages, 'message')}${one.unread ? `, ${count(one.unread)} not read` : ''}</span></h3>
+      ${one.fields.length ? one.fields.map((field) => Field(field)) : html`<p class="dim">${one.messages ? 'They were empty.' : 'None was read.'}</p>`}</section>`;
+  return html`${sent('Request', procedure.request)}${sent('Response', procedure.response)}
+    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
 }
 
 // What went over streams, by who said it and kind.

@@ -157,7 +157,8 @@ function value(name, content) {
 export function Detail({ id, close }) {
   const answer = useAnswer(`/api/exchange/${encodeURIComponent(id)}`, 0);
   const one = answer.data;
-  if (answer.error) return html`<aside class="detail card"><button class="close" aria-label="Close" onClick=${close}>×</button><p class="dim">${answer.error.message}</p></aside>`;
+  const missing = answer.error?.message ?? (!one && answer.url && !answer.stale ? 'This call is no longer kept: newer ones took its place.' : null);
+  if (missing) return html`<aside class="detail card"><button class="close" aria-label="Close" onClick=${close}>×</button><p class="dim">${missing}</p></aside>`;
   if (!one) return html`<aside class="detail card" aria-busy="true" />`;
   return html`<aside class="detail card" aria-label="Call"><button class="close" aria-label="Close" onClick=${close}>×</button>
     <h3 class="title"><span><span class="method">${one['http.request.method']}</span> ${one['url.path']}</span></h3>

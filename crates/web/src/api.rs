@@ -146,17 +146,21 @@ fn services(backend: &dyn Backend, query: &Query) -> Answer {
     Ok(json::covered(&covered, "services", |rows, from| list(rows, from, json::service)))
 }
 
+/// Of an endpoint that was never called, or whose first call is not written yet, `{"endpoint": null}`: which endpoints there
+/// are changes by the second, and a browser takes every 404 for a mistake of the page.
 fn endpoint(backend: &dyn Backend, query: &Query) -> Answer {
     let (id, asked, points) = (query.endpoint()?, query.asked()?, query.points(POINTS)?);
     let found = History::endpoint(backend, &id, asked, points)?;
-    let covered = found.ok_or_else(|| Refusal::missing("This endpoint was never called."))?;
-    Ok(json::covered(&covered, "endpoint", json::history))
+    Ok(found.map_or_else(
+        || json!({"endpoint": null}),
+        |covered| json::covered(&covered, "endpoint", json::history),
+    ))
 }
 
+/// What was learned of an endpoint; null where nothing was, yet.
 fn describe(backend: &dyn Backend, query: &Query) -> Answer {
     let found = backend.describe(&query.endpoint()?)?;
-    let detail = found.ok_or_else(|| Refusal::missing("Nothing was learned of this endpoint."))?;
-    Ok(json::detail(&detail))
+    Ok(found.as_ref().map_or(Value::Null, json::detail))
 }
 
 fn map(backend: &dyn Backend, query: &Query) -> Answer {
@@ -214,7 +218,7 @@ fn route(backend: &dyn Backend, exchange: &Exchange, known: Option<&Arc<str>>) -
     known.cloned().or_else(|| backend.route(exchange))
 }
 
-/// One exchange with its heads and the shapes of its bodies.
+/// One exchange with its heads and the shapes of its bodies; null when newer ones took its place.
 async fn exchange(
     State(backend): State<Shared>,
     axum::extract::Path(key): axum::extract::Path<String>,
@@ -223,9 +227,8 @@ async fn exchange(
     let find = move || {
         let recent = LiveSource::recent(&*backend, None, LOOKED_THROUGH);
         let found = recent.iter().find(|exchange| json::key(exchange) == key);
-        let found = found
-            .ok_or_else(|| Refusal::missing("This call is no longer kept: newer ones took its place."))?;
-        Ok(answer(&json::whole(found, backend.route(found).as_deref()), &headers))
+        let whole = found.map(|found| json::whole(found, backend.route(found).as_deref()));
+        Ok(answer(&whole.unwrap_or_default(), &headers))
     };
     blocking(find).await
 }

@@ -2,15 +2,16 @@
 
 use crate::worse::{Worse, worse as compare};
 use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp, Unread, UnreadKey};
+use overhear_export::proto;
 use overhear_model::server_asked;
 use overhear_query::{
-    EndpointDetail, EndpointId, Value as Attribute, attributes,
+    EndpointDetail, EndpointId, OutlineRow, Value as Attribute, attributes,
     monitor::{
         Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
         ServiceFigures, Spot,
     },
-    outline,
-    shape::{Messages, ModelUse, Parameter, Payload, Said, Schema},
+    outline, outline_of_messages,
+    shape::{Messages, ModelUse, Parameter, Payload, Procedure, Said, Schema, Sent},
     unread_names, unread_sentence,
 };
 use serde_json::{Map as Object, Value, json};
@@ -293,6 +294,7 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         "request": shape.request.iter().map(payload).collect::<Vec<_>>(),
         "responses": responses.collect::<Vec<_>>(),
         "messages": shape.messages.as_ref().map(messages),
+        "procedure": shape.procedure.as_ref().map(|one| procedure(&detail.row.id.route, one)),
         "models": shape.models.iter().map(model).collect::<Vec<_>>(),
     })
 }
@@ -333,9 +335,26 @@ fn payload(payload: &Payload) -> Value {
     })
 }
 
+/// What a remote procedure takes and gives: each with its fields by number, and all as a `.proto` sketch has it.
+fn procedure(name: &str, procedure: &Procedure) -> Value {
+    let sent = |sent: &Sent| {
+        json!({
+            "streams": sent.streams, "messages": sent.seen, "unread": sent.unread,
+            "fields": rows(&outline_of_messages(&sent.message)),
+        })
+    };
+    json!({
+        "request": sent(&procedure.request), "response": sent(&procedure.response),
+        "proto": proto::sketch(name, procedure),
+    })
+}
+
 fn fields(schema: &Schema) -> Value {
-    outline(schema)
-        .iter()
+    rows(&outline(schema))
+}
+
+fn rows(rows: &[OutlineRow]) -> Value {
+    rows.iter()
         .map(|row| {
             json!({
                 "depth": row.depth, "name": row.name, "type": row.kind, "presence": row.presence,
@@ -361,7 +380,7 @@ pub(crate) fn exchange(exchange: &Exchange, route: Option<&str>) -> Value {
     let endpoint = route.map(|route| {
         json!({
             "service": &*exchange.service, "way": exchange.direction.as_str(), "server": server_asked(exchange),
-            "protocol": protocol, "method": http.method.as_str(), "route": route,
+            "protocol": protocol, "method": http.endpoint_method().as_str(), "route": route,
         })
     });
     object.insert("key".into(), key(exchange).into());

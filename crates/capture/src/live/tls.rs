@@ -30,17 +30,21 @@ const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
 const GO_READ: &str = "go_read";
 const GO_READ_RETURN: &str = "go_read_return";
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 14] = [
     "tls_enter_read",
     "tls_enter_write",
     "tls_enter_read_ex",
     "tls_enter_write_ex",
+    "tls_enter_write_file",
+    "tls_enter_handshake",
     RETURN,
     FREE,
     GO_READ,
     GO_READ_RETURN,
     "go_write",
     "go_close",
+    "rustls_received",
+    "rustls_send",
 ];
 /// How the programs are attached.
 pub(super) enum Way {
@@ -251,21 +255,21 @@ fn attachments(file: &Mapped) -> Vec<Attachment> {
     let registers = file.found.go.is_some_and(|go| go.registers);
     for site in &cheaper(&file.file, &file.found.sites) {
         match part(site.function) {
-            Some(Part::Call(program)) => {
+            Part::Call(program) => {
                 // The return address must be where the return probe looks for it; and one breakpoint is cheaper than two.
                 let at = if site.pushed == 0 { site.entry } else { site.start };
                 add(RETURN, true, &[at]);
                 add(program, false, &[at]);
             }
-            Some(Part::Once(program)) => add(program, false, &[site.entry]),
+            Part::Once(program) => add(program, false, &[site.entry]),
             // Arguments on the stack (before Go 1.17) are not read.
-            Some(Part::Go(program)) if registers => {
+            Part::Go(program) if registers => {
                 if program == GO_READ {
                     add(GO_READ_RETURN, false, &site.returns);
                 }
                 add(program, false, &[site.entry]);
             }
-            Some(Part::Go(_)) | None => {}
+            Part::Go(_) => {}
         }
     }
     all
@@ -285,17 +289,21 @@ enum Part {
     Go(&'static str),
 }
 
-const fn part(function: Function) -> Option<Part> {
+const fn part(function: Function) -> Part {
     match function {
-        Function::SslRead | Function::GnuTlsRecordRecv => Some(Part::Call("tls_enter_read")),
-        Function::SslWrite | Function::GnuTlsRecordSend => Some(Part::Call("tls_enter_write")),
-        Function::SslReadEx => Some(Part::Call("tls_enter_read_ex")),
-        Function::SslWriteEx => Some(Part::Call("tls_enter_write_ex")),
-        Function::SslFree | Function::GnuTlsDeinit => Some(Part::Once(FREE)),
-        Function::GoConnRead => Some(Part::Go(GO_READ)),
-        Function::GoConnWrite => Some(Part::Go("go_write")),
-        Function::GoConnClose => Some(Part::Go("go_close")),
-        Function::RustlsRead | Function::RustlsWrite => None,
+        Function::SslRead | Function::GnuTlsRecordRecv => Part::Call("tls_enter_read"),
+        Function::SslWrite | Function::GnuTlsRecordSend => Part::Call("tls_enter_write"),
+        Function::SslReadEx | Function::SslReadEarlyData => Part::Call("tls_enter_read_ex"),
+        Function::SslWriteEx | Function::SslWriteEarlyData => Part::Call("tls_enter_write_ex"),
+        Function::SslSendfile => Part::Call("tls_enter_write_file"),
+        Function::SslDoHandshake => Part::Call("tls_enter_handshake"),
+        Function::SslFree | Function::GnuTlsDeinit => Part::Once(FREE),
+        Function::GoConnRead => Part::Go(GO_READ),
+        Function::GoConnWrite => Part::Go("go_write"),
+        Function::GoConnClose => Part::Go("go_close"),
+        Function::RustlsSend => Part::Call("rustls_send"),
+        Function::RustlsReceived => Part::Once("rustls_received"),
+        Function::RustlsMessage => Part::Once(FREE),
     }
 }
 

@@ -175,10 +175,16 @@ fn arguments(function: Function) -> &'static [Register] {
         | Function::SslWrite
         | Function::GnuTlsRecordRecv
         | Function::GnuTlsRecordSend
-        | Function::RustlsRead
-        | Function::RustlsWrite => &[RDI, RSI, RDX],
-        Function::SslReadEx | Function::SslWriteEx => &[RDI, RSI, RDX, RCX],
-        Function::SslFree | Function::GnuTlsDeinit => &[RDI],
+        | Function::RustlsReceived
+        | Function::RustlsSend => &[RDI, RSI, RDX],
+        Function::SslReadEx
+        | Function::SslWriteEx
+        | Function::SslReadEarlyData
+        | Function::SslWriteEarlyData
+        | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
+        Function::SslDoHandshake | Function::SslFree | Function::GnuTlsDeinit | Function::RustlsMessage => {
+            &[RDI]
+        }
         Function::GoConnRead | Function::GoConnWrite | Function::GoConnClose => {
             &[RAX, RBX, RCX, Register::R14]
         }

@@ -1,5 +1,5 @@
 use super::{
-    Found, Go, Library, Site,
+    Found, Function, Go, Library, Site,
     code::{Body, go_registers},
     go,
     symbols::{Symbol, openssl_version, symbols},
@@ -39,6 +39,11 @@ pub(super) fn find_in(elf: &Elf<'_>) -> Option<Found> {
     let machine = elf.machine?;
     let go_build = elf.go_build();
     let mut found = symbols(elf);
+    let has = |function: Function| found.iter().any(|symbol| symbol.function == function);
+    // Half of a conversation is none.
+    if !(has(Function::RustlsReceived) && has(Function::RustlsSend)) {
+        found.retain(|symbol| symbol.function.library() != Library::Rustls);
+    }
     if go_build.is_some() {
         found.extend(go::functions(elf, machine).unwrap_or_default());
     }
@@ -51,7 +56,8 @@ pub(super) fn find_in(elf: &Elf<'_>) -> Option<Found> {
         version: match library {
             Library::OpenSsl => openssl_version(elf).or_else(|| openssl_inside(elf)),
             Library::Go => go_build.and_then(|build| build.version),
-            Library::GnuTls | Library::Rustls | Library::Nss => None,
+            Library::Rustls => rustls_inside(elf),
+            Library::GnuTls | Library::Nss => None,
         },
         build_id: elf.build_id().or_else(|| elf.go_build_id()),
         sites,
@@ -99,11 +105,22 @@ fn openssl_inside(elf: &Elf<'_>) -> Option<String> {
     version.or(fork)
 }
 
+/// The version of the rustls whose sources a program's panics name.
+fn rustls_inside(elf: &Elf<'_>) -> Option<String> {
+    let finder = Finder::new("/rustls-");
+    let mut version = None;
+    search_constants(elf, 32, |block| {
+        version = finder.find_iter(block).filter_map(|at| number(block.get(at + 8..at + 24)?)).next();
+        version.is_some()
+    });
+    version
+}
+
 /// `3.0.15` of `3.0.15 3 Sep 2024`.
 fn number(text: &[u8]) -> Option<String> {
     let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'.')?;
     let number = std::str::from_utf8(text.get(..end)?).ok()?;
-    let plausible = number.starts_with(['1', '3', '4']) && number.split('.').count() == 3;
+    let plausible = number.starts_with(['0', '1', '3', '4']) && number.split('.').count() == 3;
     plausible.then(|| number.to_owned())
 }
 
@@ -157,9 +174,9 @@ pub fn unreadable(file: &File) -> Option<Unreadable> {
     let elf = Elf::open(file).filter(|elf| elf.runs)?;
     if let Some(found) = find_in(&elf) {
         return match found.library {
-            Library::OpenSsl | Library::GnuTls => None,
+            Library::OpenSsl | Library::GnuTls | Library::Rustls => None,
             Library::Go => found.go.is_none_or(|go| !go.registers).then_some(Unreadable::OldGo),
-            library @ (Library::Rustls | Library::Nss) => Some(Unreadable::NotProbed(library)),
+            Library::Nss => Some(Unreadable::NotProbed(Library::Nss)),
         };
     }
     if elf.go_build().is_some() {

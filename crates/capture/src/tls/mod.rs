@@ -51,6 +51,14 @@ pub enum Function {
     SslReadEx,
     /// `int SSL_write_ex(SSL *, const void *, size_t, size_t *)`: as `SSL_read_ex`.
     SslWriteEx,
+    /// `int SSL_read_early_data(SSL *, void *, size_t, size_t *)`: 1, 2 at the end, 0; as `SSL_read_ex`.
+    SslReadEarlyData,
+    /// `int SSL_write_early_data(SSL *, const void *, size_t, size_t *)`: as `SSL_write_ex`.
+    SslWriteEarlyData,
+    /// `ossl_ssize_t SSL_sendfile(SSL *, int fd, off_t, size_t, int)`
+    SslSendfile,
+    /// `int SSL_do_handshake(SSL *)`
+    SslDoHandshake,
     /// `void SSL_free(SSL *)`
     SslFree,
     /// `ssize_t gnutls_record_recv(gnutls_session_t, void *, size_t)`
@@ -65,22 +73,30 @@ pub enum Function {
     GoConnWrite,
     /// `func (*tls.Conn) Close() error`
     GoConnClose,
-    /// `<rustls::conn::Reader as std::io::Read>::read(&mut self, &mut [u8]) -> io::Result<usize>`
-    RustlsRead,
-    /// `<rustls::conn::Writer as std::io::Write>::write(&mut self, &[u8]) -> io::Result<usize>`
-    RustlsWrite,
+    /// `fn CommonState::take_received_plaintext(&mut self, Payload)`
+    RustlsReceived,
+    /// `fn CommonState::send_appdata_encrypt(&mut self, OutboundChunks, Limit, …) -> usize`
+    RustlsSend,
+    /// `fn CommonState::send_msg(&mut self, Message, bool)`: of the handshake, or that it is over.
+    RustlsMessage,
 }
 
 impl Function {
     /// Whose it is.
     pub fn library(self) -> Library {
         match self {
-            Self::SslRead | Self::SslWrite | Self::SslReadEx | Self::SslWriteEx | Self::SslFree => {
-                Library::OpenSsl
-            }
+            Self::SslRead
+            | Self::SslWrite
+            | Self::SslReadEx
+            | Self::SslWriteEx
+            | Self::SslReadEarlyData
+            | Self::SslWriteEarlyData
+            | Self::SslSendfile
+            | Self::SslDoHandshake
+            | Self::SslFree => Library::OpenSsl,
             Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
             Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,
-            Self::RustlsRead | Self::RustlsWrite => Library::Rustls,
+            Self::RustlsReceived | Self::RustlsSend | Self::RustlsMessage => Library::Rustls,
         }
     }
 }

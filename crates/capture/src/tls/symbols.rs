@@ -7,22 +7,25 @@ use rustc_hash::FxHashMap;
 use std::ops::ControlFlow;
 
 /// Names of C, each whole.
-const NAMES: [(&str, Function); 8] = [
+const NAMES: [(&str, Function); 12] = [
     ("SSL_read", Function::SslRead),
     ("SSL_write", Function::SslWrite),
     ("SSL_read_ex", Function::SslReadEx),
     ("SSL_write_ex", Function::SslWriteEx),
+    ("SSL_read_early_data", Function::SslReadEarlyData),
+    ("SSL_write_early_data", Function::SslWriteEarlyData),
+    ("SSL_sendfile", Function::SslSendfile),
+    ("SSL_do_handshake", Function::SslDoHandshake),
     ("SSL_free", Function::SslFree),
     ("gnutls_record_recv", Function::GnuTlsRecordRecv),
     ("gnutls_record_send", Function::GnuTlsRecordSend),
     ("gnutls_deinit", Function::GnuTlsDeinit),
 ];
-/// Rust's names before and since its second mangling: what of them is looked for, and what has to follow.
-const RUST: [(&str, &str, Function); 4] = [
-    ("Reader$u20$as$u20$std..io..Read$GT$4read17h", "", Function::RustlsRead),
-    ("Writer$u20$as$u20$std..io..Write$GT$5write17h", "", Function::RustlsWrite),
-    ("6ReaderNtNt", "2io4Read4read", Function::RustlsRead),
-    ("6WriterNtNt", "2io5Write5write", Function::RustlsWrite),
+/// What is in Rust's names before and since its second mangling, which both give a length before each part.
+const RUST: [(&str, Function); 3] = [
+    ("11CommonState23take_received_plaintext", Function::RustlsReceived),
+    ("11CommonState20send_appdata_encrypt", Function::RustlsSend),
+    ("11CommonState8send_msg", Function::RustlsMessage),
 ];
 /// The longest that is looked at around a name.
 const LONGEST: usize = 256;
@@ -85,7 +88,7 @@ fn wanted(elf: &Elf<'_>, names: &Section) -> FxHashMap<u32, Function> {
     // Linkers let a name begin within another that ends alike; so only its end has to be one.
     let whole: Vec<(Finder<'_>, Function)> =
         NAMES.iter().map(|(name, function)| (Finder::new(name), *function)).collect();
-    let rust = Finder::new("rustls");
+    let rust = Finder::new("11CommonState");
     let mut found = FxHashMap::default();
     elf.blocks((names.offset, names.size), LONGEST, |offset, block| {
         let mut take = |at: usize, function| {
@@ -116,12 +119,10 @@ fn of_rust(block: &[u8], at: usize) -> Option<(usize, Function)> {
     let begin = memchr::memrchr(0, block.get(..at)?).map_or(0, |zero| zero + 1);
     let rest = block.get(begin..)?;
     let name = rest.get(..memchr::memchr(0, rest.get(..rest.len().min(LONGEST))?)?)?;
-    let is = |(mark, after, _): &&(&str, &str, Function)| {
-        let place = memmem::find(name, mark.as_bytes());
-        let rest = place.and_then(|place| name.get(place + mark.len()..));
-        rest.is_some_and(|rest| memmem::find(rest, after.as_bytes()).is_some())
-    };
-    RUST.iter().find(is).map(|(_, _, function)| (begin, *function))
+    let has = |what: &str| memmem::find(name, what.as_bytes()).is_some();
+    // Parts of functions that are hardly ever reached stand apart, and are no functions.
+    let whole = has("rustls") && !has(".cold");
+    RUST.iter().find(|(mark, _)| whole && has(mark)).map(|(_, function)| (begin, *function))
 }
 
 fn of_table(elf: &Elf<'_>, table: &Section, wanted: &FxHashMap<u32, Function>, found: &mut Vec<Symbol>) {

@@ -205,17 +205,8 @@ impl<'a> Sketch<'a> {
 }
 
 const fn scalar(kind: &ProtoKind) -> &'static str {
-    match kind {
-        ProtoKind::Bool => "bool",
-        ProtoKind::Int32 => "int32",
-        ProtoKind::Int64 => "int64",
-        ProtoKind::Double => "double",
-        ProtoKind::Fixed64 => "fixed64",
-        ProtoKind::Float => "float",
-        ProtoKind::Fixed32 => "fixed32",
-        ProtoKind::Text => "string",
-        ProtoKind::Bytes | ProtoKind::Message(_) => "bytes",
-    }
+    // Of a message that is not told only that is known that it is one.
+    if let ProtoKind::Message(_) = kind { "bytes" } else { kind.as_str() }
 }
 
 /// The name, or one like it that is not taken.

@@ -270,7 +270,12 @@ impl Evidence {
     }
 
     fn learn_messages(&mut self, key: u64, call: &Call<'_>, scratch: &mut Scratch) {
-        if let Some(stream) = call.stream.filter(|stream| stream.kind != StreamKind::Body) {
+        let is_read = |kind: &StreamKind| match kind {
+            StreamKind::WebSocket(_) | StreamKind::Events | StreamKind::Lines => true,
+            // Only counted while it goes on; what it said is learned from the bodies.
+            StreamKind::Messages | StreamKind::Body => false,
+        };
+        if let Some(stream) = call.stream.filter(|stream| is_read(&stream.kind)) {
             self.talk.get_or_insert_default().learn(key, stream, (call.effort, moment(call.at)), scratch);
         }
     }

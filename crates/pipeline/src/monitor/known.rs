@@ -1,4 +1,4 @@
-use super::{Of, lock};
+use super::lock;
 use overhear_model::{Model, Names, RouteIndex, Series, Slot, Sum, Total};
 use overhear_query::{
     EndpointId,
@@ -41,31 +41,27 @@ impl Known {
         self.names.get(name).unwrap_or(name)
     }
 
-    pub(super) fn by_ends(&self, edges: &[Edge], of: Of<'_>) -> ByEnds {
+    pub(super) fn by_ends(&self, edges: &[Edge]) -> ByEnds {
         let mut sums = ByEnds::new();
         for Edge { whole, caller, sum } in edges {
             let whole = whole.called(&self.names);
-            if of.includes(&whole.service) {
-                sums.entry(ends(&whole.service, &whole.way, self.called(caller))).or_default().merge(sum);
-            }
+            sums.entry(ends(&whole.service, &whole.way, self.called(caller))).or_default().merge(sum);
         }
         sums
     }
 
-    pub(super) fn sum(&self, sums: &Sums, of: Of<'_>) -> ByEndpoint {
+    pub(super) fn sum(&self, sums: &Sums) -> ByEndpoint {
         let mut totals = BTreeMap::<Arc<EndpointId>, Total>::new();
-        for (series, sum) in sums.iter().filter(|(series, _)| of.includes(self.called(&series.service))) {
+        for (series, sum) in sums {
             totals.entry(self.endpoint(series)).or_default().add(sum);
         }
         totals.into_iter().map(|(id, total)| (id, total.into())).collect()
     }
 
-    pub(super) fn steps(&self, line: SumLine, of: Of<'_>) -> Steps {
+    pub(super) fn steps(&self, line: SumLine) -> Steps {
         let mut lines = BTreeMap::<Arc<EndpointId>, Vec<Vec<(Slot, Sum)>>>::new();
-        for (series, steps) in
-            line.into_iter().filter(|(series, _)| of.includes(self.called(&series.service)))
-        {
-            lines.entry(self.endpoint(&series)).or_default().push(steps);
+        for (series, line) in line {
+            lines.entry(self.endpoint(&series)).or_default().push(line.steps);
         }
         lines.into_iter().map(|(id, lines)| (id, one_line(lines))).collect()
     }
@@ -89,9 +85,9 @@ fn one_line(mut lines: Vec<Vec<(Slot, Sum)>>) -> BTreeMap<Slot, Sum> {
     if lines.len() == 1 {
         return lines.pop().into_iter().flatten().collect();
     }
-    let mut totals = BTreeMap::<Slot, Total>::new();
+    let mut sums = BTreeMap::<Slot, Sum>::new();
     for (slot, sum) in lines.iter().flatten() {
-        totals.entry(*slot).or_default().add(sum);
+        sums.entry(*slot).or_default().merge(sum);
     }
-    totals.into_iter().map(|(slot, total)| (slot, total.into())).collect()
+    sums
 }

@@ -171,8 +171,10 @@ static __always_inline void go_tell(struct settings *set, struct go_call *found,
 	if (set->flags & FILTER_PORTS && !session->socket)
 		return;
 	verdict_of(&session->verdict, &session->epoch, set, session->number);
-	if (session->verdict != VERDICT_IGNORE)
-		tls_tell(session, set, found->buffer, size, way);
+	if (session->verdict == VERDICT_IGNORE)
+		return;
+	struct copy copy = { .base = found->buffer };
+	tls_tell(session, set, &copy, size, way);
 }
 
 static __always_inline bool go_wanted(struct settings *set)

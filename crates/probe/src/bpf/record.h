@@ -21,7 +21,9 @@ enum record_kind {
 	 * its end as CLOSE.
 	 */
 	RECORD_TLS = 8,
-	RECORD_ANSWER = 9, /* a name server answered: struct record, then `length` bytes of its message; `socket` is 0 */
+	RECORD_ANSWER = 10, /* a name server answered: struct record, then `length` bytes of its message; `socket` is 0 */
+	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
+	RECORD_TLS_TOUCH = 9,
 };
 
 enum way { WAY_SENT = 0, WAY_RECEIVED = 1 };
@@ -115,6 +117,8 @@ enum settings_flags {
 
 /* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */
 #define TLS_SESSION (1ULL << 63)
+/* The same, of a session that its program moves in memory: from then on it has another number. */
+#define TLS_MOVES (1ULL << 62)
 
 #define MAX_PORTS 16
 

@@ -21,6 +21,7 @@
 #include "resolve.h"
 #include "tls.h"
 #include "go.h"
+#include "rustls.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

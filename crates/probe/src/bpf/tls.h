@@ -19,8 +19,11 @@ enum tls_call_kind {
 	TLS_NONE = 0,
 	TLS_READ = 1,     /* (session, buffer, size) -> bytes: SSL_read, gnutls_record_recv */
 	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
-	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
-	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
+	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex, SSL_read_early_data */
+	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex, SSL_write_early_data */
+	TLS_WRITE_VECTORS = 5, /* several buffers -> bytes: rustls */
+	TLS_WRITE_FILE = 6, /* (session, file, offset, size) -> bytes: SSL_sendfile, where the kernel encrypts */
+	TLS_HANDSHAKE = 7, /* (session): SSL_do_handshake */
 };
 
 /* The call into a TLS library that a thread is in; of nested ones (TLS within TLS) the outermost. */
@@ -28,7 +31,7 @@ struct tls_call {
 	__u64 session; /* the library's object */
 	__u64 buffer;
 	__u64 length;
-	__u64 moved;    /* where the function says how many bytes moved; kinds _EX */
+	__u64 moved;    /* kinds _EX: where it says how many bytes moved; _VECTORS: the first byte; _FILE: how many are asked */
 	__u64 stack;    /* user stack pointer at the probe */
 	__u64 socket;   /* cookie of the socket it used */
 	__u64 opened;   /* when that was opened */
@@ -37,6 +40,7 @@ struct tls_call {
 	__u8 way;
 	__u8 tcp;      /* so is the socket */
 	__u8 unwanted; /* it used a socket that is not to be heard */
+	__u8 moves;    /* the session is no object of its own: rustls */
 };
 
 /* One session of a library. Numbered by us: its address is used again. */
@@ -127,20 +131,21 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 #define RESULT(context) ((context)->regs[0])
 #endif
 
-static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
+/* The call that begins, if it is the outermost. */
+static __always_inline struct tls_call *tls_entered(struct pt_regs *ctx, __u8 kind)
 {
 	struct settings *set = get_settings();
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!set || !process_wanted(task->tgid, set))
-		return 0;
+		return NULL;
 	struct tls_call *call = bpf_task_storage_get(&tls_calls, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call)
-		return 0;
+		return NULL;
 	__u64 stack = ctx->sp;
 	/* Stacks grow down. One that is not below was left without a return that we saw. */
 	if (call->kind && stack < call->stack) {
 		call->depth++;
-		return 0;
+		return NULL;
 	}
 	call->session = ARGUMENT_1(ctx);
 	call->buffer = ARGUMENT_2(ctx);
@@ -152,8 +157,16 @@ static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
 	call->depth = 0;
 	call->tcp = 0;
 	call->unwanted = 0;
-	call->way = kind == TLS_READ || kind == TLS_READ_EX ? WAY_RECEIVED : WAY_SENT;
+	call->moves = 0;
+	bool sends = kind == TLS_WRITE || kind == TLS_WRITE_EX || kind == TLS_WRITE_VECTORS || kind == TLS_WRITE_FILE;
+	call->way = sends ? WAY_SENT : WAY_RECEIVED;
 	call->kind = kind;
+	return call;
+}
+
+static __always_inline int tls_enter(struct pt_regs *ctx, __u8 kind)
+{
+	tls_entered(ctx, kind);
 	return 0;
 }
 
@@ -181,10 +194,22 @@ int tls_enter_write_ex(struct pt_regs *ctx)
 	return tls_enter(ctx, TLS_WRITE_EX);
 }
 
+SEC("uprobe")
+int tls_enter_write_file(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_WRITE_FILE);
+}
+
+SEC("uprobe")
+int tls_enter_handshake(struct pt_regs *ctx)
+{
+	return tls_enter(ctx, TLS_HANDSHAKE);
+}
+
 /* Bytes that the call which just returned moved; 0 = none. */
 static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int result)
 {
-	if (result <= 0)
+	if (result <= 0 || kind == TLS_HANDSHAKE)
 		return 0;
 	__u64 moved = result, asked = call->length;
 	if (kind == TLS_READ_EX || kind == TLS_WRITE_EX) {
@@ -192,6 +217,10 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 			lose(LOSS_FAULT, 0);
 			return 0;
 		}
+	} else if (kind == TLS_WRITE_VECTORS) {
+		asked = moved;
+	} else if (kind == TLS_WRITE_FILE) {
+		asked = call->moved;
 	} else {
 		asked = (__u32)asked;
 	}
@@ -202,13 +231,15 @@ static __always_inline __u32 tls_moved(struct tls_call *call, __u8 kind, int res
 	return moved;
 }
 
-static __always_inline struct tls_session *tls_begin(struct tls_key *key)
+static __always_inline struct tls_session *tls_begin(struct tls_key *key, bool moves)
 {
 	__u32 seen = TLS_SESSIONS_SEEN;
 	__u64 *count = bpf_map_lookup_elem(&tls_state, &seen);
 	if (!count)
 		return NULL;
 	struct tls_session fresh = { .number = TLS_SESSION | __sync_fetch_and_add(count, 1) };
+	if (moves)
+		fresh.number |= TLS_MOVES;
 	bpf_map_update_elem(&tls_sessions, key, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&tls_sessions, key);
 }
@@ -229,7 +260,7 @@ static __always_inline struct tls_session *tls_session_of(struct tls_call *call,
 	bool other = session && call->socket && session->socket != call->socket &&
 		     (session->socket || session->verdict == VERDICT_IGNORE);
 	if (!session || other)
-		session = tls_begin(key);
+		session = tls_begin(key, call->moves);
 	if (session && call->socket && !session->socket) {
 		session->socket = call->socket;
 		session->from_start = tls_whole(session, call->opened);
@@ -253,28 +284,45 @@ static __always_inline bool tls_announce(struct tls_session *session)
 	return true;
 }
 
-static __always_inline void tls_tell(struct tls_session *session, struct settings *set, __u64 buffer, __u32 size, __u8 way)
+/* What the call moved, whose buffer or vectors are in `copy`, or the reason why it is not copied. */
+static __always_inline void tls_tell(struct tls_session *session, struct settings *set, struct copy *copy, __u32 size,
+				     __u8 way)
 {
 	__u8 over;
-	struct copy copy = {
-		.socket = session->number,
-		.offset = __sync_fetch_and_add(&session->moved[way], size),
-		.base = buffer,
-		.way = way,
-	};
+	copy->socket = session->number;
+	copy->offset = __sync_fetch_and_add(&session->moved[way], size);
+	copy->way = way;
 	if (!tls_announce(session)) {
 		lose(LOSS_RING_FULL, size);
 		return;
 	}
-	copy.left = copy.piece = allowance(&session->copied[way], set, session->verdict, size, &over);
-	__u64 end = copy.offset + size;
-	if (copy.left)
-		copy_all(&copy);
-	if (copy.offset == end)
+	copy->left = allowance(&session->copied[way], set, session->verdict, size, &over);
+	if (!copy->vectors)
+		copy->piece = copy->left;
+	__u64 end = copy->offset + size;
+	if (copy->left && !copy->loss)
+		copy_all(copy);
+	if (copy->offset == end)
 		return;
-	if (!copy.loss)
-		copy.loss = copy.left ? LOSS_GUARDED : over;
-	emit_gap(&copy, end - copy.offset, copy.loss);
+	if (!copy->loss)
+		copy->loss = copy->left ? LOSS_GUARDED : over;
+	emit_gap(copy, end - copy->offset, copy->loss);
+}
+
+/*
+ * A program that uses the socket itself gives what it read there to the session at once, in the same thread. During the
+ * handshake that shows which socket it is before there is plaintext, and without doubt: what comes with the handshake's
+ * last bytes is often read later, after other sockets.
+ */
+static __always_inline void tls_touch(struct tls_call *call, struct tls_key *key, struct settings *set)
+{
+	if (call->socket || call->unwanted)
+		return;
+	struct tls_session *session = tls_session_of(call, key);
+	if (!session || session->socket)
+		return;
+	if (verdict_of(&session->verdict, &session->epoch, set, session->number) == VERDICT_ASK)
+		emit_plain(RECORD_TLS_TOUCH, session->number, 0, 0);
 }
 
 SEC("uretprobe")
@@ -292,9 +340,13 @@ int tls_return(struct pt_regs *ctx)
 	call->kind = 0;
 	struct settings *set = get_settings();
 	__u32 size = tls_moved(call, kind, (int)RESULT(ctx));
-	if (!set || !size)
+	if (!set)
 		return 0;
 	struct tls_key key = { .session = call->session, .tgid = task->tgid };
+	if (!size) {
+		tls_touch(call, &key, set);
+		return 0;
+	}
 	struct tls_session *session = tls_session_of(call, &key);
 	if (!session)
 		return 0;
@@ -302,8 +354,19 @@ int tls_return(struct pt_regs *ctx)
 		session->verdict = VERDICT_IGNORE;
 	else
 		verdict_of(&session->verdict, &session->epoch, set, session->number);
-	if (session->verdict != VERDICT_IGNORE)
-		tls_tell(session, set, call->buffer, size, way);
+	if (session->verdict == VERDICT_IGNORE)
+		return 0;
+	struct copy copy = {};
+	if (kind == TLS_WRITE_VECTORS) {
+		copy.vector = call->buffer;
+		copy.vectors = call->length;
+		copy.loss = call->moved ? LOSS_GUARDED : LOSS_NONE;
+	} else if (kind == TLS_WRITE_FILE) {
+		copy.loss = LOSS_NO_BUFFER;
+	} else {
+		copy.base = call->buffer;
+	}
+	tls_tell(session, set, &copy, size, way);
 	return 0;
 }
 

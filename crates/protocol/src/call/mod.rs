@@ -8,7 +8,7 @@ mod jsonrpc;
 use crate::{
     content,
     gen_ai::{self, Follower},
-    rpc,
+    rpc::{self, Carried},
 };
 use bytes::Bytes;
 use overhear_exchange::{Body, Call, Http, Method, Timestamp};
@@ -21,17 +21,22 @@ const LONGEST_NAME: usize = 96;
 
 /// Adds what the bodies of a whole exchange say of it: what is called, and which model.
 pub fn tell(http: &mut Http) {
-    tell_streamed(http, None);
+    tell_streamed(http, None, None);
 }
 
-/// As [`tell`], with what the events of the answer said and when the request was whole.
-pub(crate) fn tell_streamed(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
-    http.call = of(http).map(Box::new);
+/// As [`tell`], with what was counted of its messages, and what the events of the answer said and when the request was
+/// whole.
+pub(crate) fn tell_streamed(
+    http: &mut Http,
+    carried: Option<&Carried>,
+    events: Option<(&Follower, Timestamp)>,
+) {
+    http.call = rpc::of(http, carried).or_else(|| in_content(http)).map(Box::new);
     tell_model(http, events);
 }
 
 /// Adds which model is called.
-pub(crate) fn tell_model(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
+fn tell_model(http: &mut Http, events: Option<(&Follower, Timestamp)>) {
     if gen_ai::may_be(http) {
         let (request, response) = (plain(&http.request_body), plain(&http.response_body));
         http.gen_ai = gen_ai::of(http, &request, &response, events).map(Box::new);
@@ -40,11 +45,11 @@ pub(crate) fn tell_model(http: &mut Http, events: Option<(&Follower, Timestamp)>
 
 /// What a request calls, where it does so in its body (or, for GraphQL, in its query), or is a remote procedure call.
 pub fn of(http: &Http) -> Option<Call> {
-    rpc::of(http, None, None).or_else(|| in_content(http))
+    rpc::of(http, None).or_else(|| in_content(http))
 }
 
 /// What the content says.
-pub(crate) fn in_content(http: &Http) -> Option<Call> {
+fn in_content(http: &Http) -> Option<Call> {
     if http.method == Method::Get {
         return graphql::in_query(http.query.as_deref()?);
     }

@@ -230,12 +230,17 @@ impl Capture {
     }
 
     /// Bytes of it so far, seen or not.
-    pub(super) const fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> u64 {
         self.size
     }
 
+    /// Some of it was not kept, or not seen.
+    pub(crate) const fn has_holes(&self) -> bool {
+        self.partial
+    }
+
     /// As much of it as there is now.
-    pub(super) fn so_far(&self, codings: Codings) -> Body {
+    pub(crate) fn so_far(&self, codings: Codings) -> Body {
         let captured = Redacted::new(bytes::Bytes::copy_from_slice(&self.bytes));
         Body { size: self.size, captured, complete: false, codings }
     }

@@ -5,7 +5,6 @@ mod detect;
 mod frame;
 mod head;
 mod pair;
-mod response;
 mod resync;
 
 pub(crate) use body::Capture;
@@ -17,12 +16,13 @@ use crate::{
     Limits, Skipped,
     held::Held,
     observer::{Handover, Observer, Start, Upgrade},
+    parting::{Cut, Parting},
 };
 use body::Defect;
 use frame::{Frame, Head, Kind, Lane, Skip};
 use head::{RequestHead, ResponseHead};
-use overhear_exchange::{ErrorType, Side, Timestamp, observation::Observation, wire::CloseCause};
-use pair::{Admission, Answer, Cut, Pair};
+use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
+use pair::{Admission, Answer, Pair};
 
 /// One connection that speaks HTTP/1.
 pub(crate) struct Http1 {
@@ -34,9 +34,7 @@ pub(crate) struct Http1 {
     /// What cannot be read yet: a response whose request was not delivered so far, or what follows a request that may
     /// end HTTP. Only one of the two can be.
     parked: Option<Box<Held>>,
-    ended: [bool; 2],
-    /// Who ended first.
-    first_end: Option<Side>,
+    parting: Parting,
 }
 
 impl Observer for Http1 {
@@ -74,25 +72,15 @@ impl Observer for Http1 {
     }
 
     fn end(&mut self, from: Side, _time: Timestamp, out: &mut Vec<Observation>) {
-        if let Some(ended) = self.ended.get_mut(from.index()) {
-            *ended = true;
-        }
-        self.first_end.get_or_insert(from);
+        self.parting.end(from);
         if from != self.client_side && self.parked.is_none() {
             self.server_ended(out);
         }
     }
 
     fn close(&mut self, _time: Timestamp, cause: CloseCause, out: &mut Vec<Observation>) {
-        let cut = match cause {
-            CloseCause::Finished => self.finished(),
-            CloseCause::Reset(_) => Cut::Error(ErrorType::ConnectionReset),
-            CloseCause::Refused => Cut::Error(ErrorType::ConnectionRefused),
-            CloseCause::TimedOut => Cut::Error(ErrorType::Timeout),
-            CloseCause::Unreachable => Cut::Error(ErrorType::HostUnreachable),
-            CloseCause::Unknown => Cut::Unknown,
-        };
-        if cause == CloseCause::Finished && self.first_end.is_none() && self.server.is_until_close() {
+        let cut = self.parting.cut(self.client_side, cause);
+        if cause == CloseCause::Finished && self.parting.first().is_none() && self.server.is_until_close() {
             self.pair.response_ended(None, out);
         }
         self.drop_unsolicited();
@@ -123,8 +111,7 @@ impl Http1 {
             server,
             pair: Pair::new(limits, start, tls, client_side),
             parked: None,
-            ended: [false; 2],
-            first_end: None,
+            parting: Parting::default(),
         }
     }
 
@@ -339,7 +326,7 @@ impl Http1 {
                     return Some(handover);
                 }
             }
-            if self.parked.is_none() && self.has_ended(self.client_side.other()) {
+            if self.parked.is_none() && self.parting.has_ended(self.client_side.other()) {
                 self.server_ended(out);
             }
         }
@@ -416,16 +403,6 @@ impl Http1 {
         if self.server.is_until_close() {
             self.pair.response_ended(None, out);
         }
-        self.pair.cut(self.finished(), out);
-    }
-
-    /// Who left first without an error is who gave up on what was still unanswered.
-    fn finished(&self) -> Cut {
-        let client_left = self.first_end == Some(self.client_side);
-        Cut::Error(if client_left { ErrorType::ClientClosed } else { ErrorType::ServerClosed })
-    }
-
-    fn has_ended(&self, side: Side) -> bool {
-        self.ended.get(side.index()).copied().unwrap_or_default()
+        self.pair.cut(self.parting.finished(self.client_side), out);
     }
 }

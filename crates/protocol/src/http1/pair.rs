@@ -7,15 +7,17 @@
 use super::{
     body::{Capture, Framing},
     head::{Ambiguous, RequestHead, ResponseHead},
-    response::Response,
 };
 use crate::{
     Limits, Skipped, call,
+    incoming::{Incoming, events},
     observer::{Handshake, Start},
+    parting::Cut,
+    rpc::{self, Carried},
     stream::{Asked, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Side, Stage, Timestamp,
+    Body, Detail, ErrorType, Headers, HttpAnomaly, Method, Scheme, Sender, Side, Timestamp,
     observation::Observation,
 };
 use std::{collections::VecDeque, time::Duration};
@@ -56,6 +58,8 @@ struct Pending {
     progress: Progress,
     body: Capture,
     reply: Reply,
+    /// It is a call of enveloped messages.
+    carried: Option<Box<Carried>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,12 @@ enum Reply {
     Whole(Response),
     /// It was, or may have been, missed.
     Missed(Option<Response>),
+}
+
+/// A response that is underway, or was.
+struct Response {
+    head: ResponseHead,
+    incoming: Incoming,
 }
 
 /// What to make of a response's head.
@@ -96,15 +106,6 @@ pub(crate) struct Upgraded {
     pub(crate) observation: Observation,
     /// When its last byte came.
     pub(crate) last: Timestamp,
-}
-
-/// Why no more comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// That is known.
-    Error(ErrorType),
-    /// The capture ended, not the connection.
-    Unknown,
 }
 
 impl Pair {
@@ -154,6 +155,7 @@ impl Pair {
                 (Reply::Missed(None), Admission::Replaces)
             }
         };
+        let carried = Carried::asked(&head.headers);
         self.pending.push_back(Box::new(Pending {
             head,
             time: started,
@@ -161,6 +163,7 @@ impl Pair {
             progress: Progress::Underway,
             body: Capture::default(),
             reply,
+            carried,
         }));
         admission
     }
@@ -171,6 +174,9 @@ impl Pair {
         if let Some(pending) = self.sending() {
             pending.body.push(content, limit);
             pending.last = time;
+            if let Some(carried) = &mut pending.carried {
+                carried.push(Sender::Client, time, content);
+            }
         }
     }
 
@@ -188,6 +194,9 @@ impl Pair {
         if let Some(pending) = self.sending() {
             pending.body.lose(length);
             pending.last = time;
+            if let Some(carried) = &mut pending.carried {
+                carried.lose(Sender::Client, Some(length));
+            }
         }
     }
 
@@ -198,6 +207,9 @@ impl Pair {
             pending.progress = Progress::Lost;
             pending.last = time;
             pending.body.lose_some();
+            if let Some(carried) = &mut pending.carried {
+                carried.lose(Sender::Client, None);
+            }
         }
         if matches!(self.trust, Trust::Anchored { .. }) {
             self.miss_all();
@@ -258,15 +270,16 @@ impl Pair {
                 Err(Ambiguous) => Answer::Ambiguous,
             },
         };
-        let mut response = Response::new(head, first, time);
+        let mut response = Response { head, incoming: Incoming::new(first, time) };
         if matches!(answer, Answer::Final(_)) {
             let asked = Asked { method, path: &pending.head.target.path };
             let ResponseHead { headers, codings, .. } = &response.head;
-            response.stream = Streaming::of(asked, headers, codings, self.limits.body);
+            response.incoming.follow(Streaming::of(asked, headers, codings, self.limits.body));
+            Carried::answered(&mut pending.carried, headers);
         }
         if matches!(answer, Answer::Ambiguous) {
             response.head.anomalies.push(HttpAnomaly::AmbiguousFraming);
-            response.body.lose_some();
+            response.incoming.body.lose_some();
         }
         pending.reply = Reply::Underway(response);
         answer
@@ -275,11 +288,10 @@ impl Pair {
     /// Content of the response.
     pub(super) fn response_content(&mut self, time: Timestamp, content: &[u8]) {
         let limit = self.limits.body;
-        if let Some(response) = self.receiving() {
-            response.body.push(content, limit);
-            response.last = time;
-            if let Some(stream) = &mut response.stream {
-                stream.content(time, content);
+        if let Some((response, carried)) = self.receiving() {
+            response.incoming.content(time, content, limit);
+            if let Some(carried) = carried {
+                carried.push(Sender::Server, time, content);
             }
         }
     }
@@ -287,18 +299,26 @@ impl Pair {
     /// Tells how far the response is that is underway, where there is something to tell.
     pub(super) fn tell(&mut self, now: Timestamp, out: &mut Vec<Observation>) {
         let Some(mut pending) = self.pending.pop_front() else { return };
-        let Pending { head, time, last, body, reply, .. } = &mut *pending;
+        let Pending { head, time, last, body, reply, carried, .. } = &mut *pending;
         if let Reply::Underway(response) = reply
-            && let Some(stream) = response.tell(*last, now)
+            && let Some(stream) = match carried {
+                Some(carried) => carried.tell(*time, *last, now),
+                None => response.incoming.tell(*last, now),
+            }
         {
             let mut http = head.clone().into_http(self.scheme);
-            response.say(&mut http, body.so_far(head.codings.clone()));
+            let asked = body.so_far(head.codings.clone());
+            let Response { head, incoming } = response;
+            incoming.say(&mut http, Some(head.status), head.headers.clone(), asked);
+            if let Some(carried) = carried {
+                http.call = rpc::of(&http, Some(carried)).map(Box::new);
+            }
             http.stream = Some(Box::new(stream));
             out.push(Observation {
                 client: self.client,
                 time: *time,
                 duration: None,
-                time_to_first_byte: Some(response.first.since(*last)),
+                time_to_first_byte: Some(response.incoming.first.since(*last)),
                 error: None,
                 detail: Detail::Http(Box::new(http)),
             });
@@ -312,7 +332,7 @@ impl Pair {
         let asked = pending.last;
         pending.reply = match pending.reply {
             Reply::Underway(mut response) => {
-                response.last = time;
+                response.incoming.last = time;
                 Reply::Whole(response)
             }
             other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
@@ -322,15 +342,12 @@ impl Pair {
 
     /// Content of the response was not seen: so many bytes, if that is known.
     pub(super) fn response_gap(&mut self, time: Timestamp, length: Option<u64>) {
-        if let Some(response) = self.receiving() {
-            match length {
-                Some(length) => response.body.lose(length),
-                None => response.body.lose_some(),
+        if let Some((response, carried)) = self.receiving() {
+            response.incoming.gap(length);
+            response.incoming.last = time;
+            if let Some(carried) = carried {
+                carried.lose(Sender::Server, length);
             }
-            if let Some(stream) = &mut response.stream {
-                stream.gap();
-            }
-            response.last = time;
         }
     }
 
@@ -339,7 +356,8 @@ impl Pair {
         if let Some(pending) = self.pending.front_mut() {
             pending.reply = match std::mem::replace(&mut pending.reply, Reply::Awaited) {
                 Reply::Underway(mut response) => {
-                    response.last = time.unwrap_or(response.last);
+                    let last = &mut response.incoming.last;
+                    *last = time.unwrap_or(*last);
                     Reply::Whole(response)
                 }
                 other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
@@ -388,8 +406,8 @@ impl Pair {
         let unsure = matches!(self.trust, Trust::Anchored { heard: true });
         for pending in std::mem::take(&mut self.pending) {
             let error = match (&pending.reply, cut) {
-                (Reply::Underway(_), Cut::Error(ErrorType::ClientClosed)) if pending.is_endless() => None,
-                (Reply::Awaited | Reply::Underway(_), Cut::Error(error)) if !unsure => Some(error),
+                (Reply::Underway(_), Cut::Error { by_client: true, .. }) if pending.is_endless() => None,
+                (Reply::Awaited | Reply::Underway(_), Cut::Error { error, .. }) if !unsure => Some(error),
                 (Reply::Awaited | Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_), _) => None,
             };
             out.push(self.observe(*pending, error));
@@ -451,9 +469,10 @@ impl Pair {
         self.pending.back_mut().map(|p| &mut **p).filter(|p| p.progress == Progress::Underway)
     }
 
-    fn receiving(&mut self) -> Option<&mut Response> {
-        match &mut self.pending.front_mut()?.reply {
-            Reply::Underway(response) => Some(response),
+    fn receiving(&mut self) -> Option<(&mut Response, Option<&mut Carried>)> {
+        let Pending { reply, carried, .. } = &mut **self.pending.front_mut()?;
+        match reply {
+            Reply::Underway(response) => Some((response, carried.as_deref_mut())),
             Reply::Awaited | Reply::Whole(_) | Reply::Missed(_) => None,
         }
     }
@@ -502,36 +521,31 @@ impl Pair {
     }
 
     fn observe(&self, pending: Pending, error: Option<ErrorType>) -> Observation {
-        let Pending { head, time, last, progress, body, reply } = pending;
+        let Pending { head, time, last, progress, body, reply, carried } = pending;
         let (response, answered) = match reply {
             Reply::Awaited | Reply::Missed(None) => (None, false),
             Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
             Reply::Whole(response) => (Some(response), true),
         };
-        let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
-        let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
+        let duration =
+            response.as_ref().filter(|_| answered).map(|response| response.incoming.last.since(last));
+        let time_to_first_byte = response.as_ref().map(|response| response.incoming.first.since(last));
         let codings = head.codings.clone();
         let mut http = head.into_http(self.scheme);
         http.request_body = body.into_body(progress == Progress::Whole, codings);
         http.response_body = Body { complete: false, ..Body::default() };
         let mut messages = None;
-        if let Some(Response { head, last: ended, body, stream, .. }) = response {
+        if let Some(Response { head, incoming }) = response {
             http.status = Some(head.status);
             http.response_headers = head.headers;
-            http.response_body = body.into_body(answered, head.codings);
             for anomaly in head.anomalies {
                 if !http.anomalies.contains(&anomaly) {
                     http.anomalies.push(anomaly);
                 }
             }
-            messages = stream.map(|stream| (stream, ended));
+            messages = incoming.say_over(&mut http, answered, head.codings, last);
         }
-        if let Some((stream, ended)) = &mut messages {
-            stream.finish(*ended);
-            http.stream = Some(Box::new(stream.tell(Stage::Over, last, *ended)));
-        }
-        let events = messages.as_ref().and_then(|(stream, _)| Some((stream.model()?, last)));
-        call::tell_streamed(&mut http, events);
+        call::tell_streamed(&mut http, carried.as_deref(), events(messages.as_deref(), last));
         let detail = Detail::Http(Box::new(http));
         Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
     }
@@ -551,7 +565,7 @@ pub(super) enum Admission {
 impl Pending {
     /// A stream that goes on until the client has enough: that it leaves is how it ends. Who posts waits for an answer.
     fn is_endless(&self) -> bool {
-        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.stream.is_some());
+        let is_stream = matches!(&self.reply, Reply::Underway(response) if response.incoming.is_stream());
         is_stream && self.head.method == Method::Get
     }
 
@@ -563,13 +577,18 @@ impl Pending {
     fn retained(&self) -> usize {
         let response = match &self.reply {
             Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => {
-                let stream = r.stream.as_ref().map_or(0, |stream| stream.retained());
-                r.body.retained() + headers_size(&r.head.headers) + stream
+                r.incoming.retained() + headers_size(&r.head.headers)
             }
             Reply::Awaited | Reply::Missed(None) => 0,
         };
         let target = self.head.target.path.len() + self.head.target.query.as_ref().map_or(0, |q| q.len());
-        size_of::<Self>() + self.body.retained() + headers_size(&self.head.headers) + target + response
+        let carried = self.carried.as_ref().map_or(0, |carried| size_of_val(&**carried));
+        size_of::<Self>()
+            + carried
+            + self.body.retained()
+            + headers_size(&self.head.headers)
+            + target
+            + response
     }
 }
 

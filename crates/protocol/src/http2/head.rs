@@ -10,13 +10,15 @@ use std::borrow::Cow;
 pub(super) type Codings = SmallVec<[ContentCoding; 1]>;
 
 /// What a request begins with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RequestHead {
     pub(super) method: Method,
     pub(super) scheme: Option<Scheme>,
     pub(super) authority: Option<Box<str>>,
     pub(super) path: Box<str>,
     pub(super) query: Option<Box<str>>,
+    /// It asks that its stream becomes a WebSocket (RFC 8441).
+    pub(super) opens_web_socket: bool,
     pub(super) rest: Rest,
 }
 
@@ -29,7 +31,7 @@ pub(super) struct ResponseHead {
 }
 
 /// The fields of a head, of either kind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rest {
     pub(super) headers: Headers,
     pub(super) codings: Codings,
@@ -71,6 +73,8 @@ struct Pseudo<'a> {
     scheme: Option<Text<'a>>,
     authority: Option<Text<'a>>,
     path: Option<Text<'a>>,
+    /// What CONNECT is for (RFC 8441 §4).
+    protocol: Option<Text<'a>>,
     /// Entries among them of which neither name nor value is known.
     unnamed: Option<Unknown>,
     several: bool,
@@ -85,6 +89,7 @@ impl<'a> Pseudo<'a> {
                 Text::Known(b":scheme") => pseudo.scheme = Some(value),
                 Text::Known(b":authority") => pseudo.authority = Some(value),
                 Text::Known(b":path") => pseudo.path = Some(value),
+                Text::Known(b":protocol") => pseudo.protocol = Some(value),
                 Text::Known([b':', ..]) => {}
                 Text::Unknown(entry) => {
                     pseudo.several |= pseudo.unnamed.is_some();
@@ -109,9 +114,10 @@ impl RequestHead {
         let missing = pseudo.missing();
         let rest = Rest::new(fields);
         let method = shown(pseudo.method.or(missing));
+        let is_connect = method == "CONNECT";
         let (path, query) = match pseudo.path {
-            // CONNECT has none (RFC 9113 §8.5).
-            None if method == "CONNECT" => (Box::default(), None),
+            // Without a protocol CONNECT has none (RFC 9113 §8.5).
+            None if is_connect => (Box::default(), None),
             told => split(&shown(told.or(missing))),
         };
         let host = || rest.headers.get("host").filter(|host| !host.is_empty()).map(text);
@@ -122,6 +128,7 @@ impl RequestHead {
             authority: authority.or_else(host),
             path,
             query,
+            opens_web_socket: is_connect && pseudo.protocol.and_then(known) == Some(b"websocket"),
             rest,
         }
     }
@@ -134,6 +141,11 @@ impl ResponseHead {
             _ => None,
         });
         Self { status, rest: Rest::new(fields) }
+    }
+
+    /// 2xx.
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
     }
 
     /// 1xx: the final response comes later.

@@ -6,6 +6,8 @@ mod head;
 mod hpack;
 mod pair;
 mod resync;
+mod sockets;
+mod stream;
 
 pub(crate) use detect::{Detected, detect, detect_joined};
 
@@ -13,12 +15,13 @@ use crate::{
     Limits, Skipped,
     http1::Upgraded,
     observer::{Handover, Observer, Start},
+    parting::Parting,
 };
 use frame::{Frame, Head, Kind, Lane, Skip};
 use head::{Block, RequestHead, ResponseHead, Rest};
 use hpack::{Decoder, Fields};
-use overhear_exchange::{ErrorType, Side, Timestamp, observation::Observation, wire::CloseCause};
-use pair::{Cut, Role, Streams};
+use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCause};
+use pair::{Role, Streams};
 
 /// Times that a new beginning is looked for in one arrival.
 const RESTARTS: usize = 8;
@@ -35,7 +38,7 @@ pub(crate) struct Http2 {
     b: Direction,
     streams: Streams,
     fields: Box<Fields>,
-    first_end: Option<Side>,
+    parting: Parting,
 }
 
 /// What one end sends.
@@ -91,6 +94,7 @@ impl Observer for Http2 {
             let Some(bytes) = again else { break };
             again = self.read(from, time, &bytes, out);
         }
+        self.streams.tell(time, out);
         None
     }
 
@@ -98,7 +102,7 @@ impl Observer for Http2 {
         let role = self.role(from);
         match self.direction(from).lane.skip(length) {
             Skip::Content { stream, length } => {
-                self.streams.content_gap(role, stream, time, length);
+                self.streams.content_gap((role, stream), time, length, out);
                 self.read(from, time, &[], out);
             }
             Skip::Frame => {
@@ -109,26 +113,18 @@ impl Observer for Http2 {
     }
 
     fn end(&mut self, from: Side, _time: Timestamp, out: &mut Vec<Observation>) {
-        self.first_end.get_or_insert(from);
+        self.parting.end(from);
         if from != self.client {
-            self.streams.cut(self.finished(), out);
+            self.streams.cut(self.parting.finished(self.client), out);
         }
     }
 
     fn close(&mut self, _time: Timestamp, cause: CloseCause, out: &mut Vec<Observation>) {
-        let cut = match cause {
-            CloseCause::Finished => self.finished(),
-            CloseCause::Reset(_) => Cut::Error(ErrorType::ConnectionReset),
-            CloseCause::Refused => Cut::Error(ErrorType::ConnectionRefused),
-            CloseCause::TimedOut => Cut::Error(ErrorType::Timeout),
-            CloseCause::Unreachable => Cut::Error(ErrorType::HostUnreachable),
-            CloseCause::Unknown => Cut::Unknown,
-        };
-        self.streams.cut(cut, out);
+        self.streams.cut(self.parting.cut(self.client, cause), out);
     }
 
     fn skipped(&self) -> Skipped {
-        self.streams.skipped
+        self.streams.skipped()
     }
 
     fn retained(&self) -> usize {
@@ -159,7 +155,7 @@ impl Http2 {
             b: direction(b),
             streams: Streams::new(limits, tls, client),
             fields: Box::default(),
-            first_end: None,
+            parting: Parting::default(),
         };
         if beginning {
             this.direction(client).lane = Lane::with_preface();
@@ -201,7 +197,7 @@ impl Http2 {
                 Frame::NeedMore => return None,
                 Frame::Preface => Place::Known,
                 Frame::Content { stream, content } => {
-                    streams.content(role, stream, time, content);
+                    streams.content((role, stream), time, content, out);
                     Place::Known
                 }
                 Frame::ContentEnd { stream, end_stream } => {
@@ -213,7 +209,7 @@ impl Http2 {
                 Frame::Passed { head } => self.passed(from, head, time, out),
                 Frame::Whole { head, payload, started } => match head.kind {
                     Kind::Reset => {
-                        streams.reset(head.stream, number(payload), out);
+                        streams.reset(role, head.stream, number(payload), out);
                         Place::Known
                     }
                     Kind::GoAway => {
@@ -359,8 +355,7 @@ impl Http2 {
                     self.streams.ended(role, head.stream, time, out);
                 }
                 if usize::try_from(head.length).is_ok_and(|length| length > limit) {
-                    let oversized = &mut self.streams.skipped.oversized_heads;
-                    *oversized = oversized.saturating_add(1);
+                    self.streams.note_oversized();
                 }
                 Place::Known
             }
@@ -390,7 +385,7 @@ impl Http2 {
         let role = self.role(from);
         self.direction(from).decoder = Decoder::unknown();
         let (Purpose::Message { stream, .. } | Purpose::Promise { stream, .. }) = purpose;
-        self.streams.skipped.desyncs = self.streams.skipped.desyncs.saturating_add(1);
+        self.streams.note_broken();
         if let Purpose::Message { end_stream, .. } = purpose {
             self.streams.lose_block(role, stream, time, out);
             if end_stream {
@@ -418,12 +413,6 @@ impl Http2 {
             Side::A => &mut self.a,
             Side::B => &mut self.b,
         }
-    }
-
-    /// Who left first without an error is who gave up on what was still unanswered.
-    fn finished(&self) -> Cut {
-        let client_left = self.first_end == Some(self.client);
-        Cut::Error(if client_left { ErrorType::ClientClosed } else { ErrorType::ServerClosed })
     }
 }
 

@@ -1,15 +1,20 @@
 //! Streams into exchanges (RFC 9113 §5). A stream's number says which response is whose, so that nothing has to be
 //! concluded from order; after a loss only those streams are in doubt of which something may have been missed.
 
-use super::head::{RequestHead, ResponseHead, Rest};
+use super::{
+    head::{RequestHead, ResponseHead, Rest},
+    sockets::Sockets,
+    stream::{Ends, Opening, Progress, Reply, Request, Response, Stream},
+};
 use crate::{
-    Limits, Skipped, call,
-    http1::Capture,
-    rpc::{self, Carried},
+    Limits, Skipped,
+    observer::Handshake,
+    parting::Cut,
+    rpc::Carried,
+    stream::{EVERY, Streaming},
 };
 use overhear_exchange::{
-    Body, Detail, ErrorType, Headers, Http, Http2Code, HttpAnomaly, HttpVersion, Scheme, Side, Timestamp,
-    observation::Observation,
+    ErrorType, Http2Code, HttpAnomaly, Scheme, Sender, Side, Timestamp, observation::Observation,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,77 +26,24 @@ const DOUBT: Duration = Duration::from_secs(10);
 /// The streams of a connection that are under way.
 pub(super) struct Streams {
     limits: Limits,
-    client: Side,
-    scheme: Scheme,
+    ends: Ends,
     open: BTreeMap<u32, Box<Stream>>,
+    sockets: Sockets,
     /// The highest that the client has opened.
     newest: u32,
     /// Content held, all streams together.
     kept: usize,
+    /// How many have an answer that is read as messages.
+    followed: usize,
+    /// Those of them that were heard in this arrival.
+    heard: Vec<u32>,
+    /// When it was last looked whether there is something to tell of any stream.
+    looked: Timestamp,
     /// When something was missed, while streams may be in doubt for it.
     missed: Option<Timestamp>,
     /// Why the connection is given up, where that was said.
     given_up: Option<Http2Code>,
-    pub(super) skipped: Skipped,
-}
-
-struct Stream {
-    request: Option<Request>,
-    reply: Reply,
-    anomaly: Option<HttpAnomaly>,
-    /// Something of it may have been missed then.
-    doubt: Option<Timestamp>,
-}
-
-struct Request {
-    head: Opening,
-    time: Timestamp,
-    /// When its last byte came, as far as it has.
-    last: Timestamp,
-    progress: Progress,
-    body: Capture,
-    carried: Option<Box<Carried>>,
-}
-
-/// How the request came.
-enum Opening {
-    Head(Box<RequestHead>),
-    /// Over HTTP/1.1, with an upgrade (RFC 7540 §3.2): all of it is told there.
-    Upgraded(Box<Observation>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    Underway,
-    Whole,
-    /// Its end was not seen, or there is none.
-    Lost,
-}
-
-enum Reply {
-    Awaited,
-    Underway(Box<Response>),
-    Whole(Box<Response>),
-    /// It, or its beginning, was missed.
-    Missed(Option<Box<Response>>),
-}
-
-struct Response {
-    head: ResponseHead,
-    first: Timestamp,
-    last: Timestamp,
-    body: Capture,
-    carried: Option<Box<Carried>>,
-    trailers: Headers,
-}
-
-/// Why no more comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// That is known.
-    Error(ErrorType),
-    /// The capture ended, not the connection.
-    Unknown,
+    skipped: Skipped,
 }
 
 /// Who sends.
@@ -105,11 +57,14 @@ impl Streams {
     pub(super) fn new(limits: Limits, tls: bool, client: Side) -> Self {
         Self {
             limits,
-            client,
-            scheme: if tls { Scheme::Https } else { Scheme::Http },
+            ends: Ends { client, scheme: if tls { Scheme::Https } else { Scheme::Http } },
             open: BTreeMap::new(),
+            sockets: Sockets::default(),
             newest: 0,
             kept: 0,
+            followed: 0,
+            heard: Vec::new(),
+            looked: Timestamp::default(),
             missed: None,
             given_up: None,
             skipped: Skipped::default(),
@@ -118,21 +73,21 @@ impl Streams {
 
     /// It shows which end is the client.
     pub(super) const fn set_client(&mut self, client: Side) {
-        self.client = client;
+        self.ends.client = client;
     }
 
     /// Every stream may have ended otherwise than was seen.
     pub(super) fn doubt(&mut self, time: Timestamp) {
         self.missed = Some(time);
         self.open.values_mut().for_each(|open| open.doubt = Some(time));
+        self.sockets.doubt(time);
     }
 
     /// The request that asked for the upgrade is stream 1.
     pub(super) fn upgrade(&mut self, request: Observation, last: Timestamp) {
         let time = request.time;
         let head = Opening::Upgraded(Box::new(request));
-        let body = Capture::default();
-        let request = Request { head, time, last, progress: Progress::Whole, body, carried: None };
+        let request = Request::new(head, Progress::Whole, (time, last));
         self.newest = 1;
         self.open.insert(1, Box::new(Stream::new(Some(request))));
     }
@@ -147,22 +102,23 @@ impl Streams {
         &mut self,
         stream: u32,
         head: RequestHead,
-        (started, time): (Timestamp, Timestamp),
+        times: (Timestamp, Timestamp),
         out: &mut Vec<Observation>,
     ) {
-        self.give_up_doubtful(started, out);
-        let carried = Carried::new(&head.rest.headers);
-        let head = Opening::Head(Box::new(head));
-        let progress = Progress::Underway;
-        let request =
-            Request { head, time: started, last: time, progress, body: Capture::default(), carried };
+        self.give_up_doubtful(times.0, out);
+        let carried = Carried::asked(&head.rest.headers);
+        let request = Request::new(Opening::Head(Box::new(head)), Progress::Underway, times);
         self.newest = self.newest.max(stream);
         self.drop_never_asked();
         match self.open.get_mut(&stream) {
-            Some(early) => early.request = Some(request),
+            // Its answer came before it.
+            Some(early) => {
+                early.request(request, carried);
+                self.catch_up(stream, out);
+            }
             None => {
                 self.make_room(out);
-                self.open.insert(stream, Box::new(Stream::new(Some(request))));
+                self.open.insert(stream, Box::new(Stream { carried, ..Stream::new(Some(request)) }));
             }
         }
     }
@@ -172,16 +128,14 @@ impl Streams {
         &mut self,
         promised: u32,
         head: RequestHead,
-        (started, time): (Timestamp, Timestamp),
+        times: (Timestamp, Timestamp),
         out: &mut Vec<Observation>,
     ) {
         if promised % 2 == 1 || promised == 0 || self.open.contains_key(&promised) {
             return;
         }
         self.make_room(out);
-        let head = Opening::Head(Box::new(head));
-        let (progress, body) = (Progress::Whole, Capture::default());
-        let request = Request { head, time: started, last: time, progress, body, carried: None };
+        let request = Request::new(Opening::Head(Box::new(head)), Progress::Whole, times);
         let anomaly = Some(HttpAnomaly::Pushed);
         self.open.insert(promised, Box::new(Stream { anomaly, ..Stream::new(Some(request)) }));
     }
@@ -213,11 +167,83 @@ impl Streams {
             Reply::Awaited if head.is_interim() => {}
             Reply::Awaited if !certain => open.reply = Reply::Missed(None),
             // A status that is not known may have been of an interim response.
-            Reply::Awaited => open.reply = Reply::Underway(Box::new(Response::new(head, started, time))),
-            Reply::Underway(response) if response.head.status.is_none() && response.body.is_empty() => {
-                open.reply = Reply::Underway(Box::new(Response::new(head, started, time)));
+            Reply::Awaited => self.begin(stream, head, (started, time), out),
+            Reply::Underway(response) if response.may_be_interim() => {
+                self.begin(stream, head, (started, time), out);
             }
             Reply::Underway(_) | Reply::Whole(_) | Reply::Missed(_) => {}
+        }
+    }
+
+    /// A response begins.
+    fn begin(
+        &mut self,
+        stream: u32,
+        head: ResponseHead,
+        (started, time): (Timestamp, Timestamp),
+        out: &mut Vec<Observation>,
+    ) {
+        // Each takes memory of its own, as a connection with one stream does.
+        let may_follow = self.followed + self.sockets.len() < self.limits.pending;
+        let Some(open) = self.open.get_mut(&stream) else { return };
+        self.followed = self.followed.saturating_sub(usize::from(open.is_followed()));
+        let asked = open.request.as_ref().filter(|_| may_follow);
+        let opens = head.is_success() && asked.is_some_and(Request::opens_web_socket);
+        let mut response = Box::new(Response::new(head, started, time));
+        let Rest { headers, codings, .. } = &response.head.rest;
+        let messages = asked.and_then(|r| Streaming::of(r.asked(), headers, codings, self.limits.body));
+        Carried::answered(&mut open.carried, headers);
+        response.incoming.follow(messages);
+        if response.incoming.is_stream() {
+            self.followed += 1;
+            self.heard.push(stream);
+        }
+        open.reply = Reply::Underway(response);
+        if opens {
+            self.open_socket(stream, time, out);
+        }
+    }
+
+    /// What is asked shows after the answer began: what came of that is read as what it is now.
+    fn catch_up(&mut self, stream: u32, out: &mut Vec<Observation>) {
+        let may_follow = self.followed + self.sockets.len() < self.limits.pending;
+        let Some(open) = self.open.get_mut(&stream).filter(|_| may_follow) else { return };
+        let (Some(asked), Reply::Underway(response) | Reply::Whole(response)) =
+            (&open.request, &mut open.reply)
+        else {
+            return;
+        };
+        if asked.opens_web_socket() && response.head.is_success() {
+            let time = response.incoming.last;
+            return self.open_socket(stream, time, out);
+        }
+        let Rest { headers, codings, .. } = &response.head.rest;
+        let messages = Streaming::of(asked.asked(), headers, codings, self.limits.body);
+        response.incoming.catch_up(messages.filter(|_| open.carried.is_none()));
+        if response.incoming.is_stream() {
+            self.followed += 1;
+            self.heard.push(stream);
+        }
+    }
+
+    /// A stream becomes a WebSocket; its exchange goes on with that.
+    fn open_socket(&mut self, stream: u32, time: Timestamp, out: &mut Vec<Observation>) {
+        let Some(mut open) = self.open.remove(&stream) else { return };
+        self.kept = self.kept.saturating_sub(open.held());
+        self.followed = self.followed.saturating_sub(usize::from(open.is_followed()));
+        let said = open.take_bodies();
+        let Some(request) = &mut open.request else { return };
+        let (asked, asks) = (request.last, request.progress != Progress::Whole);
+        let answers = matches!(open.reply, Reply::Underway(_));
+        request.progress = Progress::Whole;
+        open.ended(Sender::Server, time);
+        let Some(exchange) = open.observe(self.ends, None) else { return };
+        let handshake = Handshake { exchange, asked };
+        self.sockets.open((stream, self.limits), handshake, said, time, out);
+        for side in [(Role::Client, asks), (Role::Server, answers)] {
+            if let (role, false) = side {
+                self.sockets.ended(self.side(role), stream, out);
+            }
         }
     }
 
@@ -237,89 +263,81 @@ impl Streams {
         }
     }
 
-    pub(super) fn content(&mut self, from: Role, stream: u32, time: Timestamp, content: &[u8]) {
+    pub(super) fn content(
+        &mut self,
+        (from, stream): (Role, u32),
+        time: Timestamp,
+        content: &[u8],
+        out: &mut Vec<Observation>,
+    ) {
         let budget = self.limits.pending.saturating_mul(self.limits.body);
         let limit = self.limits.body.min(budget.saturating_sub(self.kept));
-        let Some(open) = self.open.get_mut(&stream) else { return };
-        let (body, carried) = match (from, &mut open.request, &mut open.reply) {
-            (Role::Client, Some(request), _) if request.progress == Progress::Underway => {
-                request.last = time;
-                (&mut request.body, &mut request.carried)
-            }
-            (Role::Server, _, Reply::Underway(response)) => {
-                response.last = time;
-                (&mut response.body, &mut response.carried)
-            }
-            (Role::Server, _, reply @ Reply::Awaited) => {
-                *reply = Reply::Missed(None);
-                return;
-            }
-            (Role::Client | Role::Server, _, _) => return,
+        let Some(open) = self.open.get_mut(&stream) else {
+            self.sockets.content((self.side(from), stream), time, content, out);
+            return;
         };
-        if let Some(carried) = carried {
-            carried.push(content);
+        let before = open.held();
+        match from {
+            Role::Client => open.sent(time, content, limit),
+            Role::Server => open.received(time, content, limit),
         }
-        let before = body.held();
-        body.push(content, limit.max(before));
-        self.kept += body.held() - before;
+        self.kept += open.held() - before;
+        if open.is_followed() && self.heard.last() != Some(&stream) {
+            self.heard.push(stream);
+        }
     }
 
     /// Content that was not seen.
-    pub(super) fn content_gap(&mut self, from: Role, stream: u32, time: Timestamp, length: u64) {
-        let Some(open) = self.open.get_mut(&stream) else { return };
-        let (body, carried) = match (from, &mut open.request, &mut open.reply) {
-            (Role::Client, Some(request), _) => {
-                request.last = time;
-                (&mut request.body, &mut request.carried)
-            }
-            (Role::Server, _, Reply::Underway(response)) => {
-                response.last = time;
-                (&mut response.body, &mut response.carried)
-            }
-            (Role::Client | Role::Server, _, _) => return,
-        };
-        body.lose(length);
-        if let Some(carried) = carried {
-            carried.lose(length);
+    pub(super) fn content_gap(
+        &mut self,
+        (from, stream): (Role, u32),
+        time: Timestamp,
+        length: u64,
+        out: &mut Vec<Observation>,
+    ) {
+        match self.open.get_mut(&stream) {
+            Some(open) => open.gap(from.sender(), time, length),
+            None => self.sockets.gap((self.side(from), stream), time, length, out),
         }
     }
 
     /// One end is done with a stream.
     pub(super) fn ended(&mut self, from: Role, stream: u32, time: Timestamp, out: &mut Vec<Observation>) {
-        let Some(open) = self.open.get_mut(&stream) else { return };
-        match from {
-            Role::Client => {
-                if let Some(request) = open.request.as_mut().filter(|r| r.progress == Progress::Underway) {
-                    request.progress = Progress::Whole;
-                    request.last = time;
-                }
-            }
-            Role::Server => {
-                open.reply = match std::mem::replace(&mut open.reply, Reply::Awaited) {
-                    Reply::Underway(mut response) => {
-                        response.last = time;
-                        Reply::Whole(response)
-                    }
-                    Reply::Awaited => Reply::Missed(None),
-                    other @ (Reply::Whole(_) | Reply::Missed(_)) => other,
-                };
-            }
-        }
+        let Some(open) = self.open.get_mut(&stream) else {
+            self.sockets.ended(self.side(from), stream, out);
+            return;
+        };
+        open.ended(from.sender(), time);
         if open.is_done() {
             self.report(stream, None, out);
         }
     }
 
+    /// Tells how far those streams are that take long.
+    pub(super) fn tell(&mut self, now: Timestamp, out: &mut Vec<Observation>) {
+        let ends = self.ends;
+        if now.since(self.looked) >= EVERY {
+            self.looked = now;
+            self.heard.clear();
+            out.extend(self.open.values_mut().filter_map(|open| open.tell(ends, now)));
+        }
+        for stream in self.heard.drain(..) {
+            out.extend(self.open.get_mut(&stream).and_then(|open| open.tell(ends, now)));
+        }
+    }
+
     /// A stream is given up (RFC 9113 §6.4).
-    pub(super) fn reset(&mut self, stream: u32, code: u32, out: &mut Vec<Observation>) {
-        let Some(open) = self.open.get(&stream) else { return };
-        let error = match &open.reply {
-            // The answer was whole; the rest of the request is not wanted (§8.1).
-            Reply::Whole(_) => None,
-            Reply::Missed(_) => None,
-            Reply::Awaited | Reply::Underway(_) => Some(ErrorType::Http2(named(code))),
+    pub(super) fn reset(&mut self, from: Role, stream: u32, code: u32, out: &mut Vec<Observation>) {
+        let code = named(code);
+        let error = ErrorType::Http2(code);
+        let Some(open) = self.open.get(&stream) else {
+            self.sockets.reset(stream, (code != Http2Code::NoError).then_some(error), out);
+            return;
         };
-        self.report(stream, error, out);
+        // Who has enough says so with CANCEL; whatever else is wrong is an error.
+        let has_enough = matches!(code, Http2Code::Cancel | Http2Code::NoError);
+        let cut = Cut::Error { error, by_client: from == Role::Client && has_enough };
+        self.report(stream, open.error(cut), out);
     }
 
     /// The connection is given up (RFC 9113 §6.8): what the client opened beyond `last` was not looked at.
@@ -356,6 +374,7 @@ impl Streams {
         for stream in cut {
             self.report(stream, None, out);
         }
+        self.sockets.lose(self.side(from), time, out);
     }
 
     /// A block of fields on this stream was missed.
@@ -381,22 +400,40 @@ impl Streams {
 
     /// The connection is over.
     pub(super) fn cut(&mut self, cut: Cut, out: &mut Vec<Observation>) {
-        let error = match (cut, self.given_up) {
-            (Cut::Error(_), Some(code)) => Some(ErrorType::Http2(code)),
-            (Cut::Error(error), None) => Some(error),
-            (Cut::Unknown, _) => None,
+        let cut = match (cut, self.given_up) {
+            (Cut::Error { by_client, .. }, Some(code)) => {
+                Cut::Error { error: ErrorType::Http2(code), by_client }
+            }
+            (other, _) => other,
         };
         for stream in self.open.keys().copied().collect::<Vec<_>>() {
-            let open = self.open.get(&stream);
-            let waits = open.is_some_and(|open| {
-                open.doubt.is_none() && matches!(open.reply, Reply::Awaited | Reply::Underway(_))
-            });
-            self.report(stream, error.filter(|_| waits), out);
+            let open = self.open.get(&stream).filter(|open| open.doubt.is_none());
+            let error = open.and_then(|open| open.error(cut));
+            self.report(stream, error, out);
         }
+        self.sockets.cut(cut, out);
+    }
+
+    /// What was passed over so far.
+    pub(super) fn skipped(&self) -> Skipped {
+        let mut sum = self.skipped;
+        sum.add(self.sockets.skipped());
+        sum
+    }
+
+    /// A block of fields could not be read.
+    pub(super) const fn note_broken(&mut self) {
+        self.skipped.desyncs = self.skipped.desyncs.saturating_add(1);
+    }
+
+    /// A block of fields was longer than may be kept.
+    pub(super) const fn note_oversized(&mut self) {
+        self.skipped.oversized_heads = self.skipped.oversized_heads.saturating_add(1);
     }
 
     pub(super) fn retained(&self) -> usize {
-        self.open.values().map(|open| 64 + open.retained()).sum()
+        let open: usize = self.open.values().map(|open| 64 + open.retained()).sum();
+        open + self.sockets.retained() + self.heard.capacity() * size_of::<u32>()
     }
 
     /// Responses to requests that will not come any more: a higher one has.
@@ -415,8 +452,9 @@ impl Streams {
         if self.missed.is_none_or(|missed| now.since(missed) < DOUBT) {
             return;
         }
-        let missed = self.missed.take();
-        let doubtful = self.open.iter().filter(|(_, open)| open.doubt.is_some() && open.doubt <= missed);
+        let Some(missed) = self.missed.take() else { return };
+        self.sockets.give_up(missed, out);
+        let doubtful = self.open.iter().filter(|(_, open)| open.doubt.is_some_and(|doubt| doubt <= missed));
         for stream in doubtful.map(|(stream, _)| *stream).collect::<Vec<_>>() {
             self.report(stream, None, out);
         }
@@ -433,163 +471,36 @@ impl Streams {
     fn report(&mut self, stream: u32, error: Option<ErrorType>, out: &mut Vec<Observation>) {
         let Some(open) = self.open.remove(&stream) else { return };
         self.kept = self.kept.saturating_sub(open.held());
-        let Stream { request, reply, anomaly, .. } = *open;
-        let Some(request) = request else {
+        self.followed = self.followed.saturating_sub(usize::from(open.is_followed()));
+        let answered = !matches!(open.reply, Reply::Awaited | Reply::Missed(None));
+        let Some(observation) = open.observe(self.ends, error) else {
             self.skipped.unsolicited = self.skipped.unsolicited.saturating_add(1);
             return;
         };
-        if error.is_none() && matches!(reply, Reply::Awaited | Reply::Missed(None)) {
+        if error.is_none() && !answered {
             self.skipped.unmatched = self.skipped.unmatched.saturating_add(1);
         }
-        out.push(self.observe(request, reply, anomaly, error));
+        out.push(observation);
     }
 
-    fn observe(
-        &self,
-        request: Request,
-        reply: Reply,
-        anomaly: Option<HttpAnomaly>,
-        error: Option<ErrorType>,
-    ) -> Observation {
-        let (response, answered) = match reply {
-            Reply::Awaited | Reply::Missed(None) => (None, false),
-            Reply::Underway(response) | Reply::Missed(Some(response)) => (Some(response), false),
-            Reply::Whole(response) => (Some(response), true),
-        };
-        let Request { head, time, last, progress, body, carried } = request;
-        let duration = response.as_ref().filter(|_| answered).map(|response| response.last.since(last));
-        let time_to_first_byte = response.as_ref().map(|response| response.first.since(last));
-        let mut http = match head {
-            Opening::Head(head) => self.http(*head, body, progress == Progress::Whole),
-            Opening::Upgraded(observation) => match observation.detail {
-                Detail::Http(http) => *http,
-            },
-        };
-        http.anomalies.extend(anomaly);
-        let mut received = None;
-        if let Some(response) = response {
-            let Response { head, body, carried, trailers, .. } = *response;
-            if head.rest.unknown && !http.anomalies.contains(&HttpAnomaly::UnknownFields) {
-                http.anomalies.push(HttpAnomaly::UnknownFields);
-            }
-            http.status = head.status;
-            http.response_headers = head.rest.headers;
-            http.response_body = body.into_body(answered, head.rest.codings);
-            http.trailers = trailers;
-            received = carried;
-        }
-        let call = rpc::of(&http, carried.as_deref(), received.as_deref());
-        http.call = call.or_else(|| call::in_content(&http)).map(Box::new);
-        call::tell_model(&mut http, None);
-        let detail = Detail::Http(Box::new(http));
-        Observation { client: self.client, time, duration, time_to_first_byte, error, detail }
-    }
-
-    fn http(&self, head: RequestHead, body: Capture, whole: bool) -> Http {
-        let RequestHead { method, scheme, authority, path, query, rest } = head;
-        Http {
-            version: HttpVersion::V2,
-            scheme: scheme.unwrap_or(self.scheme),
-            method,
-            authority,
-            path,
-            query,
-            status: None,
-            request_headers: rest.headers,
-            response_headers: Headers::default(),
-            trailers: Headers::default(),
-            request_body: body.into_body(whole, rest.codings),
-            response_body: Body { complete: false, ..Body::default() },
-            call: None,
-            stream: None,
-            gen_ai: None,
-            anomalies: rest.unknown.then_some(HttpAnomaly::UnknownFields).into_iter().collect(),
+    fn side(&self, role: Role) -> Side {
+        match role {
+            Role::Client => self.ends.client,
+            Role::Server => self.ends.client.other(),
         }
     }
 }
 
-impl Stream {
-    const fn new(request: Option<Request>) -> Self {
-        Self { request, reply: Reply::Awaited, anomaly: None, doubt: None }
-    }
-
-    /// An answer without its request waits for that.
-    fn is_done(&self) -> bool {
-        let asked = self.request.as_ref().is_some_and(|request| request.progress != Progress::Underway);
-        asked && matches!(self.reply, Reply::Whole(_) | Reply::Missed(_))
-    }
-
-    fn lose_request(&mut self, time: Timestamp) {
-        if let Some(request) = self.request.as_mut().filter(|r| r.progress == Progress::Underway) {
-            request.progress = Progress::Lost;
-            request.last = time;
-            request.body.lose_some();
-            if let Some(carried) = &mut request.carried {
-                carried.lose_some();
-            }
+impl Role {
+    const fn sender(self) -> Sender {
+        match self {
+            Self::Client => Sender::Client,
+            Self::Server => Sender::Server,
         }
-    }
-
-    /// Of a response that has begun something may be missing now; one that has not may still come.
-    fn lose_reply(&mut self) {
-        self.reply = match std::mem::replace(&mut self.reply, Reply::Awaited) {
-            Reply::Underway(mut response) => {
-                response.body.lose_some();
-                if let Some(carried) = &mut response.carried {
-                    carried.lose_some();
-                }
-                Reply::Missed(Some(response))
-            }
-            other @ (Reply::Awaited | Reply::Whole(_) | Reply::Missed(_)) => other,
-        };
-    }
-
-    fn held(&self) -> usize {
-        self.request.as_ref().map_or(0, |request| request.body.held())
-            + self.response().map_or(0, |r| r.body.held())
-    }
-
-    fn response(&self) -> Option<&Response> {
-        match &self.reply {
-            Reply::Underway(r) | Reply::Whole(r) | Reply::Missed(Some(r)) => Some(r),
-            Reply::Awaited | Reply::Missed(None) => None,
-        }
-    }
-
-    fn retained(&self) -> usize {
-        let request = self.request.as_ref().map_or(0, |request| {
-            let head = match &request.head {
-                Opening::Head(head) => {
-                    let target = head.path.len() + head.query.as_ref().map_or(0, |query| query.len());
-                    size_of::<RequestHead>() + target + headers_size(&head.rest.headers)
-                }
-                Opening::Upgraded(_) => size_of::<Observation>() + size_of::<Http>(),
-            };
-            head + request.body.retained()
-        });
-        let response = self.response().map_or(0, |r| {
-            size_of::<Response>()
-                + r.body.retained()
-                + headers_size(&r.head.rest.headers)
-                + headers_size(&r.trailers)
-        });
-        size_of::<Self>() + request + response
-    }
-}
-
-impl Response {
-    fn new(head: ResponseHead, first: Timestamp, last: Timestamp) -> Self {
-        let carried = Carried::new(&head.rest.headers);
-        Self { head, first, last, body: Capture::default(), carried, trailers: Headers::default() }
     }
 }
 
 /// Codes that nobody registered are taken as what they are to be treated as (RFC 9113 §7).
 fn named(code: u32) -> Http2Code {
     Http2Code::new(code).unwrap_or(Http2Code::InternalError)
-}
-
-fn headers_size(headers: &Headers) -> usize {
-    // Each field's place takes up to sixteen bytes beside its text.
-    headers.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
 }

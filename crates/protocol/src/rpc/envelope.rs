@@ -20,6 +20,8 @@ pub(super) struct Envelopes {
     in_ending: bool,
     /// Messages that have begun.
     pub(super) count: u64,
+    /// Bytes of their content, as far as it came.
+    pub(super) bytes: u64,
     /// What came under a flag that ends the stream.
     pub(super) ending: Option<Vec<u8>>,
     /// Something was missed, so that where messages begin is not known any more.
@@ -36,7 +38,7 @@ impl Envelopes {
                     let room = ENDING.saturating_sub(ending.len()).min(content.len());
                     ending.extend_from_slice(content.get(..room).unwrap_or_default());
                 }
-                self.left -= length as u64;
+                self.pass(length as u64);
                 bytes = rest;
                 continue;
             }
@@ -56,9 +58,23 @@ impl Envelopes {
     /// Bytes that were not seen.
     pub(super) const fn lose(&mut self, length: u64) {
         if length <= self.left {
-            self.left -= length;
+            self.pass(length);
         } else {
             self.lost = true;
+        }
+    }
+
+    /// Messages of which the end came.
+    pub(super) const fn whole(&self) -> u64 {
+        let is_underway = self.left > 0 && !self.in_ending;
+        self.count - if is_underway { 1 } else { 0 }
+    }
+
+    /// So much of the content under way went by.
+    const fn pass(&mut self, length: u64) {
+        self.left -= length;
+        if !self.in_ending {
+            self.bytes = self.bytes.saturating_add(length);
         }
     }
 

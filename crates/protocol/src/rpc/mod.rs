@@ -1,6 +1,7 @@
 //! Remote procedure calls over HTTP: gRPC, gRPC-Web and Connect. They read whole exchanges; only messages are counted as
 //! they go by.
 
+mod carried;
 mod envelope;
 mod status;
 #[cfg(test)]
@@ -8,38 +9,13 @@ mod tests;
 
 use crate::{content, http1};
 use bytes::Bytes;
+pub(crate) use carried::Carried;
 use envelope::Envelopes;
 use overhear_exchange::{Body, Call, CallSystem, Headers, Http, Messages, Method, Redacted, Rpc};
 use std::time::Duration;
 
 /// Longest name of a service with its method, in bytes.
 const LONGEST_NAME: usize = 256;
-
-/// What is carried one way of a call that is made of enveloped messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Carried(Envelopes);
-
-impl Carried {
-    /// For a message with these fields; nothing where it has no envelopes.
-    pub(crate) fn new(headers: &Headers) -> Option<Box<Self>> {
-        let system = Flavor::of(headers.get("content-type")?)?;
-        system.is_enveloped().then(Box::default)
-    }
-
-    pub(crate) fn push(&mut self, content: &[u8]) {
-        self.0.push(content);
-    }
-
-    /// Content that was not seen.
-    pub(crate) const fn lose(&mut self, length: u64) {
-        self.0.lose(length);
-    }
-
-    /// The same, who knows how much.
-    pub(crate) const fn lose_some(&mut self) {
-        self.0.lost = true;
-    }
-}
 
 /// What a media type says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,15 +50,15 @@ impl Flavor {
 }
 
 /// What is called, and how that went. What was counted while the bodies went by is given where it was.
-pub(crate) fn of(http: &Http, sent: Option<&Carried>, received: Option<&Carried>) -> Option<Call> {
+pub(crate) fn of(http: &Http, carried: Option<&Carried>) -> Option<Call> {
     let flavor = flavor(http)?;
     let name = name(&http.path)?;
-    let counted = |carried: Option<&Carried>, body: &Body| match carried {
-        Some(carried) => carried.0.clone(),
+    let counted = |envelopes: Option<&Envelopes>, body: &Body| match envelopes {
+        Some(envelopes) => envelopes.clone(),
         None => read(body, flavor),
     };
-    let sent = counted(sent, &http.request_body);
-    let received = counted(received, &http.response_body);
+    let sent = counted(carried.and_then(|carried| carried.sent.as_ref()), &http.request_body);
+    let received = counted(carried.and_then(|carried| carried.received.as_ref()), &http.response_body);
     let (system, status) = match flavor {
         Flavor::Grpc => (CallSystem::Grpc, status::of_grpc(http)),
         Flavor::GrpcWeb | Flavor::GrpcWebText => {

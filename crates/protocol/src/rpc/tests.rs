@@ -1,6 +1,7 @@
 use super::{Carried, of, plain};
 use overhear_exchange::{
-    Body, Call, CallSystem, Headers, Http, HttpVersion, Method, Redacted, RpcStatus, Scheme,
+    Body, Call, CallSystem, Counts, Headers, Http, HttpVersion, Method, Redacted, RpcStatus, Scheme, Sender,
+    Stage, StreamKind, Timestamp,
 };
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ fn http(path: &str, asked: Pairs<'_>, answered: Pairs<'_>, trailers: Pairs<'_>) 
 }
 
 fn told(http: &Http) -> Option<(CallSystem, String, Option<RpcStatus>, u64, u64)> {
-    let Call { system, name, rpc } = of(http, None, None)?;
+    let Call { system, name, rpc } = of(http, None)?;
     let rpc = rpc?;
     Some((system, name.into(), rpc.status, rpc.sent.count, rpc.received.count))
 }
@@ -120,20 +121,49 @@ fn deadlines() {
         ("grpc-timeout", "", None),
         ("connect-timeout-ms", "250", Some(Duration::from_millis(250))),
     ] {
-        let call = of(&http("/s.S/M", &[GRPC, (field, value)], &[], &[]), None, None).unwrap();
+        let call = of(&http("/s.S/M", &[GRPC, (field, value)], &[], &[]), None).unwrap();
         assert_eq!(call.rpc.unwrap().deadline, expected, "{field}: {value}");
     }
 }
 
 #[test]
 fn what_was_counted_as_it_went_by_counts() {
-    let mut carried = Carried::new(&headers(&[GRPC])).unwrap();
-    (0..1000).for_each(|_| carried.push(b"\0\0\0\0\x01a"));
+    let mut carried = Carried::asked(&headers(&[GRPC]));
+    Carried::answered(&mut carried, &headers(&[GRPC]));
+    let mut carried = carried.unwrap();
+    let now = Timestamp::default();
+    for sender in [Sender::Client, Sender::Server] {
+        (0..1000).for_each(|_| carried.push(sender, now, b"\0\0\0\0\x01a"));
+    }
     let long = http("/s.S/M", &[GRPC], &[GRPC], &[]);
-    let rpc = of(&long, Some(&carried), Some(&carried)).unwrap().rpc.unwrap();
+    let rpc = of(&long, Some(&carried)).unwrap().rpc.unwrap();
     assert_eq!((rpc.sent.count, rpc.received.count, rpc.sent.partial), (1000, 1000, false));
-    carried.lose_some();
-    assert!(of(&long, Some(&carried), None).unwrap().rpc.unwrap().sent.partial);
+    carried.lose(Sender::Client, None);
+    let rpc = of(&long, Some(&carried)).unwrap().rpc.unwrap();
+    assert!(rpc.sent.partial && !rpc.received.partial);
+}
+
+#[test]
+fn a_call_that_takes_long_is_told_while_it_goes_on() {
+    let at = |millis: u64| Timestamp::from_nanos(millis * 1_000_000);
+    let mut carried = Carried::asked(&headers(&[GRPC]));
+    Carried::answered(&mut carried, &headers(&[GRPC]));
+    let mut carried = carried.unwrap();
+    carried.push(Sender::Client, at(0), b"\0\0\0\0\x01a");
+    carried.push(Sender::Server, at(300), b"\0\0\0\0\x04ab");
+    assert!(carried.tell(at(0), at(100), at(999)).is_none(), "most calls are over by then");
+    carried.push(Sender::Server, at(400), b"cd");
+    let told = carried.tell(at(0), at(100), at(1000)).unwrap();
+    assert_eq!((told.kind, told.stage), (StreamKind::Messages, Stage::Underway));
+    assert_eq!((told.client.total.messages, told.client.total.bytes), (1, 1));
+    assert_eq!((told.server.total.messages, told.server.total.bytes), (1, 4));
+    assert_eq!(told.time_to_first_message, Some(Duration::from_millis(300)), "when it was whole");
+    assert!(carried.tell(at(0), at(100), at(9000)).is_none(), "there is nothing new");
+    carried.push(Sender::Server, at(9000), b"\0\0\0\0\0");
+    carried.lose(Sender::Server, None);
+    let told = carried.tell(at(0), at(100), at(9001)).unwrap();
+    let fresh = Counts { messages: 1, gaps: 1, ..Counts::default() };
+    assert_eq!((told.server.fresh, told.client.fresh), (fresh, Counts::default()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod events;
 mod lines;
 mod teller;
 
-pub(crate) use teller::{LongBody, Said, Teller};
+pub(crate) use teller::{EVERY, LongBody, Said, Teller};
 
 use crate::gen_ai::Follower;
 use decoder::Decoder;

@@ -2,7 +2,7 @@ use overhear_exchange::{Counts, Flow, Message, Redacted, Sender, Stage, Stream, 
 use std::time::Duration;
 
 /// While a stream goes on it is told at most so often, ...
-const EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 /// ... unless so many messages wait to be told, ...
 const MOST_MESSAGES: usize = 64;
 /// ... or so many bytes of them.

@@ -23,7 +23,7 @@ use overhear_exchange::{
     Detail, ErrorType, Sender, Side, Stage, StreamKind, Timestamp, observation::Observation, wire::CloseCause,
 };
 
-/// One connection that became a WebSocket.
+/// What became a WebSocket: a connection, or a stream of one (RFC 8441).
 pub(crate) struct WebSocket {
     client_side: Side,
     /// The exchange it began with; gone when it was told.
@@ -35,6 +35,16 @@ pub(crate) struct WebSocket {
     /// When the last byte came.
     last: Timestamp,
     skipped: Skipped,
+}
+
+/// How what a WebSocket goes over has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Both ends left.
+    Quiet,
+    Broken(ErrorType),
+    /// That was not seen.
+    Unseen,
 }
 
 impl WebSocket {
@@ -94,18 +104,16 @@ impl WebSocket {
         out.push(so_far);
     }
 
-    /// The connection is over: so is the exchange.
-    fn finish(&mut self, cause: CloseCause, out: &mut Vec<Observation>) {
+    /// What it goes over has ended: so has the exchange. `cause` is why, where the two ends did not say so themselves.
+    pub(crate) fn finish(&mut self, cause: Ending, out: &mut Vec<Observation>) {
         let Some(Handshake { mut exchange, asked }) = self.handshake.take() else { return };
         let parted = self.told.close_code;
-        let known = cause != CloseCause::Unknown;
+        let known = cause != Ending::Unseen;
         exchange.duration = known.then(|| self.last.since(asked));
         exchange.error = match (cause, parted) {
             (_, Some(code)) => is_failure(code).then_some(ErrorType::WebSocketClose(code)),
-            (CloseCause::Reset(_), None) => Some(ErrorType::ConnectionReset),
-            (CloseCause::TimedOut, None) => Some(ErrorType::Timeout),
-            (CloseCause::Unreachable, None) => Some(ErrorType::HostUnreachable),
-            (CloseCause::Finished | CloseCause::Refused | CloseCause::Unknown, None) => None,
+            (Ending::Broken(error), None) => Some(error),
+            (Ending::Quiet | Ending::Unseen, None) => None,
         };
         // RFC 6455 §7.1.5: without a Close frame it is 1006.
         self.told.close_code = parted.or(known.then_some(1006));
@@ -141,7 +149,14 @@ impl Observer for WebSocket {
     fn end(&mut self, _from: Side, _time: Timestamp, _out: &mut Vec<Observation>) {}
 
     fn close(&mut self, _time: Timestamp, cause: CloseCause, out: &mut Vec<Observation>) {
-        self.finish(cause, out);
+        let ending = match cause {
+            CloseCause::Finished | CloseCause::Refused => Ending::Quiet,
+            CloseCause::Reset(_) => Ending::Broken(ErrorType::ConnectionReset),
+            CloseCause::TimedOut => Ending::Broken(ErrorType::Timeout),
+            CloseCause::Unreachable => Ending::Broken(ErrorType::HostUnreachable),
+            CloseCause::Unknown => Ending::Unseen,
+        };
+        self.finish(ending, out);
     }
 
     fn skipped(&self) -> Skipped {

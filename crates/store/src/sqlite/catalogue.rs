@@ -37,6 +37,10 @@ impl Catalogue {
         self.by_number.values()
     }
 
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u32, &Arc<Series>)> {
+        self.by_number.iter().map(|(number, series)| (*number, series))
+    }
+
     pub(super) fn number(&self, series: &Series) -> Option<u32> {
         self.by_name.get(series).copied()
     }

@@ -1,6 +1,6 @@
 //! What calls looked like over time: as sessions say it hour by hour, then summed up by hour and by day.
 
-use super::{Failure, Sqlite, fold::raise, plan::Kept, read::Level, schema};
+use super::{Failure, Sqlite, base, fold::raise, plan::Kept, read::Level, schema};
 use crate::{Looks, Recorded, Resolution, Window};
 use overhear_exchange::Timestamp;
 use overhear_model::{Shaped, Slot, shape::Shapes};
@@ -65,18 +65,19 @@ impl Sqlite {
             .prepare_cached("SELECT series, shapes FROM look WHERE start >= ? AND start < ?")?;
         let mut rows = select.query((window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
-            add(sums, self.key, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
+            add(sums, self.key, row.get(0)?, decode(row.get_ref(1)?.as_blob().unwrap_or_default())?);
         }
         Ok(())
     }
 
     fn each_look(&self, level: Level, part: Window, sums: &mut HashMap<u32, Shapes>) -> Result<(), Failure> {
         let mut select = self.connection.prepare_cached(
-            "SELECT series, shapes FROM looks WHERE level = ? AND start >= ? AND start < ?",
+            "SELECT series, shapes, base FROM looks WHERE level = ? AND start >= ? AND start < ?",
         )?;
         let mut rows = select.query((level.number(), part.from.0, part.until.0))?;
         while let Some(row) = rows.next()? {
-            add(sums, self.key, row.get(0)?, row.get_ref(1)?.as_blob().unwrap_or_default())?;
+            let blob = row.get_ref(1)?.as_blob().unwrap_or_default();
+            add(sums, self.key, row.get(0)?, base::read(&self.connection, blob, row.get(2)?)?);
         }
         Ok(())
     }
@@ -143,30 +144,34 @@ fn say(
 
 /// Adds to what is there.
 fn put(connection: &Connection, key: u64, name: (u8, u32, u32), mut sum: Shapes) -> Result<(), Failure> {
-    let mut select =
-        connection.prepare_cached("SELECT shapes FROM looks WHERE level = ? AND start = ? AND series = ?")?;
-    let known: Option<Vec<u8>> = select.query_row(name, |row| row.get(0)).optional()?;
-    if let Some(known) = known {
-        sum.merge(key, &decode(&known)?);
+    let mut select = connection
+        .prepare_cached("SELECT shapes, base FROM looks WHERE level = ? AND start = ? AND series = ?")?;
+    let known = select.query_row(name, |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))).optional()?;
+    if let Some((known, base)) = known {
+        sum.merge(key, &base::read(connection, &known, base)?);
     }
+    let (level, start, series) = name;
+    let (blob, base) = base::write(connection, series, &sum)?;
     let mut put = connection.prepare_cached(
-        "INSERT INTO looks (level, start, series, shapes) VALUES (?, ?, ?, ?)
-         ON CONFLICT (level, start, series) DO UPDATE SET shapes = excluded.shapes",
+        "INSERT INTO looks (level, start, series, shapes, base) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (level, start, series) DO UPDATE SET shapes = excluded.shapes, base = excluded.base",
     )?;
-    put.execute((name.0, name.1, name.2, encode(&sum)?))?;
+    put.execute((level, start, series, blob, base))?;
     Ok(())
 }
 
 /// Takes away the looks of hours or days before a slot.
 pub(super) fn forget(connection: &Connection, level: Level, before: Slot) -> Result<(), Failure> {
-    connection.execute("DELETE FROM looks WHERE level = ? AND start < ?", (level.number(), before.0))?;
+    let gone =
+        connection.execute("DELETE FROM looks WHERE level = ? AND start < ?", (level.number(), before.0))?;
+    if gone > 0 {
+        base::forget(connection)?;
+    }
     raise(connection, if level == Level::Day { LOOKS_FROM } else { HOURS_FROM }, before)
 }
 
-fn add(sums: &mut HashMap<u32, Shapes>, key: u64, series: u32, blob: &[u8]) -> Result<(), Failure> {
-    let shapes = decode(blob)?;
+fn add(sums: &mut HashMap<u32, Shapes>, key: u64, series: u32, shapes: Shapes) {
     sums.entry(series).and_modify(|sum| sum.merge(key, &shapes)).or_insert(shapes);
-    Ok(())
 }
 
 fn encode(shapes: &Shapes) -> Result<Vec<u8>, Failure> {

@@ -1,5 +1,6 @@
 //! One file, SQLite in WAL mode: one process writes, any number read.
 
+mod base;
 mod catalogue;
 mod fold;
 mod looks;

@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Edge, Error, First, Looks, Questions, Recorded, Resolution, Retention, Session, SumLine,
-    Sums, Timeline, Totals, Window, codec, evidence,
+    About, Deployed, Edge, Error, First, Looks, Parts, Questions, Recorded, Resolution, Retention, Session,
+    SumLine, Sums, Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -38,20 +38,20 @@ impl Questions for Sqlite {
         Ok(catalogue.all().cloned().collect())
     }
 
-    fn sums(&self, window: Window) -> Result<Recorded<Sums>, Error> {
-        self.reading(self.read_sums(window))
+    fn sums_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Sums>>, Error> {
+        self.reading(self.read_sums(parts))
     }
 
     fn covers(&self, window: Window) -> Result<Window, Error> {
         Ok(self.reading(self.kept())?.plan_rolls(window).1)
     }
 
-    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
-        self.reading(self.read_sum_line(window, step))
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error> {
+        self.reading(self.read_sum_lines(parts, steps))
     }
 
-    fn edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Error> {
-        self.reading(self.read_edges(window))
+    fn edges_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Error> {
+        self.reading(self.read_edges(parts))
     }
 
     fn firsts(&self) -> Result<Vec<First>, Error> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -40,6 +40,14 @@ const MIGRATIONS: [&str; 4] = [
     -- What was learned before was not kept apart by time.
     INSERT INTO meta (name, value) SELECT 'looks_from', CAST(strftime('%s', 'now') AS INTEGER) / 10 FROM evidence LIMIT 1;
 ",
+    "
+    -- What looks of a series have in common: the text of one of them, which others are compressed against.
+    CREATE TABLE look_base (id INTEGER PRIMARY KEY AUTOINCREMENT, series INTEGER NOT NULL, shapes BLOB NOT NULL);
+    CREATE INDEX look_base_by_series ON look_base (series);
+    -- None: it stands for itself.
+    ALTER TABLE looks ADD COLUMN base INTEGER;
+    CREATE INDEX looks_by_base ON looks (base);
+",
 ];
 
 /// From here on there are rolls and firsts beside packs.
@@ -55,7 +63,9 @@ const STAND_INS: [&str; MIGRATIONS.len()] = [
      CREATE TEMP TABLE roll (level INTEGER, start INTEGER, columns BLOB, UNIQUE (level, start));
      CREATE TEMP TABLE first (series INTEGER, what TEXT, slot INTEGER, UNIQUE (series, what));",
     "CREATE TEMP TABLE look (session INTEGER, part INTEGER, start INTEGER, series INTEGER, shapes BLOB);
-     CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB);",
+     CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB, base INTEGER);",
+    "CREATE TEMP TABLE look_base (id INTEGER, series INTEGER, shapes BLOB);
+     CREATE TEMP VIEW IF NOT EXISTS looks AS SELECT *, NULL AS base FROM main.looks;",
 ];
 
 /// The first version that keeps what calls looked like by time.

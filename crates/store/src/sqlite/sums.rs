@@ -1,77 +1,98 @@
 //! Questions about all series at once.
 
-use super::{Failure, Sqlite, read::Level, roll};
-use crate::{Edge, First, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
+use super::{Failure, Sqlite, plan::Kept, read::Level, roll};
+use crate::{Edge, First, Line, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
 use overhear_model::{Series, Slot, Sum, Tally, Total};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-/// Takes what was counted of a stretch that begins with this slot: of all series, or of one while it is not rolled up.
+/// What was counted in a stretch: of a series, between two who talk, or of a series while it is not rolled up.
 enum Told<'a> {
-    All(Columns),
-    One(u32, &'a Tally),
+    Sum(u32, &'a Sum),
+    Edge(u32, &'a Arc<str>, &'a Sum),
+    Tally(u32, &'a Tally),
 }
 
-type Take<'a> = dyn FnMut(Slot, Told<'_>) + 'a;
+/// What is looked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Sums,
+    Edges,
+}
+
+/// Takes what was counted of a part in a stretch that begins with this slot.
+type Take<'a> = dyn FnMut(usize, Slot, Told<'_>) + 'a;
+
+/// How a window is read, and the window that makes.
+type Plan = (Vec<(Resolution, Window)>, Window);
 
 impl Sqlite {
-    pub(super) fn read_sums(&self, window: Window) -> Result<Recorded<Sums>, Failure> {
-        let mut sums = HashMap::<u32, Total>::new();
-        let covered = self.over(window, &mut |_, told| match told {
-            Told::All(columns) => {
-                columns.sums.iter().for_each(|(series, sum)| sums.entry(*series).or_default().add(sum));
+    pub(super) fn read_sums(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Sums>>, Failure> {
+        let mut sums = vec![HashMap::<u32, Total>::new(); parts.windows.len()];
+        let plan = |kept: &Kept, _, window| kept.plan_rolls(window);
+        let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, _, told| {
+            let Some(sums) = sums.get_mut(part) else { return };
+            match told {
+                Told::Sum(series, sum) => sums.entry(series).or_default().add(sum),
+                Told::Tally(series, tally) => sums.entry(series).or_default().add(&tally.into()),
+                Told::Edge(..) => {}
             }
-            Told::One(series, tally) => sums.entry(series).or_default().add(&tally.into()),
         })?;
         let catalogue = self.catalogue.borrow();
-        let named =
-            sums.into_iter().filter_map(|(number, total)| Some((catalogue.series(number)?, total.into())));
-        Ok(covered.with(named.collect()))
+        let named = |(number, total): (u32, Total)| Some((catalogue.series(number)?, total.into()));
+        let each = covered.into_iter().zip(sums);
+        Ok(each.map(|(covered, sums)| covered.with(sums.into_iter().filter_map(named).collect())).collect())
     }
 
-    pub(super) fn read_sum_line(
+    pub(super) fn read_sum_lines(
         &self,
-        window: Window,
-        step: Resolution,
-    ) -> Result<Recorded<SumLine>, Failure> {
-        // One moment for all parts: a fold in between would show some calls twice.
-        let moment = self.connection.unchecked_transaction()?;
-        let resolution = self.kept()?.resolution(window, step);
-        let window = window.outward(resolution);
-        let mut lines = HashMap::<u32, BTreeMap<Slot, Sum>>::new();
-        let mut add = |series: u32, slot: Slot, sum: Sum| {
-            let line = lines.entry(series).or_default();
-            // Mostly a step is one roll: nothing to add up.
-            line.entry(resolution.floor(slot)).and_modify(|known| known.merge(&sum)).or_insert(sum);
+        parts: Parts<'_>,
+        steps: &[Resolution],
+    ) -> Result<Vec<Recorded<SumLine>>, Failure> {
+        let step = |part: usize| steps.get(part).copied().unwrap_or(Resolution::Day);
+        let plan = |kept: &Kept, part, window: Window| {
+            let resolution = kept.resolution(window, step(part));
+            let window = window.outward(resolution);
+            (vec![(resolution, window)], window)
         };
-        self.each_columns(resolution, window, &mut |slot, told| match told {
-            Told::All(columns) => columns.sums.into_iter().for_each(|(series, sum)| add(series, slot, sum)),
-            Told::One(series, tally) => add(series, slot, tally.into()),
+        let mut lines = vec![HashMap::<u32, Steps>::new(); parts.windows.len()];
+        let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, slot, told| {
+            let Some(lines) = lines.get_mut(part) else { return };
+            match told {
+                Told::Sum(series, sum) => lines.entry(series).or_default().add(slot, sum),
+                Told::Tally(series, tally) => lines.entry(series).or_default().add(slot, &tally.into()),
+                Told::Edge(..) => {}
+            }
         })?;
-        let mut catalogue = self.catalogue.borrow_mut();
-        catalogue.refresh(&self.connection)?;
-        let named = lines.into_iter().filter_map(|(number, line)| {
-            Some((catalogue.series(number)?, line.into_iter().collect::<Vec<_>>()))
-        });
-        let what = named.collect();
-        moment.commit()?;
-        Ok(Recorded { what, window, resolution })
+        let catalogue = self.catalogue.borrow();
+        let named = |(number, steps): (u32, Steps)| Some((catalogue.series(number)?, steps.into()));
+        let each = covered.into_iter().zip(lines);
+        Ok(each.map(|(covered, lines)| covered.with(lines.into_iter().filter_map(named).collect())).collect())
     }
 
-    pub(super) fn read_edges(&self, window: Window) -> Result<Recorded<Vec<Edge>>, Failure> {
-        let mut rolled = HashMap::<(u32, Arc<str>), Total>::new();
-        let mut rest = HashMap::<u32, Columns>::new();
-        let covered = self.over(window, &mut |_, told| match told {
-            Told::All(columns) => {
-                columns.edges.iter().for_each(|(ends, sum)| {
-                    rolled.entry(ends.clone()).or_default().add(sum);
-                });
+    pub(super) fn read_edges(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Failure> {
+        let mut edges = vec![Ends::default(); parts.windows.len()];
+        let plan = |kept: &Kept, _, window| kept.plan_rolls(window);
+        let covered = self.over(parts, Wanted::Edges, &plan, &mut |part, _, told| {
+            let Some(edges) = edges.get_mut(part) else { return };
+            match told {
+                Told::Edge(whole, caller, sum) => {
+                    edges.rolled.entry((whole, Arc::clone(caller))).or_default().add(sum);
+                }
+                // What these are part of may have no number yet.
+                Told::Tally(series, tally) => {
+                    edges.rest.entry(series).or_default().add(series, series, tally);
+                }
+                Told::Sum(..) => {}
             }
-            // What these are part of may have no number yet.
-            Told::One(series, tally) => rest.entry(series).or_default().add(series, series, tally),
         })?;
+        let each = covered.into_iter().zip(edges);
+        Ok(each.map(|(covered, edges)| covered.with(self.named(edges))).collect())
+    }
+
+    fn named(&self, Ends { rolled, rest }: Ends) -> Vec<Edge> {
         let catalogue = self.catalogue.borrow();
         let mut edges = HashMap::<(Arc<Series>, Arc<str>), Sum>::new();
         for ((number, caller), sum) in rolled {
@@ -84,8 +105,7 @@ impl Sqlite {
                 edges.entry((Arc::new(series.whole()), caller)).or_default().merge(&sum);
             }
         }
-        let what = edges.into_iter().map(|((whole, caller), sum)| Edge { whole, caller, sum }).collect();
-        Ok(covered.with(what))
+        edges.into_iter().map(|((whole, caller), sum)| Edge { whole, caller, sum }).collect()
     }
 
     pub(super) fn read_firsts(&self) -> Result<Vec<First>, Failure> {
@@ -114,31 +134,79 @@ impl Sqlite {
         Ok(named.collect())
     }
 
-    /// All that was counted over a window, and what that covers.
-    fn over(&self, window: Window, take: &mut Take<'_>) -> Result<Recorded<()>, Failure> {
+    /// All that was counted over the windows, and what each covers. What several want is read once.
+    fn over(
+        &self,
+        parts: Parts<'_>,
+        wanted: Wanted,
+        plan: &dyn Fn(&Kept, usize, Window) -> Plan,
+        take: &mut Take<'_>,
+    ) -> Result<Vec<Recorded<()>>, Failure> {
         // One moment for all parts: a fold in between would show some calls twice.
         let moment = self.connection.unchecked_transaction()?;
-        let (parts, window) = self.kept()?.plan_rolls(window);
-        let mut finest = Resolution::Day;
-        for (resolution, part) in parts {
-            finest = finest.min(resolution);
-            self.each_columns(resolution, part, take)?;
+        let kept = self.kept()?;
+        let part_of = self.part_of(parts)?;
+        let windows = parts.windows.iter().enumerate();
+        let plans: Vec<Plan> = windows.map(|(part, window)| plan(&kept, part, *window)).collect();
+        for resolution in Resolution::ALL {
+            let mine: Vec<(usize, Window)> = plans
+                .iter()
+                .enumerate()
+                .flat_map(|(part, (parts, _))| parts.iter().map(move |(of, window)| (part, *of, *window)))
+                .filter(|(_, of, window)| *of == resolution && window.slots() > 0)
+                .map(|(part, _, window)| (part, window))
+                .collect();
+            for window in union(mine.iter().map(|(_, window)| *window).collect()) {
+                // Who is in no part that this is of is not even looked at.
+                let part = |slot: Slot, number: u32| {
+                    let part = part_of.get(number as usize).copied().flatten()?;
+                    mine.iter().any(|(of, window)| *of == part && window.contains(slot)).then_some(part)
+                };
+                let is_wanted = |slot: Slot, number: u32| part(slot, number).is_some();
+                self.each_told(resolution, window, (wanted, &is_wanted), &mut |slot, told| {
+                    let (Told::Sum(number, _) | Told::Edge(number, ..) | Told::Tally(number, _)) = &told;
+                    if let Some(part) = part(slot, *number) {
+                        take(part, resolution.floor(slot), told);
+                    }
+                })?;
+            }
         }
-        self.catalogue.borrow_mut().refresh(&self.connection)?;
         moment.commit()?;
-        Ok(Recorded { what: (), window, resolution: finest })
+        let covered = plans.into_iter().map(|(parts, window)| {
+            let finest = parts.iter().map(|(resolution, _)| *resolution).min();
+            Recorded { what: (), window, resolution: finest.unwrap_or(Resolution::Day) }
+        });
+        Ok(covered.collect())
+    }
+
+    /// By the numbers of series.
+    fn part_of(&self, parts: Parts<'_>) -> Result<Vec<Option<usize>>, Failure> {
+        let mut catalogue = self.catalogue.borrow_mut();
+        catalogue.refresh(&self.connection)?;
+        let mut part_of = Vec::new();
+        for (number, series) in catalogue.numbered() {
+            let at = number as usize;
+            if part_of.len() <= at {
+                part_of.resize(at + 1, None);
+            }
+            if let Some(part) = part_of.get_mut(at) {
+                *part = (parts.of)(series);
+            }
+        }
+        Ok(part_of)
     }
 
     /// Every roll of this resolution that begins within a window, and what is not in one yet.
-    fn each_columns(
+    fn each_told(
         &self,
         resolution: Resolution,
         window: Window,
-        take: &mut Take<'_>,
+        (wanted, is_wanted): (Wanted, &dyn Fn(Slot, u32) -> bool),
+        take: &mut dyn FnMut(Slot, Told<'_>),
     ) -> Result<(), Failure> {
         let level = Level::of(resolution);
         self.each_slice(window, level.is_none(), None, &mut |series, slot, tally| {
-            take(slot, Told::One(series, &tally));
+            take(slot, Told::Tally(series, &tally));
         })?;
         let Some(level) = level else { return Ok(()) };
         let mut select = self
@@ -146,11 +214,61 @@ impl Sqlite {
             .prepare_cached("SELECT start, columns FROM roll WHERE level = ? AND start >= ? AND start < ?")?;
         let mut rows = select.query((level.number(), window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
-            let columns = Columns::decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-            take(Slot(row.get(0)?), Told::All(columns));
+            let (slot, blob) = (Slot(row.get(0)?), row.get_ref(1)?.as_blob().unwrap_or_default());
+            match wanted {
+                Wanted::Sums => {
+                    let is_wanted = |number| is_wanted(slot, number);
+                    Columns::each_sum(blob, &is_wanted, &mut |series, sum| {
+                        take(slot, Told::Sum(series, sum));
+                    })?;
+                }
+                Wanted::Edges => Columns::each_edge(blob, &mut |whole, caller, sum| {
+                    take(slot, Told::Edge(whole, caller, sum));
+                })?,
+            }
         }
         Ok(())
     }
+}
+
+/// A line that is being added up.
+#[derive(Clone, Default)]
+struct Steps {
+    total: Total,
+    by_slot: BTreeMap<Slot, Sum>,
+}
+
+impl Steps {
+    fn add(&mut self, slot: Slot, sum: &Sum) {
+        self.total.add(sum);
+        self.by_slot.entry(slot).or_default().merge(&sum.without_latency());
+    }
+}
+
+impl From<Steps> for Line {
+    fn from(steps: Steps) -> Self {
+        Self { total: steps.total.into(), steps: steps.by_slot.into_iter().collect() }
+    }
+}
+
+/// Edges that are rolled up, by the number of what is called and who calls; the others by their series.
+#[derive(Clone, Default)]
+struct Ends {
+    rolled: HashMap<(u32, Arc<str>), Total>,
+    rest: HashMap<u32, Columns>,
+}
+
+/// The same time in windows that have nothing in common.
+fn union(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.sort_unstable_by_key(|window| window.from);
+    let mut union = Vec::<Window>::new();
+    for window in windows {
+        match union.last_mut().filter(|last| last.until >= window.from) {
+            Some(last) => last.until = last.until.max(window.until),
+            None => union.push(window),
+        }
+    }
+    union
 }
 
 impl Recorded<()> {

@@ -1,3 +1,4 @@
+mod session;
 mod unasked;
 
 use super::{End, Owner, TwinKey, sealed::Cipher};
@@ -62,6 +63,8 @@ struct Place {
     vantage: Option<Vantage>,
     closed: bool,
     end: End,
+    /// What was moved in both directions before the session got the name that it has now.
+    before: [u64; 2],
 }
 
 /// What is sent by one side.
@@ -277,26 +280,6 @@ impl Connection {
         *calls == most
     }
 
-    /// What is held of a connection that was not told, in order.
-    pub(super) fn into_spares(self) -> Vec<(Way, Timestamp, Held)> {
-        let held = |spare: Spare| {
-            let way = if spare.from == spare.vantage { Way::Sent } else { Way::Received };
-            (way, spare.time, Held(spare.data))
-        };
-        self.spares.into_iter().map(held).collect()
-    }
-
-    /// Where the ends of a session are shows late: `mine` is the one whose session this is.
-    pub(super) fn explain(&mut self, mine: End, others: End, sealed: ConnectionId) {
-        let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
-        for (side, end) in [(side, mine), (side.other(), others)] {
-            let place = &mut self.places[side.index()];
-            let owner = place.end.owner.take().or(end.owner);
-            place.end = End { owner, ..end };
-        }
-        self.layer = Layer::Opened { of: Some(sealed) };
-    }
-
     /// No other end is expected on this machine.
     pub(super) fn alone(&mut self) {
         let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
@@ -327,6 +310,10 @@ impl Connection {
             Way::Sent => side,
             Way::Received => side.other(),
         };
+        let mut at = at;
+        if let Piece::Data { offset, .. } = &mut at.1 {
+            *offset = offset.saturating_add(self.places[side.index()].before[from.index()]);
+        }
         let direction = &self.directions[from.index()];
         if direction.carrier == Some(side) {
             self.carry(from, side, at, sink);

@@ -176,6 +176,8 @@ impl Assembler {
                 self.piece(socket, way, record.thread, (time, piece), sink);
             }
             What::End { socket, way } => self.piece(socket, way, record.thread, (time, Piece::End), sink),
+            // Its program has moved it, and another is where it was: it ends with its socket.
+            What::Close { socket, .. } if socket.moves() && self.tls.has_socket(socket) => {}
             What::Close { socket, errno } => self.close(socket, errno, time, sink),
             What::Error { socket, errno, .. } => self.error(socket, errno, time, sink),
             What::Exit => {
@@ -184,6 +186,7 @@ impl Assembler {
                 }
             }
             What::Exec { .. } | What::Answer { .. } => {}
+            What::TlsTouch { session } => self.touch(session, record.thread, sink),
             What::Tls { session, socket, from_start } => {
                 self.session(session, socket, from_start, record.thread, sink);
             }
@@ -409,6 +412,12 @@ impl Assembler {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
+        }
+        if way == Way::Received
+            && matches!(piece.1, Piece::Data { .. })
+            && connection.is_answered_unheard(side)
+        {
+            connection.settle_alone(sink);
         }
         if connection.layer == Layer::Plain && piece.1.begins_sealed() && !connection.was_told() {
             self.seal(id, false);

@@ -31,6 +31,8 @@ const ADDED: [u64; 3] = [22, 29, 21];
 const LEAST_ADDED: u64 = 21;
 /// Calls on a sealed socket after which nobody expects its plaintext any more.
 const PATIENCE: u32 = 256;
+/// What a thread reads from a socket it gives to a session within this many nanoseconds.
+const AT_ONCE: u64 = 10_000_000;
 /// Threads of which something is remembered.
 const MOST_THREADS: usize = 1 << 14;
 /// Sessions that one thread wrote to without a socket to show for it.
@@ -95,6 +97,11 @@ impl Sessions {
         self.sockets.len() + self.carried.len() + self.plain.len() + self.loose.len() + self.unread.len()
     }
 
+    /// It is known which socket carries the session.
+    pub(super) fn has_socket(&self, session: Cookie) -> bool {
+        self.sockets.get(&session).is_some_and(Option::is_some)
+    }
+
     fn is_without_socket(&self, session: Cookie) -> bool {
         self.sockets.get(&session) == Some(&None)
     }
@@ -144,13 +151,24 @@ impl Assembler {
     ) {
         match (self.tls.carried_by(socket), piece) {
             (Some(session), Piece::End) => self.piece(session, way, thread, (time, Piece::End), sink),
-            (Some(_), Piece::Data { .. }) | (None, Piece::End) => {}
-            (None, Piece::Data { size, .. }) => {
+            (None, Piece::End) => {}
+            (Some(session), Piece::Data { .. }) if !session.moves() => {}
+            (_, Piece::Data { size, .. }) => {
                 let Some(Thread { tid, .. }) = thread else { return };
-                if let Some(session) = self.tls.threads.sealed(tid, socket, way, size) {
+                let moved = Moved { socket, way, size, at: self.now, carried: self.tls.carried_by(socket) };
+                if let Some(session) = self.tls.threads.sealed(tid, &moved) {
                     self.guess(session, socket, thread, sink);
                 }
             }
+        }
+    }
+
+    /// A thread gave this session what it had just read from a socket, if it had.
+    pub(super) fn touch(&mut self, session: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
+        let Some(Thread { tid, .. }) = thread else { return };
+        let Some(socket) = self.tls.threads.touched(tid, session, self.now) else { return };
+        if !self.tls.has_socket(session) && self.tls.carried_by(socket).is_none() {
+            self.carry(session, socket, false, thread, sink);
         }
     }
 
@@ -164,8 +182,8 @@ impl Assembler {
         sink: &mut impl EventSink,
     ) {
         let Some(Thread { tid, .. }) = thread else { return };
-        if self.tls.is_without_socket(session)
-            && let Some(socket) = self.tls.threads.plain(tid, session, way, size)
+        if (self.tls.is_without_socket(session) || session.moves())
+            && let Some(socket) = self.tls.threads.plain(tid, session, way, (size, self.now))
         {
             self.guess(session, socket, thread, sink);
         }
@@ -197,7 +215,9 @@ impl Assembler {
     }
 
     fn guess(&mut self, session: Cookie, socket: Cookie, thread: Option<Thread>, sink: &mut impl EventSink) {
-        if self.tls.is_without_socket(session) && self.tls.carried_by(socket).is_none() {
+        let before = self.tls.carried_by(socket);
+        let free = before.is_none_or(|before| before.moves() && session.moves());
+        if self.tls.is_without_socket(session) && free {
             self.carry(session, socket, false, thread, sink);
         }
     }
@@ -221,7 +241,10 @@ impl Assembler {
             Some(false) => self.tls.read += 1,
             None => {}
         }
-        self.verdicts.push((socket, Verdict::Carries));
+        // Of one that moves it must show where it is then.
+        if !session.moves() {
+            self.verdicts.push((socket, Verdict::Carries));
+        }
         self.tls.carried.insert(socket, session);
         self.tls.sockets.insert(session, Some(socket));
         let before = self.sockets.get(&session).and_then(|(id, _)| self.connections.get(id));
@@ -256,6 +279,9 @@ impl Assembler {
                 self.sockets.insert(session, (id, side));
                 return;
             }
+            if session.moves() && self.moved(session, (id, side)) {
+                return;
+            }
             self.finish(id, CloseCause::Unknown, self.wall(self.now), sink);
         }
         let id = self.new_id();
@@ -276,6 +302,17 @@ impl Assembler {
         }
         self.tls.plain.insert(sealed, id);
         self.follow(session, id, side, connection);
+    }
+
+    /// The session at this place is in another place of its program's memory. False when it cannot be the same.
+    fn moved(&mut self, session: Cookie, (id, side): (ConnectionId, Side)) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(before) = connection.moves(side, session) else { return false };
+        self.verdicts.extend(connection.verdict_of(side).map(|verdict| (session, verdict)));
+        self.sockets.remove(&before);
+        self.tls.sockets.remove(&before);
+        self.sockets.insert(session, (id, side));
+        true
     }
 
     fn begin_without_socket(&mut self, session: Cookie, thread: Option<Thread>) {
@@ -319,10 +356,29 @@ struct Threads(FxHashMap<u32, Trace>);
 
 #[derive(Debug, Default)]
 struct Trace {
-    /// The sealed socket it read from last, and how much.
-    received: Option<(Cookie, u64)>,
+    /// What it read from a sealed socket last, and has not given to a session yet.
+    received: Option<Received>,
     /// Plaintext that was put into sessions and has not left on a socket.
     written: Vec<Written>,
+}
+
+/// Ciphertext that moved on a socket, and whose it is as far as it is known.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    socket: Cookie,
+    way: Way,
+    size: u64,
+    at: u64,
+    carried: Option<Cookie>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Received {
+    socket: Cookie,
+    bytes: u64,
+    at: u64,
+    /// Nothing else was read just before: programs that read from several sockets first show nothing.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -334,28 +390,39 @@ struct Written {
 
 impl Threads {
     /// A thread moved ciphertext. Says whose plaintext that is, where it shows.
-    fn sealed(&mut self, tid: u32, socket: Cookie, way: Way, size: u64) -> Option<Cookie> {
+    fn sealed(&mut self, tid: u32, moved: &Moved) -> Option<Cookie> {
         let trace = self.trace(tid);
-        match (way, &mut trace.received) {
-            (Way::Received, Some((before, bytes))) if *before == socket => {
-                *bytes = bytes.saturating_add(size)
+        let Moved { socket, size, at, .. } = *moved;
+        match (moved.way, &mut trace.received) {
+            (Way::Received, Some(before)) if before.socket == socket => {
+                *before = Received { bytes: before.bytes.saturating_add(size), at, ..*before };
             }
-            (Way::Received, received) => *received = Some((socket, size)),
-            (Way::Sent, _) => return trace.left(size),
+            (Way::Received, received) => {
+                let alone = received.is_none_or(|before| !before.is_fresh(at));
+                *received = Some(Received { socket, bytes: size, at, alone });
+            }
+            (Way::Sent, _) => return trace.left(size, moved.carried),
         }
         None
     }
 
+    /// A thread was in a session. Says which socket it had read from just before, and not for another session.
+    fn touched(&mut self, tid: u32, session: Cookie, now: u64) -> Option<Cookie> {
+        let received = self.0.get_mut(&tid)?.received.take()?;
+        // Of what rustls reads only plaintext shows, which is there as soon as it was read.
+        let sure = received.is_fresh(now) && (received.alone || session.moves());
+        sure.then_some(received.socket)
+    }
+
     /// A thread moved plaintext. Says on which socket it came, where it shows.
-    fn plain(&mut self, tid: u32, session: Cookie, way: Way, size: u64) -> Option<Cookie> {
-        let trace = self.trace(tid);
+    fn plain(&mut self, tid: u32, session: Cookie, way: Way, (size, now): (u64, u64)) -> Option<Cookie> {
         match way {
             Way::Received => {
-                let (socket, bytes) = trace.received?;
-                (size.saturating_add(LEAST_ADDED) <= bytes).then_some(socket)
+                let bytes = self.0.get(&tid)?.received?.bytes;
+                self.touched(tid, session, now).filter(|_| size.saturating_add(LEAST_ADDED) <= bytes)
             }
             Way::Sent => {
-                trace.wrote(session, size);
+                self.trace(tid).wrote(session, size);
                 None
             }
         }
@@ -367,6 +434,12 @@ impl Threads {
             self.0.clear();
         }
         self.0.entry(tid).or_default()
+    }
+}
+
+impl Received {
+    const fn is_fresh(self, now: u64) -> bool {
+        now.saturating_sub(self.at) <= AT_ONCE
     }
 }
 
@@ -384,8 +457,12 @@ impl Trace {
         }
     }
 
-    /// So many bytes left on one socket.
-    fn left(&mut self, size: u64) -> Option<Cookie> {
+    /// So many bytes left on one socket, which carries this session as far as it is known.
+    fn left(&mut self, size: u64, carried: Option<Cookie>) -> Option<Cookie> {
+        let own = self.written.iter().position(|written| Some(written.session) == carried);
+        if let Some(own) = own {
+            return Some(self.written.remove(own).session);
+        }
         let exactly = |written: &Written| {
             ADDED
                 .iter()
@@ -396,7 +473,7 @@ impl Trace {
             written.bytes.saturating_add(LEAST_ADDED.saturating_mul(written.records)) <= size
         };
         let place = match self.written.as_slice() {
-            [only] => at_least(only).then_some(0),
+            [only] if carried.is_none() => at_least(only).then_some(0),
             several => {
                 let mut fitting = several.iter().enumerate().filter(|(_, written)| exactly(written));
                 let first = fitting.next();

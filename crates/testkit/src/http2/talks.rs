@@ -69,6 +69,9 @@ pub fn all() -> Vec<(&'static str, Talk)> {
         ("settings_first", settings_first()),
         ("upgrade", upgrade()),
         ("connect", connect()),
+        ("server_sent_events", server_sent_events()),
+        ("web_socket", web_socket()),
+        ("web_socket_refused", web_socket_refused()),
         ("grpc_unary", grpc_unary()),
         ("grpc_streams", grpc_streams()),
         ("grpc_error", grpc_error()),
@@ -382,6 +385,67 @@ pub fn connect() -> Talk {
         .say(B, data(1, false, b"\x16\x03\x03 world"));
     ends.get(3, "/beside").answer(3, "200", "beside");
     ends.say(A, data(1, true, b"")).say(B, data(1, true, b""));
+    ends.talk
+}
+
+/// Two streams of events side by side: one ends, of the other the client has enough.
+pub fn server_sent_events() -> Talk {
+    let mut ends = Ends::open();
+    ends.get(1, "/prices").get(3, "/news");
+    let head = [(":status", "200"), ("content-type", "text/event-stream")];
+    let both = [ends.server.headers(1, false, &head), ends.server.headers(3, false, &head)].concat();
+    ends.say(B, both);
+    ends.say(
+        B,
+        [data(1, false, b"event: price\ndata: {\"a\":1}\n\n"), data(3, false, b"data: sun")].concat(),
+    );
+    ends.say(
+        B,
+        [data(3, false, b"ny\n\ndata: ra"), data(1, false, b"event: price\ndata: {\"a\":2}\n")].concat(),
+    );
+    ends.say(B, [data(1, true, b"\n"), data(3, false, b"in\n\n")].concat()).say(A, reset(3, 8));
+    ends.get(5, "/next").answer(5, "200", "next");
+    ends.talk
+}
+
+/// Asks that a stream becomes a WebSocket (RFC 8441 §5).
+fn open_web_socket(ends: &mut Ends, stream: u32, path: &str) {
+    let head = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "shop.example"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-protocol", "ticks.v1"),
+    ];
+    let head = ends.client.headers(stream, false, &head);
+    ends.say(A, head);
+}
+
+/// A WebSocket on one stream beside an exchange on another: a message in the first bytes, one cut by frames, the end.
+pub fn web_socket() -> Talk {
+    let mut ends = Ends::open();
+    open_web_socket(&mut ends, 1, "/live?token=abc");
+    let head = [(":status", "200"), ("sec-websocket-protocol", "ticks.v1")];
+    let head = ends.server.headers(1, false, &head);
+    ends.say(B, [head, data(1, false, b"\x81\x07welcome")].concat());
+    ends.say(A, data(1, false, b"\x81\x85\x01\x02\x03\x04igohn"));
+    ends.get(3, "/beside").answer(3, "200", "beside");
+    ends.say(B, [data(1, false, b"\x81\x0c{\"price\""), data(1, false, b":12}\x89\x00")].concat());
+    ends.say(A, data(1, false, b"\x8a\x80\0\0\0\0"));
+    ends.say(A, data(1, false, b"\x88\x82\0\0\0\0\x03\xe8")).say(B, data(1, true, b"\x88\x02\x03\xe8"));
+    ends.say(A, data(1, true, b""));
+    ends.get(5, "/after").answer(5, "200", "after");
+    ends.talk
+}
+
+/// One that is not let in.
+pub fn web_socket_refused() -> Talk {
+    let mut ends = Ends::open();
+    open_web_socket(&mut ends, 1, "/live");
+    ends.answer(1, "403", "no").say(A, data(1, true, b""));
+    ends.get(3, "/after").answer(3, "200", "after");
     ends.talk
 }
 

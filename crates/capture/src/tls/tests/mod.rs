@@ -87,6 +87,10 @@ fn c_name(function: Function) -> &'static str {
         Function::SslWrite => "SSL_write",
         Function::SslReadEx => "SSL_read_ex",
         Function::SslWriteEx => "SSL_write_ex",
+        Function::SslReadEarlyData => "SSL_read_early_data",
+        Function::SslWriteEarlyData => "SSL_write_early_data",
+        Function::SslSendfile => "SSL_sendfile",
+        Function::SslDoHandshake => "SSL_do_handshake",
         Function::SslFree => "SSL_free",
         Function::GnuTlsRecordRecv => "gnutls_record_recv",
         Function::GnuTlsRecordSend => "gnutls_record_send",
@@ -94,7 +98,7 @@ fn c_name(function: Function) -> &'static str {
         Function::GoConnRead => "crypto/tls.(*Conn).Read",
         Function::GoConnWrite => "crypto/tls.(*Conn).Write",
         Function::GoConnClose => "crypto/tls.(*Conn).Close",
-        Function::RustlsRead | Function::RustlsWrite => "",
+        Function::RustlsReceived | Function::RustlsSend | Function::RustlsMessage => "",
     }
 }
 
@@ -102,7 +106,7 @@ fn c_name(function: Function) -> &'static str {
 fn shared_libraries() {
     let openssl = library("libssl.so.3");
     let found_there = found(&openssl);
-    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 5));
+    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 9));
     assert!(found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")));
     assert_eq!(found_there.build_id.as_deref().map(<[u8]>::len), Some(20));
     check(&openssl, &found_there, &named(&openssl, true), c_name);
@@ -144,7 +148,7 @@ fn the_functions_within() {
 fn linked_into_node() {
     let node = node();
     let found_there = found(&node);
-    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 5));
+    assert_eq!((found_there.library, found_there.sites.len()), (Library::OpenSsl, 9));
     assert!(
         found_there.version.as_deref().is_some_and(|version| version.starts_with("3.")),
         "{found_there:?}"
@@ -175,6 +179,9 @@ fn a_probe_is_where_arguments_are_intact() {
     assert_eq!(place(Function::SslFree), (0, 0, true), "an indirect call is not emulated");
     assert_eq!(place(Function::GnuTlsRecordSend), (5, 0, false), "a register that is no argument is written");
     assert_eq!(place(Function::GnuTlsRecordRecv), (0, 0, true), "part of an argument is written");
+    for function in [Function::RustlsReceived, Function::RustlsSend, Function::RustlsMessage] {
+        assert_eq!(place(function), (0, 0, false), "{function:?}");
+    }
     assert!(found.sites.iter().all(|site| site.returns.is_empty()));
 
     strip(&path);

@@ -9,6 +9,14 @@ FUNCTION("SSL_write_ex", "xor %eax, %eax\n 1: mov %eax, %r9d\n push %rbx\n pop %
 FUNCTION("SSL_free", "sub $8, %rsp\n mov %rdi, 8(%rsp)\n call *(%rdi)\n add $8, %rsp\n ret");
 FUNCTION("gnutls_record_send", "xor %r8d, %r8d\n xor %ecx, %ecx\n jmp gnutls_record_send");
 FUNCTION("gnutls_record_recv", "mov %edx, %edx\n push %rbx\n pop %rbx\n ret");
+/* Of rustls, by both manglings; and parts of functions, and another type's, that are not they. */
+#define COMMON_STATE "_ZN6rustls12common_state11CommonState"
+FUNCTION(COMMON_STATE "23take_received_plaintext17h490df1cae7e4afd8E", "push %r15\n pop %r15\n ret");
+FUNCTION("_RNvMs0_NtCsb1_6rustls12common_stateNtB5_11CommonState20send_appdata_encrypt", "push %rbp\n pop %rbp\n ret");
+FUNCTION(COMMON_STATE "8send_msg17h490df1cae7e4afd8E.llvm.7", "push %rbx\n pop %rbx\n ret");
+FUNCTION(COMMON_STATE "8send_msg17h490df1cae7e4afd8E.cold", "ret");
+FUNCTION(COMMON_STATE "16send_msg_encrypt17h490df1cae7e4afd8E", "ret");
+FUNCTION("_ZN6rustls6server11server_conn14EarlyDataState23take_received_plaintext17h490df1cae7e4afd8E", "ret");
 #else
 FUNCTION("SSL_read", "ret");
 #endif

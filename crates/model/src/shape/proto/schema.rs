@@ -78,6 +78,24 @@ pub enum ProtoKind {
     Message(ProtoMessage),
 }
 
+impl ProtoKind {
+    /// The type, as the protocol buffers language has it; `message` for one in the message.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Double => "double",
+            Self::Fixed64 => "fixed64",
+            Self::Float => "float",
+            Self::Fixed32 => "fixed32",
+            Self::Text => "string",
+            Self::Bytes => "bytes",
+            Self::Message(_) => "message",
+        }
+    }
+}
+
 impl From<&Messages> for ProtoMessage {
     fn from(messages: &Messages) -> Self {
         let fields = messages.fields.iter().map(|(number, field)| ProtoField::new(*number, field));

@@ -171,6 +171,86 @@ fn a_library_that_reads_what_its_program_received_is_matched_by_the_thread() {
     assert_eq!(scene.ends(2)[1], (ip("127.0.0.1:80"), Some(20)));
 }
 
+/// What came with the end of the handshake is read when another socket was read already.
+#[test]
+fn a_handshake_shows_whose_socket_it_is() {
+    let mut scene = Scene::new();
+    for (socket, port) in [(CLIENT, 5000), (SERVER, 5001)] {
+        scene.open(socket, Role::Server, ("198.51.100.7:443", &format!("192.0.2.1:{port}")), 10);
+        scene.data(socket, Way::Received, 0, HELLO, 10);
+    }
+    scene.later(60_000_000);
+    // Nothing was read for this one: it was made when the connection was accepted.
+    scene.sealed(CLIENT, Way::Received, 100, 10).record(10, What::TlsTouch { session: ASK });
+    scene.record(10, What::TlsTouch { session: ANSWER });
+    scene.sealed(SERVER, Way::Received, 100, 10).record(10, What::TlsTouch { session: ANSWER });
+    scene.session(ASK, None, 10).data(ASK, Way::Received, 0, "ask", 10);
+    scene.told(&["open 192.0.2.1:5000 198.51.100.7:443 ? tls", "A: ask"]);
+    scene.session(ANSWER, None, 10).data(ANSWER, Way::Received, 0, "more", 10);
+    assert_eq!(scene.told[2..], ["open 192.0.2.1:5001 198.51.100.7:443 ? tls", "A: more"]);
+}
+
+#[test]
+fn what_was_read_for_one_session_shows_nothing_of_another() {
+    let mut scene = Scene::new();
+    scene.handshake().sealed(SERVER, Way::Received, 100, 20).record(20, What::TlsTouch { session: ANSWER });
+    scene.session(ASK, None, 20).data(ASK, Way::Received, 0, "ask", 20).later(60_000_000);
+    scene.told(&["open Unknown Unknown ? tls", "B: ask"]);
+}
+
+/// As anyio does it: all sockets first, then all sessions.
+#[test]
+fn what_was_read_from_several_sockets_shows_nothing() {
+    let mut scene = Scene::new();
+    for (socket, port) in [(CLIENT, 5000), (SERVER, 5001)] {
+        scene.open(socket, Role::Server, ("198.51.100.7:443", &format!("192.0.2.1:{port}")), 10);
+        scene.data(socket, Way::Received, 0, HELLO, 10);
+    }
+    scene.sealed(CLIENT, Way::Received, 100, 10).sealed(SERVER, Way::Received, 100, 10);
+    scene.record(10, What::TlsTouch { session: ASK }).record(10, What::TlsTouch { session: ANSWER });
+    scene.sealed(CLIENT, Way::Received, 100, 10).session(ASK, None, 10).data(
+        ASK,
+        Way::Received,
+        0,
+        "ask",
+        10,
+    );
+    scene.told(&["open 192.0.2.1:5000 198.51.100.7:443 ? tls", "A: ask"]);
+}
+
+/// Its program moves it: it is the same connection, and not a byte is missing.
+#[test]
+fn a_session_goes_on_where_its_program_moved_it() {
+    const MOVES: u64 = 1 << 63 | 1 << 62;
+    let [first, second, other] = [1, 2, 3].map(|number| Cookie(MOVES | number));
+    let mut scene = Scene::new();
+    scene.handshake().sealed(SERVER, Way::Received, 3 + 22, 20).session(first, None, 20);
+    scene.data(first, Way::Received, 0, "ask", 20);
+    assert_eq!(scene.verdicts(), []);
+    // Another session is made where it was.
+    scene.close(first, 0);
+    scene.sealed(SERVER, Way::Received, 5 + 22, 20).session(second, None, 20);
+    scene.data(second, Way::Received, 0, " more", 20).data(second, Way::Sent, 0, "answer", 20);
+    // A session of another socket that has not sent yet is not taken for it.
+    scene.session(other, None, 20).data(other, Way::Sent, 0, "something else", 20);
+    scene.data(second, Way::Sent, 6, "!", 20).sealed(SERVER, Way::Sent, 7 + 2 * 22, 20);
+    scene.data(second, Way::Sent, 7, "!", 20);
+    let whole = ["open 127.0.0.1:5000 127.0.0.1:80 ? tls", "A: ask", "A:  more", "B: answer", "B: !", "B: !"];
+    scene.told(&whole);
+    scene.close(SERVER, 0).close(CLIENT, 0).close(second, 0);
+    assert_eq!(scene.told.last().unwrap(), "close Finished");
+}
+
+/// An answer shows that nobody hears who answers: he would have been seen to read.
+#[test]
+fn a_client_that_is_answered_does_not_wait_for_the_other_end() {
+    let mut scene = Scene::new();
+    scene.open(CLIENT, Role::Client, ("127.0.0.1:5000", "127.0.0.1:80"), 10);
+    scene.data(CLIENT, Way::Sent, 0, HELLO, 10).data(CLIENT, Way::Received, 0, HELLO, 10);
+    scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.told(&[OPENED, "A: ask"]);
+}
+
 #[test]
 fn a_library_whose_program_sends_what_it_wrote_is_matched_by_the_thread() {
     let mut scene = Scene::new();

@@ -351,8 +351,15 @@ impl History for World {
             let what = match one.fate {
                 Fate::New => Novelty::Endpoint,
                 Fate::Failing => Novelty::Status(Some(502)),
-                Fate::Slower if n % 2 == 0 => Novelty::Caller("billing".into()),
-                Fate::Slower => Novelty::Field(Spot::Response(200), "items[].discount".into()),
+                Fate::Slower => match n % 7 {
+                    0 => Novelty::Caller("billing".into()),
+                    1 => Novelty::Field(Spot::Response(200), "items[].discount".into()),
+                    2 => Novelty::Field(Spot::Request, "shipping.express".into()),
+                    3 => Novelty::Field(Spot::Query, "include".into()),
+                    4 => Novelty::Type(Spot::Response(200), "total".into(), "string"),
+                    5 => Novelty::Media(Spot::Response(400), "application/problem+json".into()),
+                    _ => Novelty::Field(Spot::ResponseHeader(200), "x-ratelimit-remaining".into()),
+                },
                 Fate::Same => return None,
             };
             Some(Change { at: at(n as u64 % 20), endpoint: one.id.clone(), what })

@@ -1,5 +1,5 @@
 #![expect(clippy::print_stdout, reason = "an example that is looked at by hand")]
-//! The page over a made-up shop that moves, to look at it without a kernel: `cargo run -p overhear-web --example fake`.
+//! The page over a made-up shop that moves, to look at it without a kernel: `cargo run -p overhear-web --example fake_page`.
 //! `--many` has ten thousand endpoints, `--empty` none; a number is the port.
 
 mod world;

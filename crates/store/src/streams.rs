@@ -1,0 +1,218 @@
+//! Numbers of one kind side by side: apart from others they compress to about half of what rows of all kinds do.
+
+use crate::codec::{Damage, damage, deflate, inflate};
+use overhear_model::Histogram;
+use std::{borrow::Cow, time::Duration};
+
+/// Kinds of numbers, in the order of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// What is counted: numbers, callers, endings.
+    Names,
+    /// Requests less those whose duration is known.
+    Requests,
+    Errors,
+    BytesIn,
+    BytesOut,
+    /// Of durations, in nanoseconds.
+    Sums,
+    /// Of a histogram: how many buckets, and where the first one is.
+    Starts,
+    /// Of a bucket: the step to it and its count, each less one, in half a byte.
+    Buckets,
+    /// What is more than half a byte holds.
+    Wide,
+}
+
+const STREAMS: usize = Stream::Wide as usize + 1;
+/// Below this length in bytes compression gains little.
+const WORTH_IT: usize = 64;
+/// Says that the rest is in [`Stream::Wide`].
+const WIDE: u64 = 15;
+
+/// What is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Pen([Vec<u8>; STREAMS]);
+
+impl Pen {
+    pub(crate) fn number(&mut self, stream: Stream, number: u64) {
+        if let Some(bytes) = self.0.get_mut(stream as usize) {
+            put(bytes, number);
+        }
+    }
+
+    pub(crate) fn signed(&mut self, stream: Stream, number: i64) {
+        self.number(stream, ((number << 1) ^ (number >> 63)).cast_unsigned());
+    }
+
+    pub(crate) fn text(&mut self, stream: Stream, text: &str) {
+        self.number(stream, text.len() as u64);
+        if let Some(bytes) = self.0.get_mut(stream as usize) {
+            bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// `last`: where the one of this kind before it began.
+    pub(crate) fn histogram(&mut self, last: &mut i16, histogram: &Histogram) {
+        self.number(Stream::Starts, histogram.indexed().count() as u64);
+        let mut before = None;
+        for (index, count) in histogram.indexed() {
+            let step = match before.replace(index) {
+                Some(before) => u64::from(index.abs_diff(before)).saturating_sub(1),
+                None => {
+                    self.signed(Stream::Starts, i64::from(index) - i64::from(*last));
+                    *last = index;
+                    0
+                }
+            };
+            self.bucket(step, count.saturating_sub(1));
+        }
+        if before.is_some() {
+            self.number(Stream::Sums, u64::try_from(histogram.sum().as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn bucket(&mut self, step: u64, count: u64) {
+        let halves = [step, count].map(|number| number.min(WIDE));
+        if let (Some(bytes), [step, count]) = (self.0.get_mut(Stream::Buckets as usize), halves) {
+            bytes.push(u8::try_from(step << 4 | count).unwrap_or(u8::MAX));
+        }
+        for number in [step, count].into_iter().filter(|number| *number >= WIDE) {
+            self.number(Stream::Wide, number - WIDE);
+        }
+    }
+
+    /// All of it, each kind compressed where it gains.
+    pub(crate) fn finish(self, blob: &mut Vec<u8>) -> Result<(), Damage> {
+        for bytes in self.0 {
+            let packed = if bytes.len() < WORTH_IT { None } else { Some(deflate(&bytes)?) };
+            let packed = packed.filter(|packed| packed.len() < bytes.len());
+            let text = packed.as_ref().unwrap_or(&bytes);
+            put(blob, (text.len() as u64) << 1 | u64::from(packed.is_some()));
+            blob.extend_from_slice(text);
+        }
+        Ok(())
+    }
+}
+
+/// What [`Pen::finish`] wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Streams<'a>([Cow<'a, [u8]>; STREAMS]);
+
+impl<'a> Streams<'a> {
+    /// Takes them from the front of a blob.
+    pub(crate) fn of(blob: &mut &'a [u8]) -> Result<Self, Damage> {
+        let mut streams = Self::default();
+        for stream in &mut streams.0 {
+            let (text, is_packed) = section(blob)?;
+            *stream = if is_packed { Cow::Owned(inflate(text)?) } else { Cow::Borrowed(text) };
+        }
+        Ok(streams)
+    }
+
+    /// Leaves them out.
+    pub(crate) fn skip(blob: &mut &'a [u8]) -> Result<(), Damage> {
+        (0..STREAMS).try_for_each(|_| section(blob).map(drop))
+    }
+
+    pub(crate) fn read(&self) -> Eye<'_> {
+        Eye(self.0.each_ref().map(|stream| &**stream))
+    }
+}
+
+/// What is left to be read.
+#[derive(Debug)]
+pub(crate) struct Eye<'a>([&'a [u8]; STREAMS]);
+
+impl<'a> Eye<'a> {
+    pub(crate) fn number(&mut self, stream: Stream) -> Result<u64, Damage> {
+        self.0.get_mut(stream as usize).map_or_else(|| Err(short()), take)
+    }
+
+    pub(crate) fn signed(&mut self, stream: Stream) -> Result<i64, Damage> {
+        let number = self.number(stream)?;
+        Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
+    }
+
+    pub(crate) fn text(&mut self, stream: Stream) -> Result<&'a str, Damage> {
+        let length = usize::try_from(self.number(stream)?).unwrap_or(usize::MAX);
+        let bytes = self.0.get_mut(stream as usize).ok_or_else(short)?;
+        let (text, rest) = bytes.split_at_checked(length).ok_or_else(short)?;
+        *bytes = rest;
+        std::str::from_utf8(text).map_err(damage)
+    }
+
+    /// Nothing where it is not `wanted`. In the room of another one.
+    pub(crate) fn histogram(
+        &mut self,
+        last: &mut i16,
+        wanted: bool,
+        room: Histogram,
+    ) -> Result<Histogram, Damage> {
+        let mut buckets = room.into_buckets();
+        buckets.clear();
+        let length = usize::try_from(self.number(Stream::Starts)?).unwrap_or(usize::MAX);
+        let mut sum = 0;
+        if length > 0 {
+            let first = i64::from(*last).saturating_add(self.signed(Stream::Starts)?);
+            *last = first.try_into().map_err(damage)?;
+            sum = self.number(Stream::Sums)?;
+        }
+        let all = self.0.get_mut(Stream::Buckets as usize).ok_or_else(short)?;
+        let (bytes, rest) = all.split_at_checked(length).ok_or_else(short)?;
+        *all = rest;
+        buckets.reserve(if wanted { length } else { 0 });
+        // The first one's step is nothing.
+        let mut index = i64::from(*last) - 1;
+        for byte in bytes {
+            let [step, count] = [self.half(byte >> 4)?, self.half(byte & 15)?];
+            index = index.saturating_add(1).saturating_add_unsigned(step);
+            if wanted {
+                buckets.push((i16::try_from(index).map_err(damage)?, count.saturating_add(1)));
+            }
+        }
+        let histogram = Histogram::from_buckets(buckets, Duration::from_nanos(if wanted { sum } else { 0 }));
+        histogram.ok_or_else(|| damage("a histogram is out of range"))
+    }
+
+    #[inline]
+    fn half(&mut self, half: u8) -> Result<u64, Damage> {
+        let half = u64::from(half);
+        if half < WIDE { Ok(half) } else { Ok(WIDE.saturating_add(self.number(Stream::Wide)?)) }
+    }
+}
+
+/// The text of one kind, and whether it is compressed.
+fn section<'a>(blob: &mut &'a [u8]) -> Result<(&'a [u8], bool), Damage> {
+    let head = take(blob)?;
+    let length = usize::try_from(head >> 1).unwrap_or(usize::MAX);
+    let (text, rest) = blob.split_at_checked(length).ok_or_else(short)?;
+    *blob = rest;
+    Ok((text, head & 1 == 1))
+}
+
+/// LEB128: seven bits a byte, the lowest first.
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
+    let mut number = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let (first, rest) = bytes.split_first().ok_or_else(short)?;
+        *bytes = rest;
+        number |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(damage("a number has no end"))
+}
+
+fn short() -> Damage {
+    damage("it ends too early")
+}

@@ -1,0 +1,51 @@
+//! A session and the socket under it, which may be known late, and not for good.
+
+use super::{Connection, End, Held, Layer, Spare};
+use overhear_exchange::{Side, Timestamp, wire::ConnectionId};
+use overhear_probe::record::{Cookie, Role, Verdict, Way};
+
+impl Connection {
+    /// This end asked and is answered, and the other has not shown: it would have been seen to read what was asked before it
+    /// could answer. So nobody hears it. True once.
+    pub(in crate::socket) fn is_answered_unheard(&mut self, side: Side) -> bool {
+        let [here, there] = [side, side.other()].map(|side| self.places[side.index()].vantage);
+        let asked = here.is_some_and(|here| here.role == Role::Client && here.from_start);
+        asked && there.is_none() && std::mem::replace(&mut self.twin_expected, false)
+    }
+
+    /// What is held of a connection that was not told, in order.
+    pub(in crate::socket) fn into_spares(self) -> Vec<(Way, Timestamp, Held)> {
+        let held = |spare: Spare| {
+            let way = if spare.from == spare.vantage { Way::Sent } else { Way::Received };
+            (way, spare.time, Held(spare.data))
+        };
+        self.spares.into_iter().map(held).collect()
+    }
+
+    /// Where the ends of a session are shows late: `mine` is the one whose session this is.
+    pub(in crate::socket) fn explain(&mut self, mine: End, others: End, sealed: ConnectionId) {
+        let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
+        for (side, end) in [(side, mine), (side.other(), others)] {
+            let place = &mut self.places[side.index()];
+            let owner = place.end.owner.take().or(end.owner);
+            place.end = End { owner, ..end };
+        }
+        self.layer = Layer::Opened { of: Some(sealed) };
+    }
+
+    /// The session at `side` has another name from now on, and counts anew. Gives the name before.
+    pub(in crate::socket) fn moves(&mut self, side: Side, session: Cookie) -> Option<Cookie> {
+        let place = &mut self.places[side.index()];
+        let vantage = place.vantage.as_mut().filter(|vantage| vantage.cookie.moves())?;
+        let before = std::mem::replace(&mut vantage.cookie, session);
+        place.before = [self.directions[0].next, self.directions[1].next];
+        Some(before)
+    }
+
+    /// What was said of the session at `side`, if anything.
+    pub(in crate::socket) fn verdict_of(&self, side: Side) -> Option<Verdict> {
+        let superfluous = self.silenced && self.directions[0].carrier != Some(side);
+        let full = self.judged.then_some(Verdict::Full);
+        if superfluous { Some(Verdict::Ignore) } else { full }
+    }
+}
