@@ -207,6 +207,27 @@ fn lists_have_their_shape() {
     let health = get(&server, "/api/health").json();
     assert_eq!(names(&health), ["resident", "started", "statistics", "store", "trouble"]);
     assert_eq!(health["statistics"]["lost"]["over_cap"]["events"], 310);
+    let unread = &health["statistics"]["programs"][0];
+    let expected = [
+        "connections",
+        "direction",
+        "duration",
+        "message",
+        "names",
+        "open",
+        "program",
+        "protocol",
+        "reason",
+        "received",
+        "sent",
+    ];
+    assert_eq!(names(unread), expected);
+    assert_eq!(
+        (&unread["names"], &unread["reason"]),
+        (&serde_json::json!("to api.bank.example"), &serde_json::json!("java"))
+    );
+    let message = unread["message"].as_str().unwrap();
+    assert!(message.starts_with("12 connections of ledger (java) unreadable: Java encrypts"), "{message}");
 
     let overview = get(&server, "/api/overview").json();
     for name in [
