@@ -369,11 +369,10 @@ fn a_sketch_of_grpc_messages_compiles_and_reads_them() {
     let (_server, port) = grpc_server().unwrap();
     let capture = folder.path().join("grpc.pcap");
     let mut tcpdump = Command::new(program("tcpdump").unwrap());
-    tcpdump.args(["-i", "lo", "--immediate-mode", "-Z", "root", "-U", "-s", "0", "-w"]).arg(&capture).args([
-        "tcp",
-        "port",
-        &port.to_string(),
-    ]);
+    tcpdump
+        .args(["-i", "lo", "--immediate-mode", "-Z", "root", "-U", "-B", "65536", "-s", "0", "-w"])
+        .arg(&capture)
+        .args(["tcp", "port", &port.to_string()]);
     let tcpdump = Running(tcpdump.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let begun = Instant::now();
     while fs::metadata(&capture).map_or(0, |metadata| metadata.len()) < 24
