@@ -32,8 +32,7 @@ fn told() -> BTreeMap<String, String> {
     boot.args(["--kill-after=5", "120", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup"]);
     boot.args(["--uts", "--ipc", "--net", "sh"]).arg(root.join("systemd/boot.sh")).arg(folder.path());
     let booted = boot.stdin(Stdio::null()).output().unwrap();
-    let said = fs::read_to_string(of("said")).unwrap_or_else(|error| panic!("{error}: {booted:?}"));
-    println!("{said}");
+    let said = fs::read_to_string(of("said")).map_err(|error| format!("{error}: {booted:?}")).unwrap();
     let lines = said.lines().filter_map(|line| line.split_once('='));
     lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 19] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 19] = [
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("javac", "default-jdk-headless"),
     ("chromium", "chromium"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
@@ -47,6 +48,8 @@ const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0
 /// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
 const PYTHON_STREAMS: [&str; 4] = ["websockets==17.4", "mcp==2.3.0", "openai==3.57.0", "anthropic==2.14.0"];
 const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
+/// TLS and QUIC that no probe can look into, for `tests/sealed`.
+const PYTHON_SEALED: [&str; 2] = ["tlslite-ng==0.8.2", "aioquic==1.7.2"];
 /// Servers and clients of HTTP/2 and gRPC, and the compiler of `.proto` files.
 const PYTHON_GRPC: [&str; 5] = [
     "grpcio==1.85.1",
@@ -107,6 +110,7 @@ pub(crate) fn run() -> Result<()> {
     go()?;
     python("python", &PYTHON_TOOLS)?;
     python("streams", &PYTHON_STREAMS)?;
+    python("sealed", &PYTHON_SEALED)?;
     node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;

@@ -72,6 +72,8 @@ pub(crate) struct Watch {
     #[arg(long, env = "OVERHEAR_NO_TLS")]
     pub(crate) no_tls: bool,
     #[command(flatten)]
+    pub(crate) left_alone: LeftAlone,
+    #[command(flatten)]
     pub(crate) ending: Ending,
     /// Write one JSON object per exchange, and the statistics at the end
     #[arg(long, env = "OVERHEAR_JSON")]
@@ -95,10 +97,21 @@ pub(crate) struct Watch {
     pub(crate) otlp: Option<String>,
 }
 
+/// Whose TLS is not read.
+#[derive(Args)]
+pub(crate) struct LeftAlone {
+    /// Put no probe for TLS into this file: a program that has its TLS inside, or a library, by its name or path
+    /// (repeatable). Libraries are probed for all programs that share them
+    #[arg(long = "no-tls-for", value_name = "NAME", env = "OVERHEAR_NO_TLS_FOR", value_delimiter = ',')]
+    pub(crate) no_tls_for: Vec<String>,
+}
+
 #[derive(Args)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) scope: Scope,
+    #[command(flatten)]
+    pub(crate) left_alone: LeftAlone,
     /// Write what was learned to this file; `--from` reads it again
     #[arg(long, value_name = "FILE", env = "OVERHEAR_SAVE")]
     pub(crate) save: Option<PathBuf>,

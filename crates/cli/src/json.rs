@@ -1,11 +1,12 @@
 //! The JSON that scripts depend on: names are OpenTelemetry's where it has them, absent is absent, seconds.
 
 use crate::time::rfc3339;
-use overhear_exchange::{Exchange, Statistics};
+use overhear_exchange::{Exchange, Names, Statistics, Unread, UnreadKey};
 use overhear_export::proto;
 use overhear_query::{
-    Authority, EndpointDetail, EndpointRow, Value as Attribute, attributes, outline,
+    Authority, EndpointDetail, EndpointRow, TOLD, Value as Attribute, attributes, outline,
     shape::{Messages, ModelUse, Payload, Place, Said, Schema},
+    unread_sentence,
 };
 use serde_json::{Map, Value, json};
 
@@ -216,7 +217,7 @@ pub(crate) fn statistics(statistics: &Statistics) -> Value {
             (reason.as_str().to_owned(), json!({"events": loss.events, "bytes": loss.bytes}))
         })
         .collect();
-    json!({
+    let mut object = json!({
         "captured": {
             "events": statistics.events,
             "bytes": statistics.bytes,
@@ -225,5 +226,37 @@ pub(crate) fn statistics(statistics: &Statistics) -> Value {
         },
         "lost": lost,
         "unreadable": statistics.unreadable,
-    })
+    });
+    if !statistics.unread.is_empty() {
+        let rows = statistics.unread.rows();
+        object["unreadable_programs"] = rows.into_iter().map(|(key, what)| unread(key, what)).collect();
+    }
+    object
+}
+
+/// Encrypted connections of one program that stay so.
+fn unread(key: &UnreadKey, what: &Unread) -> Value {
+    let list = |names: &Names, attribute: &str| -> Vec<Value> {
+        let (top, others) = names.top(TOLD);
+        let told = top.into_iter().map(|(name, count)| json!({attribute: &**name, "connections": count}));
+        told.chain((others > 0).then(|| json!({"connections": others}))).collect()
+    };
+    let mut object = json!({
+        "service.name": &*key.program,
+        "direction": key.direction.as_str(),
+        "network.protocol.name": key.cipher.as_str(),
+        "reason": key.reason.as_str(),
+        "message": unread_sentence(key, what),
+        "connections": what.connections,
+        "open": what.open,
+        "sent": what.sent,
+        "received": what.received,
+        "duration": what.duration.as_secs_f64(),
+        "names": list(&what.names, "server.address"),
+        "protocols": list(&what.protocols, "tls.next_protocol"),
+    });
+    if let Some(executable) = &key.executable {
+        object["process.executable.name"] = (**executable).into();
+    }
+    object
 }

@@ -6,11 +6,16 @@ use crate::{
     units::{bytes, clean, count, latency, plural},
 };
 use overhear_exchange::Statistics;
-use overhear_query::{EndpointRow, Percentiles, Way};
-use std::io::{self, Write};
+use overhear_query::{EndpointRow, Percentiles, Way, unread_names, unread_sentence};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Endpoints shown at the end of listening; the busiest.
 const TOP: usize = 20;
+/// Programs whose connections cannot be read that are named.
+const PROGRAMS: usize = 10;
 
 /// The table of all endpoints, with totals.
 pub(crate) fn endpoints(out: &mut dyn Write, rows: &[EndpointRow], style: Style) -> io::Result<()> {
@@ -48,7 +53,25 @@ pub(crate) fn coverage(out: &mut dyn Write, statistics: &Statistics, style: Styl
         let kinds = statistics.unreadable.iter().map(|(kind, number)| (*kind, *number));
         writeln!(out, "{}", unreadable(kinds))?;
     }
+    let rows = statistics.unread.rows();
+    for (key, what) in rows.iter().take(PROGRAMS) {
+        writeln!(out, "  {}", clean(&unread_sentence(key, what)))?;
+        let names = unread_names(key, what).map_or_else(String::new, |names| format!("{} · ", clean(&names)));
+        writeln!(
+            out,
+            "    {}",
+            style.dim(&format!("{names}{}", moved(what.sent, what.received, what.duration)))
+        )?;
+    }
+    if let Some(more) = rows.get(PROGRAMS..).filter(|more| !more.is_empty()) {
+        writeln!(out, "  and those of {}", plural(more.len() as u64, "other program"))?;
+    }
     Ok(())
+}
+
+/// What shows of encrypted connections.
+pub(crate) fn moved(sent: u64, received: u64, duration: Duration) -> String {
+    format!("{} sent, {} received, {} in all", bytes(sent), bytes(received), latency(duration.as_secs_f64()))
 }
 
 /// One reason of loss, by its key in JSON.

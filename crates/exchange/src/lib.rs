@@ -20,6 +20,7 @@ mod rpc;
 mod statistics;
 mod stream;
 mod time;
+mod unread;
 pub mod wire;
 
 pub use authority::Authority;
@@ -37,6 +38,7 @@ pub use rpc::{Messages, Rpc};
 pub use statistics::{Loss, LossReason, Statistics};
 pub use stream::{Counts, Flow, Message, Sender, Stage, Stream, StreamKind, WebSocket};
 pub use time::Timestamp;
+pub use unread::{Cipher, Names, Unread, UnreadKey, UnreadReason, UnreadTable};
 
 use std::time::Duration;
 

@@ -1,3 +1,4 @@
+use crate::UnreadTable;
 use std::collections::BTreeMap;
 
 /// Why something was not seen. Every loss has one of these; none is silent.
@@ -71,6 +72,8 @@ pub struct Statistics {
     pub exchanges: u64,
     /// Connections that speak nothing we read, by what they look like (`tls`, `unknown`, …).
     pub unreadable: BTreeMap<&'static str, u64>,
+    /// Of those that are encrypted: whose they are, and why they stay so. One with both ends on this machine is there for each.
+    pub unread: UnreadTable,
     /// What was lost, by reason.
     pub lost: BTreeMap<LossReason, Loss>,
 }
@@ -92,6 +95,7 @@ impl Statistics {
         for (what, count) in &other.unreadable {
             *self.unreadable.entry(what).or_default() += count;
         }
+        self.unread.merge(&other.unread);
         for (reason, loss) in &other.lost {
             self.lose(*reason, loss.events, loss.bytes);
         }

@@ -7,12 +7,20 @@ use overhear_exchange::{
 };
 use std::sync::Arc;
 
+/// What is known of those who are not on this machine.
+pub(crate) struct Remote<'a> {
+    /// Whom the client wanted, as it said before it encrypted (SNI).
+    pub(crate) wanted: Option<&'a Arc<str>>,
+    /// What name servers answered.
+    pub(crate) names: &'a HostNames,
+}
+
 /// From the live kernel: `ends` are the two of its connection, `A` first.
 pub(crate) fn live(
     id: ConnectionId,
     observation: Observation,
     ends: [Peer; 2],
-    names: &HostNames,
+    remote: &Remote<'_>,
 ) -> Exchange {
     let [a, b] = ends;
     let (mut client, mut server) = if observation.client.index() == 0 { (a, b) } else { (b, a) };
@@ -27,11 +35,11 @@ pub(crate) fn live(
     };
     let service = owner
         .as_ref()
-        .map_or_else(|| of_host(http, &server.address, names), |process| Arc::clone(&process.service));
+        .map_or_else(|| of_host(http, &server.address, remote), |process| Arc::clone(&process.service));
     match direction {
-        Direction::Inbound => name(&mut client, names),
+        Direction::Inbound => name(&mut client, remote.names),
         // The name that is asked for says more than the one that led here.
-        Direction::Outbound if authority(http).is_none() => name(&mut server, names),
+        Direction::Outbound if authority(http).is_none() => name_server(&mut server, remote),
         Direction::Outbound => {}
     }
     exchange(id, observation, direction, (client, server), service)
@@ -47,7 +55,7 @@ pub(crate) fn captured(
     let [a, b] = ends.map(|address| Peer { address, process: None });
     let (mut client, server) = if observation.client.index() == 0 { (a, b) } else { (b, a) };
     let Detail::Http(http) = &observation.detail;
-    let service = of_host(http, &server.address, names);
+    let service = of_host(http, &server.address, &Remote { wanted: None, names });
     name(&mut client, names);
     exchange(id, observation, Direction::Inbound, (client, server), service)
 }
@@ -112,18 +120,29 @@ fn name(peer: &mut Peer, names: &HostNames) {
     }
 }
 
+/// And a server as its client called it, where that was said.
+fn name_server(server: &mut Peer, remote: &Remote<'_>) {
+    match (remote.wanted, &server.address) {
+        (Some(name), Address::Ip(ip)) if server.process.is_none() => {
+            server.address = Address::Name(Arc::clone(name), ip.port());
+        }
+        _ => name(server, remote.names),
+    }
+}
+
 /// What is asked for, if that is a name.
 fn authority(http: &Http) -> Option<Authority<'_>> {
     http.authority.as_deref().map(Authority::parse).filter(Authority::is_name)
 }
 
-/// The name of a service known by its address only: the host it is asked for if that is a name, or as name servers have it,
-/// else address and port.
-fn of_host(http: &Http, server: &Address, names: &HostNames) -> Arc<str> {
+/// The name of a service known by its address only: the host it is asked for if that is a name, or as its client or name
+/// servers have it, else address and port.
+fn of_host(http: &Http, server: &Address, remote: &Remote<'_>) -> Arc<str> {
+    let named = remote.wanted.or_else(|| remote.names.of(server));
     match (authority(http), server) {
         // Names of hosts have no case (RFC 3986 §3.2.2).
         (Some(authority), _) => authority.host.to_ascii_lowercase().into(),
-        (None, server) if names.of(server).is_some() => names.of(server).cloned().unwrap_or_default(),
+        (None, _) if named.is_some() => named.cloned().unwrap_or_default(),
         (None, Address::Ip(address)) => address.to_string().into(),
         (None, Address::Name(name, port)) => format!("{name}:{port}").into(),
         (None, Address::Unix(Some(path))) => Arc::clone(path),

@@ -1,12 +1,19 @@
-use crate::{complete, host_names::HostNames, people::People, table::Table};
+use crate::{
+    complete::{self, Remote},
+    host_names::HostNames,
+    people::People,
+    table::Table,
+    unread::Ciphers,
+};
 use overhear_capture::live::{self, Live};
 use overhear_exchange::{
     Exchange, LossReason, Statistics,
-    wire::{CloseCause, Event, EventSink},
+    wire::{CloseCause, ConnectionId, Event, EventSink},
 };
-use overhear_probe::record::{Loss, Record};
+use overhear_probe::record::{Loss, Record, What};
 use overhear_protocol::{Limits, Verdict};
 use overhear_stream::socket::{self, Assembler, Judgement};
+use std::sync::Arc;
 
 /// The live kernel as a source of exchanges: probes, joined into connections, read by the protocols.
 pub struct Kernel {
@@ -21,6 +28,7 @@ struct Hearing {
     table: Table,
     people: People,
     names: HostNames,
+    ciphers: Ciphers,
     /// Connects that failed, by why.
     failed_connects: u64,
     evicted: u64,
@@ -31,12 +39,14 @@ impl Kernel {
     pub fn attach(options: live::Options, limits: Limits) -> Result<Self, live::Error> {
         // Whether it is one of the ports that are asked for cannot be known then.
         let without_socket = options.ports.is_empty();
+        let never = options.no_tls_for.clone();
         let live = Live::attach(options)?;
         let bounds = socket::Limits { tls: live.hears_tls(), without_socket, ..socket::Limits::default() };
         let epoch = live.clock_epoch();
         let mut assembler = Assembler::new(bounds, epoch);
         assembler.existing(live.existing());
-        let hearing = Hearing { people: People::new(epoch), ..Hearing::new(assembler, limits) };
+        let ciphers = Ciphers::new(live.tls_off(), never);
+        let hearing = Hearing { people: People::new(epoch), ciphers, ..Hearing::new(assembler, limits) };
         Ok(Self { live, hearing, exchanges: 0 })
     }
 
@@ -74,14 +84,17 @@ impl Kernel {
         // Records that arrived while the end was decided.
         while self.poll(sink)? > 0 {}
         let now = self.live.now();
-        let Hearing { assembler, table, people, names, .. } = &mut self.hearing;
+        let Hearing { assembler, table, people, names, ciphers, .. } = &mut self.hearing;
         let exchanges = &mut self.exchanges;
         assembler.flush(now, &mut |event: Event<'_>| table.event(event));
         for (id, observation) in table.take_found() {
             let ends = assembler.ends(id).map(|ends| ends.map(|end| people.peer(end)));
             *exchanges += u64::from(!observation.detail.is_underway());
-            sink(complete::live(id, observation, ends.unwrap_or_default(), names));
+            let remote = Remote { wanted: server_name(assembler, id), names };
+            sink(complete::live(id, observation, ends.unwrap_or_default(), &remote));
         }
+        ciphers.follow(assembler, people, names);
+        ciphers.finish();
         Ok(())
     }
 
@@ -94,6 +107,7 @@ impl Kernel {
             connections: self.hearing.table.opened(),
             exchanges: self.exchanges,
             unreadable: self.hearing.table.unreadable().clone(),
+            unread: self.hearing.ciphers.table(),
             ..Statistics::default()
         };
         let unread = self.hearing.assembler.unread_tls();
@@ -121,6 +135,7 @@ impl Hearing {
             table: Table::new(limits),
             people: People::default(),
             names: HostNames::default(),
+            ciphers: Ciphers::new(None, Vec::new()),
             failed_connects: 0,
             evicted: 0,
         }
@@ -128,6 +143,11 @@ impl Hearing {
 
     fn record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(Exchange)) {
         self.people.note(&record);
+        self.ciphers.note(&record);
+        if let What::Answer { message } = record.what {
+            self.names.answered(message);
+            return;
+        }
         let (table, failed) = (&mut self.table, &mut self.failed_connects);
         self.assembler.record(record, &mut |event: Event<'_>| {
             if let Event::Close { cause, .. } = &event
@@ -145,13 +165,15 @@ impl Hearing {
         self.assembler.tick(now, &mut |event: Event<'_>| table.event(event));
         self.tell(sink);
         self.people.tick(now);
+        self.ciphers.tick(now, &self.assembler, &mut self.people, &self.names);
         self.evicted += self.assembler.take_evicted();
     }
 
     fn tell(&mut self, sink: &mut dyn FnMut(Exchange)) {
         for (id, observation) in self.table.take_found() {
             let ends = self.assembler.ends(id).map(|ends| ends.map(|end| self.people.peer(end)));
-            sink(complete::live(id, observation, ends.unwrap_or_default(), &self.names));
+            let remote = Remote { wanted: server_name(&self.assembler, id), names: &self.names };
+            sink(complete::live(id, observation, ends.unwrap_or_default(), &remote));
         }
         for (id, verdict) in self.table.take_judged() {
             match verdict {
@@ -161,7 +183,13 @@ impl Hearing {
                 Verdict::NotAnApi(_) => self.assembler.judge(id, Judgement::NotApi),
             }
         }
+        self.ciphers.follow(&mut self.assembler, &mut self.people, &self.names);
     }
+}
+
+/// Whom the client of a connection wanted, where it said so before it encrypted.
+fn server_name(assembler: &Assembler, id: ConnectionId) -> Option<&Arc<str>> {
+    assembler.wanted(id).and_then(|wanted| wanted.server_name.as_ref())
 }
 
 /// The probes' losses in the words of the statistics.

@@ -17,10 +17,13 @@ mod live;
 mod monitor;
 mod people;
 mod push;
+mod quic;
 mod read;
 mod replay;
 mod since_deploy;
 mod table;
+mod unread;
+mod wire;
 mod within;
 
 pub use body::DecodedBodies;

@@ -52,7 +52,8 @@ impl People {
             | What::Close { .. }
             | What::Error { .. }
             | What::Tls { .. }
-            | What::TlsTouch { .. } => {}
+            | What::TlsTouch { .. }
+            | What::Answer { .. } => {}
         }
     }
 

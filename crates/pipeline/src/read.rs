@@ -1,4 +1,4 @@
-use crate::{complete, host_names::HostNames, table::Table};
+use crate::{complete, host_names::HostNames, quic::Flows, table::Table, wire::Encrypted};
 use overhear_capture::{
     file::{self, Packets, Seen},
     har,
@@ -126,6 +126,8 @@ struct Talk {
     table: Table,
     ends: FxHashMap<ConnectionId, [Address; 2]>,
     names: HostNames,
+    encrypted: Encrypted,
+    flows: Flows,
     exchanges: u64,
 }
 
@@ -145,7 +147,7 @@ impl PacketReader {
             Seen::Datagram(datagram) if datagram.source.port() == dns::PORT => {
                 talk.names.answered(datagram.payload);
             }
-            Seen::Datagram(_) => {}
+            Seen::Datagram(datagram) => talk.flows.datagram(&datagram, &talk.names),
         })
     }
 
@@ -159,6 +161,13 @@ impl PacketReader {
         let mut statistics = self.reassembler.statistics().clone();
         statistics.exchanges = self.talk.exchanges;
         statistics.unreadable.clone_from(self.talk.table.unreadable());
+        statistics.unread.merge(self.talk.encrypted.table());
+        let flows = self.talk.flows.table(&self.talk.names);
+        if !flows.is_empty() {
+            statistics.unreadable.insert("quic", flows.connections());
+            statistics.connections += flows.connections();
+            statistics.unread.merge(&flows);
+        }
         statistics.merge(&self.packets.counts().losses());
         statistics
     }
@@ -171,18 +180,23 @@ impl Talk {
             Event::Open { connection, a, b, .. } => {
                 self.ends.insert(*connection, [a.clone(), b.clone()]);
             }
-            Event::Close { connection, .. } => closed = Some(*connection),
+            Event::Close { connection, time, .. } => closed = Some((*connection, *time)),
             Event::Data { .. } | Event::Gap { .. } | Event::End { .. } => {}
         }
+        let ends = &self.ends;
+        self.encrypted.event(&event, |id| ends.get(&id).cloned().unwrap_or_default());
         self.table.event(event);
-        self.table.take_judged();
+        for (id, verdict) in self.table.take_judged() {
+            self.encrypted.judged(id, verdict);
+        }
         for (id, observation) in self.table.take_found() {
             self.exchanges += u64::from(!observation.detail.is_underway());
             let ends = self.ends.get(&id).cloned().unwrap_or_default();
             deliver(complete::captured(id, observation, ends, &self.names));
         }
-        if let Some(connection) = closed {
+        if let Some((connection, time)) = closed {
             self.ends.remove(&connection);
+            self.encrypted.closed(connection, time, &self.names);
         }
     }
 }

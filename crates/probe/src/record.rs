@@ -129,7 +129,7 @@ pub enum What<'a> {
     /// A socket is first seen.
     Open(Box<Open>),
     /// `size` bytes moved, `offset` bytes into this direction of the socket. `bytes` are the first of them; why the
-    /// rest is missing says `loss`.
+    /// rest is missing says `loss`. Without any it says how far the direction is.
     Data { socket: Cookie, way: Way, offset: u64, size: u32, bytes: &'a [u8], loss: Option<Loss> },
     /// Nothing more comes in this direction.
     End { socket: Cookie, way: Way },
@@ -140,6 +140,8 @@ pub enum What<'a> {
     /// A TLS session is first seen, or the socket that carries it is. Its plaintext then comes as `Data` of `session`, its
     /// end as `Close`. `from_start`: its plaintext was heard from the first byte on.
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
+    /// A name server answered a process of this machine, by UDP.
+    Answer { message: &'a [u8] },
     /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
     TlsTouch { session: Cookie },
     /// The process is a new program.
@@ -220,6 +222,7 @@ impl<'a> Record<'a> {
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
             9 => What::TlsTouch { session: socket },
+            10 => What::Answer { message: rest.0.get(..length as usize)? },
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -340,6 +343,8 @@ pub enum Verdict {
     Sealed,
     /// It is encrypted, and its plaintext is heard: no more than its end.
     Carries,
+    /// It is encrypted and stays so: how much moved, now and then.
+    Tally,
 }
 
 impl Verdict {
@@ -351,6 +356,7 @@ impl Verdict {
             Self::Ignore => 3,
             Self::Sealed => 4,
             Self::Carries => 5,
+            Self::Tally => 6,
         }
     }
 }

@@ -24,8 +24,10 @@ mod http2;
 mod incoming;
 mod observer;
 mod parting;
+pub mod quic;
 pub mod rpc;
 mod stream;
+pub mod tls;
 mod websocket;
 
 pub use connection::{Connection, Hint, Limits, Verdict};

@@ -15,6 +15,7 @@ mod rows;
 mod sample;
 mod service;
 mod source;
+mod unread;
 
 pub use api::{
     Api, ApiOperation, ApiProcedure, Owner, PathParameter, Procedures, apis, placeholders, procedures,
@@ -35,3 +36,4 @@ pub use rows::{
 };
 pub use service::{ServiceSeen, services};
 pub use source::LiveSource;
+pub use unread::{TOLD, unread_names, unread_sentence};

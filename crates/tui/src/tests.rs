@@ -9,7 +9,7 @@ use crate::{
     views,
 };
 use jiff::tz::TimeZone;
-use overhear_exchange::LossReason;
+use overhear_exchange::{Cipher, Direction, LossReason, Unread, UnreadKey, UnreadReason};
 use overhear_query::{
     LiveSource,
     monitor::{Asked, History},
@@ -235,6 +235,26 @@ fn with_losses() -> Fake {
 #[test]
 fn health() {
     insta::assert_snapshot!(Session::new(with_losses(), 120, 30).keys("h").picture());
+}
+
+#[test]
+fn health_names_programs_that_cannot_be_read() {
+    let mut source = with_losses();
+    let key = UnreadKey {
+        program: "ledger\u{1b}[31m".into(),
+        executable: Some("java".into()),
+        direction: Direction::Outbound,
+        cipher: Cipher::Tls,
+        reason: UnreadReason::Java,
+    };
+    let mut what = Unread { connections: 12, sent: 81_000, received: 2_400_000, ..Unread::default() };
+    what.names.add(&"api.bank.example".into(), 9);
+    source.statistics.unread.add(key, &what);
+    let mut session = Session::new(source, 160, 40);
+    session.keys("h");
+    assert!(session.has("(java) unreadable: Java encrypts in code"), "{}", session.picture());
+    assert!(session.has("to api.bank.example (9) · 81 kB sent, 2.4 MB received"), "{}", session.picture());
+    assert!(!session.picture().contains('\u{1b}'));
 }
 
 #[test]

@@ -10,7 +10,7 @@ import { Edit } from './edit.js';
 import { ago, bytes, change, count, deploy_name, duration, error_tone, finding, moment, p95_change, percent, plural, rate, share, window_name } from './format.js';
 
 const id_of = (params) => ({
-  service: params.get('service'), way: params.get('way'), server: params.get('server'), method: params.get('method'), route: params.get('route'),
+  service: params.get('service'), way: params.get('way'), server: params.get('server'), protocol: params.get('protocol'), method: params.get('method'), route: params.get('route'),
 });
 
 export function Endpoint() {

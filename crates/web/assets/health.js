@@ -56,7 +56,14 @@ function Cards(health) {
     ${Store({ store: health.store })}
     </div><div class="two">
     <${Card} title="Lost" aside="events, bytes">${Reasons(Object.entries(losses).map(([name, loss]) => [name, `${count(loss.events)}`, bytes(loss.bytes), LOST[name]]), 'Nothing is lost.')}</${Card}>
-    <${Card} title="Not readable" aside="connections">${Reasons(Object.entries(others).map(([name, number]) => [name, count(number), '', UNREADABLE[name] ?? 'Recognised, but not read yet.']), 'Every connection can be read.')}</${Card}></div>`;
+    <${Card} title="Not readable" aside="connections">${Reasons(Object.entries(others).map(([name, number]) => [name, count(number), '', UNREADABLE[name] ?? 'Recognised, but not read yet.']), 'Every connection can be read.')}${Programs(health.statistics.programs)}</${Card}></div>`;
+}
+
+// Whose connections stay encrypted and why; what shows of them all the same.
+function Programs(programs) {
+  if (!programs?.length) return null;
+  return html`<ul class="programs">${programs.map((one) => html`<li key=${`${one.program} ${one.direction} ${one.protocol} ${one.reason}`}><span>${one.message}</span>
+    <span class="dim">${one.names ? `${one.names} · ` : ''}${bytes(one.sent)} sent, ${bytes(one.received)} received, ${span(one.duration)}${one.open ? ` · ${count(one.open)} open` : ''}</span></li>`)}</ul>`;
 }
 
 function Reasons(rows, none) {

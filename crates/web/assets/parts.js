@@ -8,7 +8,8 @@ export const Route = ({ route }) => String(route).split(/(\{[^}]*\})/).map((part
   part.startsWith('{') ? html`<span class="param">${part}</span>` : part);
 
 export const endpoint_params = (id) => ({
-  service: id.service, way: id.way === 'outbound' ? 'outbound' : null, server: id.server, method: id.method, route: id.route,
+  service: id.service, way: id.way === 'outbound' ? 'outbound' : null, server: id.server,
+  protocol: id.protocol && id.protocol !== 'http' ? id.protocol : null, method: id.method, route: id.route,
 });
 
 export const endpoint_href = (id) => href('/endpoint', endpoint_params(id));

@@ -40,7 +40,7 @@ pub(crate) struct Query {
 }
 
 /// Protocols that endpoints have.
-const PROTOCOLS: [&str; 5] = ["http", "graphql", "jsonrpc", "grpc", "connectrpc"];
+const PROTOCOLS: [&str; 6] = ["http", "graphql", "jsonrpc", "mcp", "grpc", "connectrpc"];
 
 impl Query {
     /// The window.

@@ -1,7 +1,7 @@
 //! Plain answers into JSON, at the rim. Times in milliseconds, durations in seconds, absent is null.
 
 use crate::worse::{Worse, worse as compare};
-use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp};
+use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp, Unread, UnreadKey};
 use overhear_export::proto;
 use overhear_model::server_asked;
 use overhear_query::{
@@ -12,6 +12,7 @@ use overhear_query::{
     },
     outline, outline_of_messages,
     shape::{Messages, ModelUse, Parameter, Payload, Procedure, Said, Schema, Sent},
+    unread_names, unread_sentence,
 };
 use serde_json::{Map as Object, Value, json};
 use std::time::Duration;
@@ -255,6 +256,17 @@ fn statistics(statistics: &Statistics) -> Value {
         },
         "lost": lost,
         "unreadable": statistics.unreadable,
+        "programs": statistics.unread.rows().into_iter().map(|(key, what)| unread(key, what)).collect::<Vec<_>>(),
+    })
+}
+
+/// A program whose encrypted connections cannot be read.
+fn unread(key: &UnreadKey, what: &Unread) -> Value {
+    json!({
+        "program": &*key.program, "direction": key.direction.as_str(), "protocol": key.cipher.as_str(),
+        "reason": key.reason.as_str(), "message": unread_sentence(key, what), "names": unread_names(key, what),
+        "connections": what.connections, "open": what.open, "sent": what.sent, "received": what.received,
+        "duration": what.duration.as_secs_f64(),
     })
 }
 

@@ -190,9 +190,15 @@ fn lists_have_their_shape() {
     let changes = get(&server, "/api/changes?beside=deploy").json();
     assert_eq!(names(&changes["changes"][0]), ["at", "detail", "endpoint", "kind"]);
     let all = changes["changes"].as_array().unwrap();
-    let field = all.iter().find(|change| change["kind"] == "field").unwrap();
-    let expected = serde_json::json!({"in": "response", "status": 200, "name": "items[].discount"});
-    assert_eq!(field["detail"], expected);
+    let told = |kind: &str, detail: Value| {
+        all.iter().any(|change| change["kind"] == kind && change["detail"] == detail)
+    };
+    for (kind, detail) in [
+        ("field", serde_json::json!({"in": "response", "status": 200, "name": "items[].discount"})),
+        ("field", serde_json::json!({"in": "query", "status": null, "name": "include"})),
+    ] {
+        assert!(told(kind, detail), "{kind}: {all:?}");
+    }
 
     let map = get(&server, "/api/map").json();
     assert_eq!(names(&map["map"]["nodes"][0]), ["external", "name"]);
@@ -201,6 +207,27 @@ fn lists_have_their_shape() {
     let health = get(&server, "/api/health").json();
     assert_eq!(names(&health), ["resident", "started", "statistics", "store", "trouble"]);
     assert_eq!(health["statistics"]["lost"]["over_cap"]["events"], 310);
+    let unread = &health["statistics"]["programs"][0];
+    let expected = [
+        "connections",
+        "direction",
+        "duration",
+        "message",
+        "names",
+        "open",
+        "program",
+        "protocol",
+        "reason",
+        "received",
+        "sent",
+    ];
+    assert_eq!(names(unread), expected);
+    assert_eq!(
+        (&unread["names"], &unread["reason"]),
+        (&serde_json::json!("to api.bank.example"), &serde_json::json!("java"))
+    );
+    let message = unread["message"].as_str().unwrap();
+    assert!(message.starts_with("12 connections of ledger (java) unreadable: Java encrypts"), "{message}");
 
     let overview = get(&server, "/api/overview").json();
     for name in [

@@ -66,12 +66,16 @@ pub enum Seen<'a> {
 /// A datagram of UDP (RFC 768).
 #[derive(Clone, Copy, Debug)]
 pub struct UdpDatagram<'a> {
+    /// When it was captured.
+    pub time: Timestamp,
     /// Who sent it.
     pub source: SocketAddr,
     /// To whom.
     pub destination: SocketAddr,
     /// As much as was captured.
     pub payload: &'a [u8],
+    /// Bytes it had on the wire.
+    pub length: u32,
 }
 
 /// From frames to segments.
@@ -126,7 +130,7 @@ impl Decoder {
             },
             UDP => {
                 self.counts.udp += 1;
-                if let Some(datagram) = udp(datagram) {
+                if let Some(datagram) = udp(datagram, time) {
                     sink(Seen::Datagram(datagram));
                 }
             }
@@ -159,9 +163,11 @@ fn segment<'a>(datagram: &Datagram<'a>, time: Timestamp) -> Option<Segment<'a>> 
 }
 
 /// Reads a UDP header. What is cut or contradicts itself is nobody's loss: it is no part of a stream.
-fn udp<'a>(datagram: &Datagram<'a>) -> Option<UdpDatagram<'a>> {
+fn udp<'a>(datagram: &Datagram<'a>, time: Timestamp) -> Option<UdpDatagram<'a>> {
     let fixed: &[u8; 8] = datagram.payload.first_chunk()?;
     Some(UdpDatagram {
+        time,
+        length: u32::try_from(datagram.length.checked_sub(8)?).ok()?,
         source: SocketAddr::new(datagram.source, Order::Big.u16(fixed, 0)),
         destination: SocketAddr::new(datagram.destination, Order::Big.u16(fixed, 2)),
         payload: datagram.payload.get(8..)?,

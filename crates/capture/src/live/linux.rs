@@ -7,6 +7,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
+use overhear_exchange::UnreadReason;
 use overhear_probe::{
     SOCKET_OBJECT, SYSCALLS_OBJECT,
     record::{
@@ -32,6 +33,8 @@ const BATCH: usize = 8192;
 pub struct Live {
     /// Finds TLS libraries, and keeps the programs attached meanwhile.
     tls: Option<Tls>,
+    /// Why there is none, and the same in a sentence where it was wanted.
+    tls_off: Option<UnreadReason>,
     tls_unheard: Option<String>,
     /// Holds the programs, while `tls` does not; their links end with it.
     ebpf: Option<Ebpf>,
@@ -75,14 +78,19 @@ impl Live {
         // A kernel that has not what they need hears everything else.
         let wanted = options.tls && plan == Plan::Sockets;
         let loaded = wanted.then(|| Tls::load(&mut ebpf, &btf)).transpose();
-        let (tls, unheard) = match loaded {
-            Ok(tls) => (tls, None),
-            Err(error) => (None, Some(refused("the probes of TLS", &error).to_string())),
+        let (tls, off, unheard) = match loaded {
+            Ok(Some(tls)) => (Some(tls), None, None),
+            Ok(None) if !options.tls => (None, Some(UnreadReason::Off), None),
+            Ok(None) => (None, Some(UnreadReason::OldKernel), Some(UnreadReason::OldKernel.to_string())),
+            Err(error) => {
+                let why = refused("the probes of TLS", &error).to_string();
+                (None, Some(UnreadReason::Refused), Some(why))
+            }
         };
         let (own_socket, _other_end) = UnixStream::pair()?;
         let mut live = Self::assemble(&mut ebpf, plan, &options)?;
         live.settings.tls = tls.is_some();
-        live.tls_unheard = unheard;
+        (live.tls_off, live.tls_unheard) = (off, unheard);
         // The iterator looks at the filters.
         live.write_settings()?;
         live.existing = list_existing(&mut ebpf, &btf)?;
@@ -103,7 +111,7 @@ impl Live {
         }
         if let Some(way) = tls {
             let state = take(&mut ebpf, "tls_state")?;
-            live.tls = Some(Tls::attach(ebpf, way, state));
+            live.tls = Some(Tls::attach(ebpf, way, state, options.no_tls_for));
         } else {
             live.ebpf = Some(ebpf);
         }
@@ -122,7 +130,12 @@ impl Live {
         self.settings.tls
     }
 
-    /// Why it is not, where it was wanted.
+    /// Why it is not.
+    pub const fn tls_off(&self) -> Option<UnreadReason> {
+        self.tls_off
+    }
+
+    /// The same in a sentence, where it was wanted.
     pub fn tls_unheard(&self) -> Option<&str> {
         self.tls_unheard.as_deref()
     }
@@ -173,7 +186,7 @@ impl Live {
         let mut taken_back = false;
         for (Cookie(cookie), verdict) in verdicts {
             // Only for what is not copied does it matter that a probe remembers the verdict before.
-            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries);
+            let less = matches!(verdict, Verdict::Ignore | Verdict::Carries | Verdict::Tally);
             taken_back |= less && self.verdicts.get(&cookie, 0).is_ok();
             // A full map leaves the socket undecided: little of it is copied, and what is not is counted.
             let _full = self.verdicts.insert(cookie, verdict.code(), 0);
@@ -237,6 +250,7 @@ impl Live {
             losses: take(ebpf, "losses")?,
             heard: take(ebpf, "heard")?,
             tls: None,
+            tls_off: None,
             tls_unheard: None,
             ebpf: None,
             settings,

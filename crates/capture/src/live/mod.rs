@@ -36,6 +36,8 @@ pub struct Options {
     pub ring: u32,
     /// Plaintext of TLS is heard too, by probes in its libraries.
     pub tls: bool,
+    /// Files that are not probed for it, by their names or paths: programs, or libraries.
+    pub no_tls_for: Vec<String>,
     /// This way of listening; the best that the kernel has when absent.
     pub plan: Option<Plan>,
 }
@@ -49,6 +51,7 @@ impl Default for Options {
             undecided: 64 << 10,
             ring: 16 << 20,
             tls: true,
+            no_tls_for: Vec::new(),
             plan: None,
         }
     }

@@ -17,6 +17,9 @@ impl Live {
     pub fn hears_tls(&self) -> bool {
         match self.0 {}
     }
+    pub fn tls_off(&self) -> Option<overhear_exchange::UnreadReason> {
+        match self.0 {}
+    }
     pub fn tls_unheard(&self) -> Option<&str> {
         match self.0 {}
     }

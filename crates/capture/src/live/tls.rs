@@ -97,11 +97,11 @@ impl Tls {
         Ok(Way::Each)
     }
 
-    /// Attaches what was loaded to what is there. `ebpf` is kept until the end, with all its links.
-    pub(super) fn attach(ebpf: Ebpf, way: Way, state: Array<MapData, u64>) -> Self {
+    /// Attaches what was loaded to what is there, but to no file of these names. `ebpf` is kept until the end, with all its
+    /// links.
+    pub(super) fn attach(ebpf: Ebpf, way: Way, state: Array<MapData, u64>, never: Vec<String>) -> Self {
         allow_many_files();
-        let mut probes =
-            Probes { ebpf, way, state, scanner: Scanner::new(Vec::new()), links: HashMap::new() };
+        let mut probes = Probes { ebpf, way, state, scanner: Scanner::new(never), links: HashMap::new() };
         let installed = probes.scanner.installed();
         probes.attach(installed);
         probes.round();

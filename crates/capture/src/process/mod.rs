@@ -15,6 +15,7 @@ pub(crate) mod proc;
 mod survey;
 mod version;
 
+pub(crate) use survey::mapped as hides_tls;
 pub use survey::{Heard, Obstacle, Survey, survey, survey_at};
 pub use version::Version;
 

@@ -179,7 +179,7 @@ fn read_sockets(table: &str, sockets: &mut Sockets) {
 }
 
 /// Libraries whose TLS is not read, by their names.
-fn mapped(maps: &str) -> BTreeSet<Unreadable> {
+pub(crate) fn mapped(maps: &str) -> BTreeSet<Unreadable> {
     let files = maps.lines().filter_map(|line| line.rsplit_once('/').map(|(_, file)| file));
     files
         .filter_map(|file| match file.split(['.', '-']).next()? {

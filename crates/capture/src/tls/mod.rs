@@ -10,6 +10,7 @@ mod inner;
 mod scan;
 mod survey;
 mod symbols;
+mod why;
 
 pub use find::{Error, Unreadable, find, unreadable};
 #[cfg(target_os = "linux")]
@@ -17,6 +18,7 @@ pub(crate) use inner::cheaper;
 pub use scan::{Identity, Mapped, Scanner};
 pub use survey::HeardTls;
 pub(crate) use survey::TlsSurvey;
+pub use why::{Finding, Inspected, Inspector};
 
 use std::fmt;
 
@@ -34,13 +36,7 @@ pub enum Library {
 
 impl fmt::Display for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OpenSsl => "OpenSSL",
-            Self::GnuTls => "GnuTLS",
-            Self::Go => "Go crypto/tls",
-            Self::Rustls => "rustls",
-            Self::Nss => "NSS",
-        })
+        f.write_str(self.name())
     }
 }
 

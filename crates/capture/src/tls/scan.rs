@@ -288,7 +288,7 @@ impl Scanner {
         Some(found)
     }
 
-    fn never(&self, path: &[u8]) -> bool {
+    pub(super) fn never(&self, path: &[u8]) -> bool {
         let file = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let named = |name: &str| name.as_bytes() == path || name.as_bytes() == file;
         NEVER.iter().any(|name| named(name)) || self.never.iter().any(|name| named(name))

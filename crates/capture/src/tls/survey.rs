@@ -1,8 +1,15 @@
 //! Which TLS libraries of a process are heard: for `doctor`.
 
-use super::{Library, Scanner, find, scan::Place, unreadable};
+use super::{
+    Library, Scanner, find,
+    scan::{Mapping, Place},
+    unreadable,
+};
 use rustc_hash::FxHashMap;
 use std::{collections::BTreeSet, fmt, fs::File, path::PathBuf};
+
+/// Files remembered at once.
+const REMEMBERED: usize = 64 * 1024;
 
 /// A TLS library whose plaintext is heard.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,12 +47,34 @@ impl TlsSurvey {
     /// What this process has that is heard.
     pub(crate) fn heard(&mut self, pid: u32) -> BTreeSet<HeardTls> {
         let maps = self.scanner.maps(pid);
-        let (scanner, files) = (&self.scanner, &mut self.files);
-        let each = Scanner::mappings(&maps).filter_map(|mapping| {
-            let looked = || scanner.open(pid, &mapping).and_then(|file| in_file(&file));
-            files.entry(mapping.place).or_insert_with(looked).clone()
-        });
-        each.collect()
+        Scanner::mappings(&maps).filter_map(|mapping| self.in_mapping(pid, &mapping)).collect()
+    }
+
+    /// Whether this process has something that is heard, and something that would be were it not left alone.
+    pub(super) fn split(
+        &mut self,
+        pid: u32,
+        maps: &[u8],
+        left_alone: impl Fn(&[u8]) -> bool,
+    ) -> (bool, bool) {
+        if self.files.len() >= REMEMBERED {
+            self.files.clear();
+        }
+        let (mut heard, mut passed_over) = (false, false);
+        for mapping in Scanner::mappings(maps) {
+            if self.in_mapping(pid, &mapping).is_some() {
+                let alone = left_alone(mapping.path);
+                heard |= !alone;
+                passed_over |= alone;
+            }
+        }
+        (heard, passed_over)
+    }
+
+    fn in_mapping(&mut self, pid: u32, mapping: &Mapping<'_>) -> Option<HeardTls> {
+        let scanner = &self.scanner;
+        let looked = || scanner.open(pid, mapping).and_then(|file| in_file(&file));
+        self.files.entry(mapping.place).or_insert_with(looked).clone()
     }
 }
 

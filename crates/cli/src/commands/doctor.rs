@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use std::{
     fs,
     io::{self, Write},
+    time::Duration,
 };
 
 /// Capabilities by their bit (linux/capability.h), and what each is for.
@@ -216,10 +217,28 @@ fn write_watch(out: &mut dyn Write, watch: &Result<Option<Value>, Fault>, style:
         writeln!(out, "! {}", summary::lost(reason, number("events"), number("bytes")))?;
     }
     let unreadable = statistics["unreadable"].as_object().filter(|kinds| !kinds.is_empty());
-    unreadable.map_or(Ok(()), |kinds| {
+    if let Some(kinds) = unreadable {
         let kinds = kinds.iter().map(|(kind, number)| (kind.as_str(), number.as_u64().unwrap_or_default()));
-        writeln!(out, "! {}", summary::unreadable(kinds))
-    })
+        writeln!(out, "! {}", summary::unreadable(kinds))?;
+    }
+    for program in statistics["unreadable_programs"].as_array().into_iter().flatten() {
+        write_unread(out, program)?;
+    }
+    Ok(())
+}
+
+/// A program whose encrypted connections cannot be read, as the watch says it.
+fn write_unread(out: &mut dyn Write, program: &Value) -> io::Result<()> {
+    writeln!(out, "! {}", clean(program["message"].as_str().unwrap_or_default()))?;
+    let number = |key: &str| program[key].as_u64().unwrap_or_default();
+    let lasted = Duration::try_from_secs_f64(program["duration"].as_f64().unwrap_or_default());
+    let names = program["names"].as_array().into_iter().flatten();
+    let names: Vec<&str> = names.filter_map(|name| name["server.address"].as_str()).collect();
+    let to = if program["direction"] == "inbound" { "as" } else { "to" };
+    let names =
+        if names.is_empty() { String::new() } else { format!("{to} {} · ", clean(&names.join(", "))) };
+    let moved = summary::moved(number("sent"), number("received"), lasted.unwrap_or_default());
+    writeln!(out, "    {names}{moved}")
 }
 
 fn process(heard: &Heard) -> String {

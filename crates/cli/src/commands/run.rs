@@ -35,7 +35,12 @@ const NOT_FOUND: i32 = 127;
 /// Attaches first, then starts the command: it waits at a gate until the probes know it.
 pub(crate) fn run(arguments: &Run) -> Result<i32, Fault> {
     let choice = Choice::new(&arguments.scope, Period::default())?;
-    let mut kernel = watch::attach(Options { pids: Some(Vec::new()), ..Options::default() }, "this command")?;
+    let options = Options {
+        pids: Some(Vec::new()),
+        no_tls_for: arguments.left_alone.no_tls_for.clone(),
+        ..Options::default()
+    };
+    let mut kernel = watch::attach(options, "this command")?;
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2])
         .map_err(|error| Fault::new(format_args!("cannot listen for signals: {error}")))?;
     let (mut child, gate) = prepare(&arguments.command)?;

@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &Watch) -> Result<i32, Fault> {
         ports: arguments.ports.clone(),
         pids: (!arguments.pids.is_empty()).then(|| arguments.pids.clone()),
         tls: !arguments.no_tls,
+        no_tls_for: arguments.left_alone.no_tls_for.clone(),
         ..Options::default()
     };
     let push = push::target(arguments.otlp.as_deref())?;

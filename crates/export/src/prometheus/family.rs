@@ -212,7 +212,7 @@ fn own<'a>(what: Exposition<'a>) -> Vec<Family<'a>> {
 
 /// What was captured, lost and unreadable.
 fn heard(statistics: &Statistics) -> [Family<'_>; 7] {
-    let Statistics { events, bytes, connections, exchanges, unreadable, lost } = statistics;
+    let Statistics { events, bytes, connections, exchanges, unreadable, lost, unread: _ } = statistics;
     let one = |count: &u64| vec![(Labels::new(), float(*count))];
     let lost = |of: fn(&Loss) -> u64| -> Vec<_> {
         lost.iter()

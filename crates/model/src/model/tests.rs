@@ -4,8 +4,8 @@ use crate::{
     shape::{Content, Effort},
 };
 use overhear_exchange::{
-    Address, Counts, Detail, Direction, ErrorType, Exchange, Flow, GenAi, GenAiOperation, Message, Process,
-    Redacted, Sender, Stage, Stream, StreamKind, Timestamp, WebSocket,
+    Address, Call, CallSystem, Counts, Detail, Direction, ErrorType, Exchange, Flow, GenAi, GenAiOperation,
+    Headers, Message, Process, Redacted, Sender, Stage, Stream, StreamKind, Timestamp, WebSocket,
 };
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -500,6 +500,25 @@ fn messages_are_learned_while_a_stream_goes_on_and_the_call_when_it_is_over() {
     at_once.learn(&web_socket("/live/9", 3, Stage::Over, &[r#"{"type":"bye"}"#]));
     assert_eq!(saved(&model), saved(&at_once));
     assert!(model == at_once);
+}
+
+#[test]
+fn a_saved_model_keeps_messages_of_remote_procedures() {
+    let mut call = exchange("POST", "/shop.v1.Orders/Get", Some(200));
+    let Detail::Http(http) = &mut call.detail;
+    let rpc = Some(Box::default());
+    http.call = Some(Box::new(Call { system: CallSystem::Grpc, name: "shop.v1.Orders/Get".into(), rpc }));
+    http.request_headers = Headers::new([(&b"content-type"[..], &b"application/grpc"[..])]);
+    http.request_body.captured = Redacted::new((&b"\0\0\0\0\x02\x08\x07"[..]).into());
+    let mut model = Model::default();
+    model.learn(&call);
+    let procedure = |model: &Model| {
+        let (_, endpoint) = model.endpoints().swap_remove(0);
+        endpoint.shapes.operation().procedure.unwrap()
+    };
+    let learned = procedure(&model);
+    assert_eq!((learned.request.seen, learned.request.message.fields[0].number), (1, 1));
+    assert_eq!(procedure(&Model::load(&mut &*saved(&model)).unwrap()), learned);
 }
 
 #[test]

@@ -139,4 +139,8 @@ fn many_connections_that_speak_tls_are_counted() {
     let scene = Scene::play(|scene, socket| scene.data(socket, Way::Received, TLS));
     assert_eq!((scene.exchanges, scene.followed(), scene.hearing.evicted), (0, [BOUND, 0], 0));
     assert_eq!(scene.hearing.assembler.unread_tls(), many() as i64);
+    let mut hearing = scene.hearing;
+    hearing.ciphers.finish();
+    let rows = hearing.ciphers.table();
+    assert_eq!((rows.connections(), rows.rows().len()), (many() - BOUND as u64, 1), "those that are over");
 }

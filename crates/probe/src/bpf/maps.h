@@ -21,6 +21,7 @@ struct socket_state {
 	__u32 connector; /* thread group that called connect; 0 = another way */
 	char comm[16];   /* of its leader */
 	__u64 opened;    /* when, CLOCK_MONOTONIC; 0 = before us */
+	__u64 tallied[2]; /* when `moved` was told under VERDICT_TALLY */
 	__u32 file_tgid; /* where it is in `files`; 0 = nowhere */
 	__u32 file_fd;
 	__u32 first;     /* TCP's number of the first byte received, where `counted` */

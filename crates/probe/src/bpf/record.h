@@ -21,6 +21,7 @@ enum record_kind {
 	 * its end as CLOSE.
 	 */
 	RECORD_TLS = 8,
+	RECORD_ANSWER = 10, /* a name server answered: struct record, then `length` bytes of its message; `socket` is 0 */
 	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
 	RECORD_TLS_TOUCH = 9,
 };
@@ -46,7 +47,7 @@ struct record {
 	__u64 time;    /* CLOCK_MONOTONIC, nanoseconds */
 	__u64 socket;  /* socket cookie; 0 for EXEC and EXIT */
 	__u64 offset;  /* DATA: bytes moved in this direction of the socket before this record, since first seen */
-	__u32 size;    /* DATA: bytes this record stands for; CLOSE, ERROR: errno */
+	__u32 size;    /* DATA: bytes this record stands for, 0 where it only says how far it is; CLOSE, ERROR: errno */
 	__u32 length;  /* payload bytes that follow; size - length of them are missing at the end */
 	__u32 tgid;    /* process, initial pid namespace; 0 = not known */
 	__u32 tid;     /* thread */
@@ -103,6 +104,7 @@ enum verdict {
 	VERDICT_IGNORE = 3, /* nothing */
 	VERDICT_SEALED = 4, /* encrypted: how much moved and in which thread, no bytes */
 	VERDICT_CARRIES = 5, /* encrypted, and heard as plaintext: its end only */
+	VERDICT_TALLY = 6,   /* encrypted, and stays so: how much moved, now and then and at its end */
 };
 
 enum settings_flags {

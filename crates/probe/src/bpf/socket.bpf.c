@@ -17,6 +17,8 @@
 #include "copy.h"
 #include "spliced.h"
 #include "allow.h"
+#include "tally.h"
+#include "resolve.h"
 #include "tls.h"
 #include "go.h"
 #include "rustls.h"
@@ -34,8 +36,13 @@ static __always_inline void failed(struct settings *set, struct socket_state *st
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
 {
 	struct settings *set = get_settings();
-	if (!set || (!is_tcp(sk) && !is_unix_stream(sk)))
+	if (!set)
 		return 0;
+	if (!is_tcp(sk) && !is_unix_stream(sk)) {
+		if (way == WAY_RECEIVED && ret > 0 && is_name_server(sk))
+			on_answer(sk, ret, flags, set);
+		return 0;
+	}
 	/* Urgent bytes and what the kernel says of earlier sends are beside the stream. */
 	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))
 		return 0;
@@ -96,6 +103,10 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		return 0;
 	__u32 size = ret;
 	__u8 over;
+	if (verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, cookie, way, size);
+		return 0;
+	}
 	struct copy copy = {
 		.socket = cookie,
 		.offset = __sync_fetch_and_add(&state->moved[way], size),
@@ -200,6 +211,8 @@ static __always_inline void on_closed(struct sock *sk, int before, struct settin
 		unlist_file(state);
 	if (state && before == TCP_SYN_SENT)
 		announce(sk, state, set, cookie, false);
+	if (state && state->announced && state->verdict == VERDICT_TALLY)
+		tally_all(state->moved, cookie);
 	if (state && state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, cookie, WAY_SENT, sk->sk_err);
 	bpf_map_delete_elem(&verdicts, &cookie);

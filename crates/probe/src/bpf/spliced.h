@@ -8,6 +8,7 @@
 
 #include "copy.h"
 #include "identity.h"
+#include "tally.h"
 
 /* The other end's FIN was read: it counts as a byte. */
 static __always_inline bool end_was_read(struct sock *sk, struct tcp_sock *tcp)
@@ -56,6 +57,10 @@ static __always_inline void on_spliced(struct sock *sk, struct settings *set)
 	__u32 size = taken_unheard(sk, state);
 	if (!size)
 		return;
+	if (verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, cookie, WAY_RECEIVED, size);
+		return;
+	}
 	struct copy copy = {
 		.socket = cookie,
 		.offset = __sync_fetch_and_add(&state->moved[WAY_RECEIVED], size),

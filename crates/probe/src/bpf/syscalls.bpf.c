@@ -13,6 +13,7 @@
 #include "syscalls/maps.h"
 #include "ring.h"
 #include "allow.h"
+#include "tally.h"
 #include "syscalls/held.h"
 #include "syscalls/call.h"
 #include "syscalls/sockets.h"
@@ -115,6 +116,10 @@ static __always_inline void moved(struct request *request, long result, __u32 si
 	copy->socket = state->id;
 	copy->way = request->call.way;
 	copy->number = request->call.number;
+	if (verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, state->id, copy->way, size);
+		return;
+	}
 	if (!advance(state, copy->way, size, &copy->offset)) {
 		lose(LOSS_GUARDED, size); /* the jump of the offsets tells */
 		return;
@@ -170,6 +175,10 @@ static __always_inline void missed(struct socket_state *state, __u8 way, __u32 b
 	struct copy *copy = get_copy();
 	if (!copy)
 		return;
+	if (state->verdict == VERDICT_TALLY) {
+		tally(state->moved, state->tallied, state->id, way, bytes);
+		return;
+	}
 	copy->socket = state->id;
 	copy->way = way;
 	copy->number = 0;
@@ -216,6 +225,27 @@ static __always_inline void on_moved(struct request *request, long result, struc
 		missed(state, way, beyond, LOSS_GUARDED);
 }
 
+/* What cannot be read is no loss: it was nobody's exchange. What is cut is no message. */
+static __always_inline void on_answer(struct request *request, long result)
+{
+	__u64 base = request->call.buffer;
+
+	if (result <= 0 || result > ANSWER || request->flags & MSG_TRUNC)
+		return;
+	if (request->call.shape == SHAPE_MESSAGE) {
+		struct user_msghdr message;
+		if (bpf_probe_read_user(&message, sizeof(message), (void *)base))
+			return;
+		base = in_first_vector((__u64)message.msg_iov, result);
+	} else if (request->call.shape == SHAPE_IOVEC) {
+		base = in_first_vector(base, result);
+	} else if (request->call.shape != SHAPE_BUFFER || result > request->call.count) {
+		return;
+	}
+	if (base)
+		emit_answer(base, result);
+}
+
 static __always_inline void on_result(struct request *request, long result, struct held *held, bool sure,
 				      struct settings *set, __u32 tgid)
 {
@@ -226,6 +256,11 @@ static __always_inline void on_result(struct request *request, long result, stru
 	struct socket_state *state = state_of(held, set);
 	if (!state || !state->heard)
 		return;
+	if (state->heard == ANSWERS) {
+		if (way == WAY_RECEIVED && sure)
+			on_answer(request, result);
+		return;
+	}
 	__u8 verdict = verdict_of(state, set);
 	if (verdict == VERDICT_IGNORE) {
 		if (state->counted == COUNTED)
@@ -321,7 +356,7 @@ static __always_inline void on_connecting(__u64 sk, struct settings *set)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	if (!process_wanted(tgid, set))
 		return;
-	struct socket_state *state = begin(sk, inode_of(sk), true, ROLE_CLIENT, BPF_ANY);
+	struct socket_state *state = begin(sk, inode_of(sk), HEARD, ROLE_CLIENT, BPF_ANY);
 	if (!state)
 		return;
 	state->connector = tgid;
@@ -342,7 +377,7 @@ static __always_inline void on_accepted(__u64 sk, struct settings *set)
 {
 	struct socket_state *state = bpf_map_lookup_elem(&sockets, &sk);
 	if (!state) {
-		state = begin(sk, 0, true, ROLE_SERVER, BPF_ANY);
+		state = begin(sk, 0, HEARD, ROLE_SERVER, BPF_ANY);
 		if (!state)
 			return;
 		count_from_now(sk, state, COUNTED);
@@ -379,6 +414,8 @@ static __always_inline void on_closed(__u64 sk, int before)
 	if (before == TCP_SYN_SENT && state->heard)
 		announce(sk, state, false);
 	tell_rest(sk, state, WAY_RECEIVED);
+	if (state->announced && state->verdict == VERDICT_TALLY)
+		tally_all(state->moved, state->id);
 	if (state->announced && state->verdict != VERDICT_IGNORE)
 		emit_plain(RECORD_CLOSE, state->id, WAY_SENT, BPF_CORE_READ((struct sock *)sk, sk_err));
 	state->closed = 1;

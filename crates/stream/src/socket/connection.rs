@@ -1,7 +1,7 @@
 mod session;
 mod unasked;
 
-use super::{End, Owner, TwinKey};
+use super::{End, Owner, TwinKey, sealed::Cipher};
 use overhear_exchange::{
     Address, Side, Timestamp,
     wire::{CloseCause, ConnectionId, Event, EventSink},
@@ -101,6 +101,8 @@ pub(super) enum Layer {
 pub(super) struct Connection {
     id: ConnectionId,
     pub(super) layer: Layer,
+    /// What shows of it once it is sealed.
+    pub(super) cipher: Option<Box<Cipher>>,
     /// The other end should be on this machine too.
     twin_expected: bool,
     pub(super) key: Option<TwinKey>,
@@ -132,6 +134,7 @@ impl Connection {
         Self {
             id,
             layer: Layer::Plain,
+            cipher: None,
             twin_expected: false,
             key: None,
             places,
@@ -235,17 +238,31 @@ impl Connection {
         matches!(self.layer, Layer::Sealed { .. })
     }
 
+    /// The sealed connection whose plaintext this is.
+    pub(super) const fn opened_of(&self) -> Option<ConnectionId> {
+        match self.layer {
+            Layer::Opened { of } => of,
+            Layer::Plain | Layer::Sealed { .. } => None,
+        }
+    }
+
+    /// One of its ends was heard since it was opened.
+    pub(super) fn is_from_start(&self) -> bool {
+        self.places.iter().flat_map(|place| place.vantage).any(|vantage| vantage.from_start)
+    }
+
     /// Something of it was told.
     pub(super) const fn was_told(&self) -> bool {
         self.opened
     }
 
     /// Its bytes are TLS. False when that was known.
-    pub(super) fn seal(&mut self, told: bool) -> bool {
+    pub(super) fn seal(&mut self, told: bool, cipher: Cipher) -> bool {
         if self.is_sealed() {
             return false;
         }
         self.layer = Layer::Sealed { told, read: false, calls: 0 };
+        self.cipher = Some(Box::new(cipher));
         self.spares = Vec::new();
         true
     }

@@ -7,6 +7,7 @@
 //! to be silent about the client's end.
 
 mod connection;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -20,6 +21,7 @@ use overhear_probe::record::{
     Cookie, Ends, Existing, Loss, Open, Record, Role, TCP_LISTEN, Thread, Verdict, Way, What,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
+pub use sealed::{Sealed, Wanted};
 use std::{
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
@@ -34,7 +36,7 @@ pub struct Limits {
     pub spare: usize,
     /// Nanoseconds to wait for the other end to show when it should be on this machine.
     pub grace: u64,
-    /// Plaintext of TLS may come: connections that speak TLS are waited for.
+    /// Plaintext of TLS may come: threads that use connections that speak TLS are looked at.
     pub tls: bool,
     /// Plaintext is told even where the socket that carries it is not known.
     pub without_socket: bool,
@@ -47,6 +49,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What there is to know of encrypted connections: where no plaintext can come, how much they move.
+    const fn sealed(&self) -> Verdict {
+        if self.tls { Verdict::Sealed } else { Verdict::Tally }
+    }
+
     fn tells(&self, connection: &Connection) -> bool {
         self.without_socket || connection.layer != (Layer::Opened { of: None })
     }
@@ -178,7 +185,7 @@ impl Assembler {
                     self.exit(tgid, time, sink);
                 }
             }
-            What::Exec { .. } => {}
+            What::Exec { .. } | What::Answer { .. } => {}
             What::TlsTouch { session } => self.touch(session, record.thread, sink),
             What::Tls { session, socket, from_start } => {
                 self.session(session, socket, from_start, record.thread, sink);
@@ -207,7 +214,7 @@ impl Assembler {
     pub fn judge(&mut self, id: ConnectionId, judgement: Judgement) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match judgement {
-            Judgement::Tls if self.limits.tls && connection.layer == Layer::Plain => self.seal(id, true),
+            Judgement::Tls if connection.layer == Layer::Plain => self.seal(id, true),
             Judgement::Api => {
                 for cookie in connection.judged_api() {
                     self.verdicts.push((cookie, Verdict::Full));
@@ -252,12 +259,18 @@ impl Assembler {
 
     /// Tells everything that is still held back and closes every connection: the capture ends.
     pub fn flush(&mut self, now: u64, sink: &mut impl EventSink) {
+        self.now = self.now.max(now);
         let time = self.wall(now);
         let mut ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
             self.finish(id, CloseCause::Unknown, time, sink);
         }
+    }
+
+    /// What the wall clock showed when the monotonic clock showed this.
+    pub fn time(&self, monotonic: u64) -> Timestamp {
+        self.wall(monotonic)
     }
 
     fn wall(&self, monotonic: u64) -> Timestamp {
@@ -296,7 +309,7 @@ impl Assembler {
         let Some(side) = connection.join(vantage, owner, sink) else { return false };
         self.sockets.insert(vantage.cookie, (id, side));
         if connection.is_sealed() {
-            self.verdicts.push((vantage.cookie, Verdict::Sealed));
+            self.verdicts.push((vantage.cookie, self.limits.sealed()));
         }
         if let Ends::Unix { inode, .. } = open.ends {
             connection.set_inode(side, inode);
@@ -406,15 +419,14 @@ impl Assembler {
         {
             connection.settle_alone(sink);
         }
-        if self.limits.tls
-            && connection.layer == Layer::Plain
-            && piece.1.begins_sealed()
-            && !connection.was_told()
-        {
+        if connection.layer == Layer::Plain && piece.1.begins_sealed() && !connection.was_told() {
             self.seal(id, false);
         }
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.is_sealed() {
+        if let Some(cipher) = &mut connection.cipher {
+            if cipher.piece(side, way, piece) {
+                self.tls.asked.push(id);
+            }
             self.sealed_piece(socket, way, thread, piece, sink);
             self.lose_patience(id);
             return;
@@ -467,7 +479,8 @@ impl Assembler {
     }
 
     fn forget(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        self.tls.leave(&mut connection, self.wall(self.now));
         for cookie in connection.cookies() {
             self.sockets.remove(&cookie);
         }

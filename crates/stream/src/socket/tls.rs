@@ -13,6 +13,7 @@
 use super::{
     Assembler, Owner,
     connection::{Connection, Layer, Piece, Vantage},
+    sealed::{Cipher, Sealed},
 };
 use overhear_exchange::{
     Side, Timestamp,
@@ -49,6 +50,12 @@ pub(super) struct Sessions {
     /// Connections whose sockets do not say when they are over.
     loose: FxHashSet<ConnectionId>,
     threads: Threads,
+    /// Sealed connections whose plaintext is not heard.
+    pub(super) unread: FxHashSet<ConnectionId>,
+    /// Those of them that are over.
+    pub(super) over: Vec<Sealed>,
+    /// Sealed connections to be looked at.
+    pub(super) asked: Vec<ConnectionId>,
     /// Sealed connections that nobody told of.
     sealed: u64,
     /// Those of them whose plaintext was heard.
@@ -87,7 +94,7 @@ impl Sessions {
     /// What is remembered, threads apart.
     #[cfg(test)]
     pub(super) fn left(&self) -> usize {
-        self.sockets.len() + self.carried.len() + self.plain.len() + self.loose.len()
+        self.sockets.len() + self.carried.len() + self.plain.len() + self.loose.len() + self.unread.len()
     }
 
     /// It is known which socket carries the session.
@@ -184,10 +191,12 @@ impl Assembler {
 
     /// Its bytes are TLS: they are not told from now on. `told` when they were until now.
     pub(super) fn seal(&mut self, id: ConnectionId, told: bool) {
+        let began = self.wall(self.now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.seal(told) {
+        if connection.seal(told, Cipher::new(began)) {
             self.tls.sealed += u64::from(!told);
-            self.verdicts.extend(connection.cookies().map(|cookie| (cookie, Verdict::Sealed)));
+            self.tls.unread.insert(id);
+            self.tls.asked.push(id);
         }
     }
 
@@ -195,7 +204,7 @@ impl Assembler {
     pub(super) fn lose_patience(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if connection.waits_for_plaintext(PATIENCE) {
-            self.verdicts.extend(connection.cookies().map(|cookie| (cookie, Verdict::Carries)));
+            self.verdicts.extend(connection.cookies().map(|cookie| (cookie, Verdict::Tally)));
         }
     }
 
@@ -226,6 +235,7 @@ impl Assembler {
         let told = self.connections.get(&sealed).is_some_and(Connection::was_told);
         self.seal(sealed, told);
         let Some(connection) = self.connections.get_mut(&sealed) else { return false };
+        self.tls.unread.remove(&sealed);
         match connection.read() {
             Some(true) => self.tls.read_after_all += 1,
             Some(false) => self.tls.read += 1,

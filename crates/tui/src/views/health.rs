@@ -3,7 +3,10 @@
 use super::{endpoint::time_of_day, pieces};
 use crate::{action::Move, app::App, cursor, data::Data, text, theme::Theme, units};
 use overhear_exchange::LossReason;
-use overhear_query::monitor::{Health, StoreHealth};
+use overhear_query::{
+    monitor::{Health, StoreHealth},
+    unread_names, unread_sentence,
+};
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
@@ -15,6 +18,8 @@ use std::time::Duration;
 
 /// Width of what stands before a fact.
 const NAME: usize = 14;
+/// Programs whose connections cannot be read that are named.
+const PROGRAMS: usize = 50;
 
 /// How far it is scrolled.
 #[derive(Debug, Default)]
@@ -111,6 +116,14 @@ fn unreadable(page: &mut Page, data: &Data) {
             _ => "recognised, but not read yet",
         };
         page.reason(what, &units::count(*count), why);
+    }
+    for (key, what) in data.statistics.unread.rows().into_iter().take(PROGRAMS) {
+        page.more(&text::clean(&unread_sentence(key, what)), Style::new());
+        let names =
+            unread_names(key, what).map_or_else(String::new, |names| format!("{} · ", text::clean(&names)));
+        let (sent, received) = (units::bytes(what.sent), units::bytes(what.received));
+        let lasted = units::age(what.duration);
+        page.more(&format!("  {names}{sent} sent, {received} received, {lasted} in all"), page.theme.dim);
     }
 }
 

@@ -4,8 +4,9 @@
 mod shape;
 
 use overhear_exchange::{
-    Address, Body, Detail, ErrorType, Exchange, Headers, Http, HttpVersion, Loss, LossReason, Method, Peer,
-    Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
+    Address, Body, Cipher, Detail, Direction, ErrorType, Exchange, Headers, Http, HttpVersion, Loss,
+    LossReason, Method, Peer, Process, Redacted, Scheme, Statistics, Timestamp, Unread, UnreadKey,
+    UnreadReason, wire::ConnectionId,
 };
 use overhear_query::{
     EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, PathParameter, Way,
@@ -467,6 +468,18 @@ impl LiveSource for World {
             ..Statistics::default()
         };
         statistics.lost.insert(LossReason::OverCap, Loss { events: 310, bytes: 9_400_000 });
+        let key = UnreadKey {
+            program: "ledger".into(),
+            executable: Some("java".into()),
+            direction: Direction::Outbound,
+            cipher: Cipher::Tls,
+            reason: UnreadReason::Java,
+        };
+        let mut what =
+            Unread { connections: 12, open: 2, sent: 81_000, received: 2_400_000, ..Unread::default() };
+        what.duration = Duration::from_secs(741);
+        what.names.add(&"api.bank.example".into(), 12);
+        statistics.unread.add(key, &what);
         statistics
     }
 }

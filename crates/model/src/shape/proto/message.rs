@@ -2,7 +2,7 @@
 //! field *is* gets decided when it is asked for.
 
 use super::wire::{Fields, Value, is_message, varints};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::collections::BTreeMap;
 
 /// Messages in messages; deeper ones are bytes.
@@ -18,8 +18,19 @@ pub(super) const MOST_TOGETHER: usize = 4_096;
 pub(super) struct Messages {
     #[serde(rename = "n")]
     pub(super) seen: u64,
-    #[serde(rename = "f", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "f",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "numbered"
+    )]
     pub(super) fields: BTreeMap<u32, Field>,
+}
+
+/// Numbers are text where JSON has them as keys, and stay that in whatever is flattened into what holds them.
+fn numbered<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<u32, Field>, D::Error> {
+    let fields = BTreeMap::<String, Field>::deserialize(from)?.into_iter();
+    fields.map(|(number, field)| Ok((number.parse().map_err(D::Error::custom)?, field))).collect()
 }
 
 /// A field of them, by how it was written.

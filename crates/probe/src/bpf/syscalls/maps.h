@@ -13,17 +13,24 @@ enum counted {
 	COUNTED = 2,
 };
 
+enum heard {
+	NOT_HEARD = 0,
+	HEARD = 1,   /* a stream socket of a port we hear */
+	ANSWERS = 2, /* a resolver's: what a name server answers is told */
+};
+
 /* What a socket has been through. */
 struct socket_state {
 	__u64 id;        /* what records call it */
 	__u64 inode;     /* 0 = no file yet: not accepted. Tells sockets apart that had the same address */
 	__u64 moved[2];  /* bytes per enum way, since first seen */
+	__u64 tallied[2]; /* when `moved` was told under VERDICT_TALLY */
 	__u64 protocol;  /* the kernel's functions for it, as they were when it was last counted */
 	__u32 at[2];     /* how far the kernel was per way, by its own count of the bytes */
 	__u32 copied[2]; /* bytes copied while undecided */
 	__u32 epoch;
 	__u32 connector; /* thread group that called connect; 0 = another way */
-	__u8 heard;      /* a stream socket of a port we hear */
+	__u8 heard;      /* enum heard */
 	__u8 verdict;
 	__u8 announced;
 	__u8 role;

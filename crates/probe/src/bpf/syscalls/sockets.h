@@ -5,7 +5,7 @@
 
 #include "count.h"
 #include "held.h"
-#include "../ring.h"
+#include "../answer.h"
 
 static __always_inline bool is_tcp(struct sock *sk, __u16 family)
 {
@@ -31,12 +31,23 @@ static __always_inline bool port_wanted(struct sock *sk, __u16 family, struct se
 	return false;
 }
 
-static __always_inline bool socket_wanted(struct sock *sk, struct settings *set)
+/* Connected to one, as those of resolvers are. */
+static __always_inline bool is_name_server(struct sock *sk, __u16 family)
+{
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP &&
+	       BPF_CORE_READ(sk, __sk_common.skc_dport) == bpf_htons(NAME_SERVER);
+}
+
+static __always_inline __u8 socket_wanted(struct sock *sk, struct settings *set)
 {
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (!port_wanted(sk, family, set))
+		return NOT_HEARD;
 	if (family == AF_UNIX)
-		return BPF_CORE_READ(sk, sk_type) == SOCK_STREAM && port_wanted(sk, family, set);
-	return is_tcp(sk, family) && port_wanted(sk, family, set);
+		return BPF_CORE_READ(sk, sk_type) == SOCK_STREAM ? HEARD : NOT_HEARD;
+	if (is_tcp(sk, family))
+		return HEARD;
+	return is_name_server(sk, family) ? ANSWERS : NOT_HEARD;
 }
 
 static __always_inline bool process_wanted(__u32 tgid, struct settings *set)
@@ -47,7 +58,7 @@ static __always_inline bool process_wanted(__u32 tgid, struct settings *set)
 }
 
 /* Whatever was at this address before, it is a socket that nobody has seen. */
-static __always_inline struct socket_state *begin(__u64 sk, __u64 inode, bool heard, __u8 role, __u64 flags)
+static __always_inline struct socket_state *begin(__u64 sk, __u64 inode, __u8 heard, __u8 role, __u64 flags)
 {
 	struct socket_state state = {
 		/* No two sockets are first seen by one CPU in one nanosecond. */
@@ -68,10 +79,10 @@ static __always_inline struct socket_state *state_of(struct held *held, struct s
 		state->inode = held->inode; /* accepted meanwhile */
 	if (state && state->inode == held->inode)
 		return state;
-	bool wanted = socket_wanted((struct sock *)sk, set);
+	__u8 wanted = socket_wanted((struct sock *)sk, set);
 	/* Of two threads that see it first, one is first. */
 	state = begin(sk, held->inode, wanted, ROLE_UNKNOWN, state ? BPF_ANY : BPF_NOEXIST);
-	if (state && wanted)
+	if (state && wanted == HEARD)
 		count_from_now(sk, state, COUNTED_PERHAPS);
 	return state;
 }

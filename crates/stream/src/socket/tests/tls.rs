@@ -19,7 +19,18 @@ impl Scene {
     /// Both ends of a TLS connection on this machine, after their handshake.
     fn handshake(&mut self) -> &mut Self {
         self.both().data(CLIENT, Way::Sent, 0, HELLO, 10).data(SERVER, Way::Received, 0, HELLO, 20);
+        self.says(None);
         assert_eq!(self.verdicts(), [(CLIENT, Verdict::Sealed), (SERVER, Verdict::Sealed)]);
+        self
+    }
+
+    /// What the client of the last sealed connection said before it encrypted.
+    fn says(&mut self, said: Option<Wanted>) -> &mut Self {
+        while let Some(id) = self.assembler.next_sealed() {
+            if self.assembler.hello(id).is_some() {
+                self.assembler.hello_says(id, said.clone());
+            }
+        }
         self
     }
 
@@ -333,7 +344,7 @@ fn after_many_calls_without_plaintext_nobody_waits() {
     for _ in 0..300 {
         scene.sealed(SERVER, Way::Received, 100, 20);
     }
-    assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Carries), (SERVER, Verdict::Carries)]);
+    assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Tally), (SERVER, Verdict::Tally)]);
 }
 
 #[test]
@@ -368,4 +379,94 @@ fn many_sessions_one_after_the_other_leave_nothing() {
     assert!(scene.assembler.is_empty());
     assert!(scene.assembler.sockets.is_empty());
     assert_eq!(scene.assembler.tls.left(), 0);
+}
+
+/// As much as any first message of a client, in its record.
+const LONG: &str = "\u{16}\u{3}\u{1}\u{2}\u{0}and so on";
+
+#[test]
+fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted() {
+    let mut scene = Scene::new();
+    let wanted = Wanted { server_name: Some("api.example".into()), protocol: None };
+    scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).data(SERVER, Way::Received, 0, LONG, 20);
+    let id = scene.assembler.next_sealed().unwrap();
+    assert_eq!(scene.assembler.hello(id), Some((LONG.as_bytes(), false)));
+    scene.assembler.hello_wants(id, 20);
+    assert!(
+        scene.assembler.next_sealed().is_some_and(|id| scene.assembler.hello(id).is_some()),
+        "it was sealed"
+    );
+    while scene.assembler.next_sealed().is_some() {}
+    scene.data(CLIENT, Way::Sent, LONG.len() as u64, "s", 10);
+    assert_eq!(scene.assembler.next_sealed(), None, "there are not so many bytes");
+    scene.data(CLIENT, Way::Sent, LONG.len() as u64 + 1, "everything", 10).says(Some(wanted.clone()));
+    assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Sealed), (SERVER, Verdict::Sealed)]);
+    let begun = scene.assembler.unread().next().unwrap();
+    assert_eq!((begun.sent, &begun.wanted), ([LONG.len() as u64 + 11, 0], &wanted));
+    assert_eq!(scene.assembler.take_unread().count(), 0);
+    // What the other end tells is the same.
+    scene.sealed(SERVER, Way::Sent, 500, 20).sealed(CLIENT, Way::Received, 500, 10);
+    // And so far it was when somebody looked.
+    let so_far = What::Data { socket: SERVER, way: Way::Sent, offset: 9000, size: 0, bytes: b"", loss: None };
+    scene.record(20, so_far).later(3_000_000_000).close(SERVER, 0).close(CLIENT, 0);
+    let over: Vec<_> = scene.assembler.take_unread().collect();
+    let [sealed] = over.as_slice() else { panic!("{over:?}") };
+    assert_eq!(sealed.sent, [LONG.len() as u64 + 11, 9000]);
+    assert_eq!((sealed.server, sealed.from_start, &sealed.wanted), (Some(Side::B), true, &wanted));
+    assert!(sealed.last.since(sealed.began).as_secs_f64() >= 3.0, "{sealed:?}");
+    assert_eq!(sealed.ends.clone().map(|end| end.owner.map(|owner| owner.pid)), [Some(10), Some(20)]);
+    assert_eq!(scene.assembler.unread().count(), 0);
+    scene.told(&[]);
+}
+
+#[test]
+fn plaintext_knows_whom_its_client_wanted_until_it_is_told() {
+    let mut scene = Scene::new();
+    let wanted = Wanted { server_name: Some("api.example".into()), protocol: Some("h2".into()) };
+    scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).says(Some(wanted.clone()));
+    scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    assert_eq!(scene.assembler.wanted(ConnectionId(1)), Some(&wanted));
+    scene.close(ASK, 0);
+    assert_eq!(scene.assembler.wanted(ConnectionId(1)), Some(&wanted));
+    scene.close(CLIENT, 0).close(SERVER, 0);
+    assert_eq!(scene.assembler.take_unread().count(), 0, "it was heard");
+}
+
+#[test]
+fn nothing_is_made_up_where_the_first_message_is_not_all_there() {
+    for (offset, bytes) in [(3, LONG), (0, "\u{17}\u{3}\u{3}\u{0}")] {
+        let mut scene = Scene::new();
+        scene.both().data(SERVER, Way::Received, 0, &LONG[..5], 20);
+        scene.data(SERVER, Way::Received, 5 + offset, bytes, 20);
+        scene.data(SERVER, Way::Sent, 0, LONG, 20);
+        let id = scene.assembler.next_sealed().unwrap();
+        let (held, is_all) = scene.assembler.hello(id).unwrap();
+        assert!(is_all && LONG.as_bytes().starts_with(&held[..5]), "{held:?}");
+    }
+}
+
+#[test]
+fn a_first_message_is_held_to_a_bound() {
+    let mut scene = Scene::new();
+    scene.both().data(SERVER, Way::Received, 0, LONG, 20);
+    let mut offset = LONG.len() as u64;
+    let more = "more".repeat(1000);
+    for _ in 0..50 {
+        scene.data(SERVER, Way::Received, offset, &more, 20);
+        offset += more.len() as u64;
+    }
+    let id = scene.assembler.next_sealed().unwrap();
+    let (held, is_all) = scene.assembler.hello(id).unwrap();
+    assert_eq!((held.len(), is_all), (16 * 1024, true));
+}
+
+/// As where TLS libraries are not probed.
+#[test]
+fn where_no_plaintext_can_come_the_probes_only_count() {
+    let mut scene = Scene::new();
+    scene.assembler = Assembler::new(Limits { tls: false, ..Limits::default() }, 0);
+    scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).says(None);
+    assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Tally), (SERVER, Verdict::Tally)]);
+    assert_eq!(scene.assembler.unread_tls(), 1);
+    scene.told(&[]);
 }
