@@ -135,6 +135,11 @@ impl Server {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut server = Self { child, folder, port, tls };
         server.wait_until_it_accepts()?;
+        // It accepts before there is a worker to answer.
+        let begun = Instant::now();
+        while kind == Kind::Nginx && server.pids().len() < 2 && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(server)
     }
 

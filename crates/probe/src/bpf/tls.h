@@ -19,8 +19,8 @@ enum tls_call_kind {
 	TLS_NONE = 0,
 	TLS_READ = 1,     /* (session, buffer, size) -> bytes: SSL_read, gnutls_record_recv */
 	TLS_WRITE = 2,    /* (session, buffer, size) -> bytes: SSL_write, gnutls_record_send */
-	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex, SSL_read_early_data */
-	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex, SSL_write_early_data */
+	TLS_READ_EX = 3,  /* (session, buffer, size, *bytes) -> 1: SSL_read_ex */
+	TLS_WRITE_EX = 4, /* (session, buffer, size, *bytes) -> 1: SSL_write_ex */
 	TLS_WRITE_VECTORS = 5, /* several buffers -> bytes: rustls */
 	TLS_WRITE_FILE = 6, /* (session, file, offset, size) -> bytes: SSL_sendfile, where the kernel encrypts */
 	TLS_HANDSHAKE = 7, /* (session): SSL_do_handshake */
