@@ -230,6 +230,10 @@ impl Connection {
         self.places[side.index()].vantage.map_or(Role::Unknown, |vantage| vantage.role)
     }
 
+    pub(super) fn cookie(&self, side: Side) -> Option<Cookie> {
+        self.places[side.index()].vantage.map(|vantage| vantage.cookie)
+    }
+
     pub(super) const fn end(&self, side: Side) -> &End {
         &self.places[side.index()].end
     }

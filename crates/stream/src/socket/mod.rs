@@ -484,6 +484,7 @@ impl Assembler {
         for cookie in connection.cookies() {
             self.sockets.remove(&cookie);
         }
+        self.over_at_one_end(&connection);
         self.tls.forget(&connection);
         for end in connection.ends() {
             if self.by_inode.get(&end.inode) == Some(&id) {

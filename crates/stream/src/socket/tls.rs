@@ -21,6 +21,7 @@ use overhear_exchange::{
 };
 use overhear_probe::record::{Cookie, Role, Thread, Verdict, Way};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::VecDeque;
 
 /// Plaintext bytes of one record at most (RFC 8446 §5.1).
 const RECORD: u64 = 1 << 14;
@@ -37,6 +38,8 @@ const AT_ONCE: u64 = 10_000_000;
 const MOST_THREADS: usize = 1 << 14;
 /// Sessions that one thread wrote to without a socket to show for it.
 const MOST_WRITTEN: usize = 8;
+/// Sockets remembered whose other end told all there was.
+const MOST_TOLD: usize = 1 << 12;
 
 /// What is known of sessions beyond their connections.
 #[derive(Default)]
@@ -49,6 +52,10 @@ pub(super) struct Sessions {
     plain: FxHashMap<ConnectionId, ConnectionId>,
     /// Connections whose sockets do not say when they are over.
     loose: FxHashSet<ConnectionId>,
+    /// Sockets whose plaintext was told by the other end of their connection, and that is over: on a busy machine a call may be
+    /// told of after all that followed from it.
+    told: FxHashSet<Cookie>,
+    told_in_order: VecDeque<Cookie>,
     threads: Threads,
     /// Sealed connections whose plaintext is not heard.
     pub(super) unread: FxHashSet<ConnectionId>,
@@ -79,6 +86,18 @@ impl Sessions {
             self.plain.remove(&sealed);
         }
         self.loose.remove(&connection.id());
+    }
+
+    fn was_told(&mut self, socket: Cookie) {
+        if !self.told.insert(socket) {
+            return;
+        }
+        self.told_in_order.push_back(socket);
+        if self.told_in_order.len() > MOST_TOLD
+            && let Some(oldest) = self.told_in_order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
     }
 
     /// Connections of which no socket will say that they are over.
@@ -222,6 +241,26 @@ impl Assembler {
         }
     }
 
+    /// The plaintext of one end is over: what comes of the other, if it did not come yet, is the same once more.
+    pub(super) fn over_at_one_end(&mut self, connection: &Connection) {
+        let Layer::Opened { of: Some(sealed) } = connection.layer else { return };
+        let Some(carrier) = self.connections.get(&sealed).filter(|_| connection.was_told()) else { return };
+        for side in [Side::A, Side::B] {
+            if let (None, Some(socket)) = (connection.cookie(side), carrier.cookie(side)) {
+                self.tls.was_told(socket);
+            }
+        }
+    }
+
+    /// Nothing of this session is told.
+    fn pass_over(&mut self, session: Cookie) {
+        self.verdicts.push((session, Verdict::Ignore));
+        let held = self.sockets.get(&session).and_then(|(id, _)| self.connections.get(id));
+        if let Some(id) = held.filter(|connection| !connection.was_told()).map(Connection::id) {
+            self.forget(id);
+        }
+    }
+
     /// This socket carries this session. False when nothing is known of the socket.
     fn carry(
         &mut self,
@@ -231,6 +270,10 @@ impl Assembler {
         thread: Option<Thread>,
         sink: &mut impl EventSink,
     ) -> bool {
+        if self.tls.told.contains(&socket) {
+            self.pass_over(session);
+            return true;
+        }
         let Some((sealed, side)) = self.sockets.get(&socket).copied() else { return false };
         let told = self.connections.get(&sealed).is_some_and(Connection::was_told);
         self.seal(sealed, told);

@@ -118,6 +118,28 @@ fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it
     scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
 }
 
+/// And after the server is done with the connection.
+#[test]
+fn what_was_told_is_not_told_again_by_the_client() {
+    for held in [false, true] {
+        let mut scene = Scene::new();
+        scene.handshake();
+        if held {
+            // Its socket shows later still.
+            scene.session(ASK, None, 10).data(ASK, Way::Sent, 0, "ask", 10);
+        }
+        scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Received, 0, "ask", 20);
+        scene.data(ANSWER, Way::Sent, 0, "answer", 20).close(ANSWER, 0);
+        let told = [OPENED, "A: ask", "B: answer", "close Finished"].map(str::to_owned);
+        scene.told(&told.each_ref().map(String::as_str));
+        scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+        scene.data(ASK, Way::Received, 0, "answer", 10).later(60_000_000).close(SERVER, 0).close(CLIENT, 0);
+        scene.told(&told.each_ref().map(String::as_str));
+        assert!(scene.verdicts().contains(&(ASK, Verdict::Ignore)), "{held}");
+        assert_eq!(scene.assembler.tls.left(), 0, "{held}");
+    }
+}
+
 #[test]
 fn what_a_client_alone_is_heard_to_ask_is_told_before_its_answer() {
     let mut scene = Scene::new();
