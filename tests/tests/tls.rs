@@ -371,8 +371,7 @@ fn early_data_of_a_session_that_is_resumed() {
         [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
     };
     let first = "GET /items?early=no HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let pids: Vec<String> = server.pids().iter().map(u32::to_string).collect();
-    let watch = Watch::start(&["--json", "--pid", &pids.join(",")]).unwrap();
+    let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
     let said = ask(&["-sess_out", session.to_str().unwrap()], first);
     assert!(session.is_file(), "{said}");
     let arguments = ["-sess_in", session.to_str().unwrap(), "-early_data", request.to_str().unwrap()];
