@@ -54,7 +54,9 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             let mut kills = cargo(&["test", "--package", "overhear-tests", "--test", "store", "kill"]);
             kills.env("OVERHEAR_KILLS", KILLS);
             recorded(&mut [
-                cargo(&["test", "--workspace"]),
+                cargo(&["test", "--workspace", "--no-fail-fast"]),
+                figures,
+                kernels,
                 soak,
                 kills,
                 restarts,
@@ -62,8 +64,6 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
                 many,
                 accuracy,
                 real,
-                kernels,
-                figures,
             ])
         }
     }
@@ -89,8 +89,9 @@ fn recorded(commands: &mut [Command]) -> Result<()> {
         }
         println!("{text}");
         let _ = write!(report, "\n## `{shown}`\n\n```text\n{}\n```\n", essence(&text));
+        // At once: what comes next may be cut short.
+        fs::write(&file, &report).map_err(at(&file))?;
     }
-    fs::write(&file, report).map_err(at(&file))?;
     println!("kept in docs/test-runs/{}.md", day.trim());
     outcome
 }

@@ -79,7 +79,9 @@ mod tests {
             ("GET", Scheme::Http, None, Address::Unknown, "unknown"),
             ("CONNECT", Scheme::Http, Some("api.stripe.com:443"), ip(), "10.0.0.5:8443"),
         ] {
-            let mut exchange = exchange(method, "/", Some(200));
+            // Who is to be connected to is no path (RFC 9110 §7.1, authority form).
+            let path = if method == "CONNECT" { "" } else { "/" };
+            let mut exchange = exchange(method, path, Some(200));
             exchange.server.address = address;
             let Detail::Http(http) = &mut exchange.detail;
             (http.scheme, http.authority) = (scheme, authority.map(Into::into));
