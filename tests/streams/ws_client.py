@@ -23,6 +23,8 @@ async def main():
         # In fragments, and far more than is kept.
         await connection.send(["one ", "message ", "in four ", "fragments"])
         await connection.recv()
+        # Until it is known what a connection carries, 64 KiB of it are copied: on a busy machine that takes a moment.
+        await asyncio.sleep(0.5)
         await connection.send(b"\x00\x01" * 100_000)
         await connection.recv()
         if END == "wait":

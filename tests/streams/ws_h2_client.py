@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import sys
+import time
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -122,6 +123,8 @@ for symbol in ("AAA", "BBB"):
 for n, part in enumerate(("one ", "message ", "in four ", "fragments")):
     send(TextMessage(part, message_finished=n == 3))
 wait(1)
+# Until it is known what a connection carries, 64 KiB of it are copied: on a busy machine that takes a moment.
+time.sleep(0.5)
 send(BytesMessage(LONG))
 wait(1)
 send(TextMessage(json.dumps({"type": "fail"})) if END == "fail" else CloseConnection(1000))

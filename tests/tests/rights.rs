@@ -5,12 +5,11 @@
 use overhear_testkit::copy_program;
 use overhear_tests::{
     program::{Watch, overhear, run, signal},
-    server::{Client, Kind, Server, make_calls},
+    server::{Client, Kind, Server, free_port, make_calls},
 };
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpListener,
     os::unix::fs::MetadataExt,
     process::{Command, Stdio},
     time::Duration,
@@ -48,7 +47,10 @@ fn as_another_user_it_hears_names_and_keeps() {
     let store = folder.path().join("own/store.db");
     let (store, socket) = (store.to_str().unwrap(), folder.path().join("run/live.sock"));
     let socket = socket.to_str().unwrap();
-    let watch = Watch::start(&["--json", "--user", "nobody", "--store", store, "--socket", socket]).unwrap();
+    let port = free_port().unwrap();
+    let only = port.to_string();
+    let arguments = ["--json", "--user", "nobody", "--store", store, "--socket", socket, "--port", &only];
+    let watch = Watch::start(&arguments).unwrap();
     let nobody = fs::read_to_string("/etc/passwd").unwrap();
     let nobody = nobody.lines().find(|line| line.starts_with("nobody:")).unwrap().to_owned();
     let ids: Vec<&str> = nobody.split(':').skip(2).take(2).collect();
@@ -58,7 +60,6 @@ fn as_another_user_it_hears_names_and_keeps() {
     has_only(watch.pid(), SYS_PTRACE | DAC_READ_SEARCH);
 
     // Started later, as root. What it calls itself is in its environment, which is nobody else's to read.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut server = Command::new("python3")
         .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()])
         .current_dir(folder.path())

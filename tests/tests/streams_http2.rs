@@ -104,7 +104,10 @@ fn what_has_not_ended_is_seen() {
     let by_tls = secrets.serve("sse_server.js", &[]);
     let plain = Script::start("sse_server.js", &["h2c"]).unwrap();
     let calls = Script::start("../servers/grpc_server.py", &[]).unwrap();
-    let watch = Watch::start(&["--json", "--listen", "127.0.0.1:0"]).unwrap();
+    let ports = [&by_tls, &plain, &calls].map(|server| server.port.to_string());
+    let theirs = ports.iter().flat_map(|port| ["--port", port]);
+    let arguments: Vec<&str> = ["--json", "--listen", "127.0.0.1:0"].into_iter().chain(theirs).collect();
+    let watch = Watch::start(&arguments).unwrap();
     let page = watch.told("the page is ").unwrap();
     let mut listening =
         [(&by_tls, "https"), (&plain, "http")].map(|(s, scheme)| curl(s, scheme, "endless").spawn().unwrap());
@@ -115,18 +118,14 @@ fn what_has_not_ended_is_seen() {
         .spawn()
         .unwrap();
 
-    let ports = [&by_tls, &plain, &calls].map(|server| server.port);
-    let ours = |answer: &Value| -> Vec<Value> {
-        let mine = |one: &&Value| ports.iter().any(|port| one["server.port"] == *port);
-        answer["streams"].as_array().unwrap().iter().filter(mine).cloned().collect()
-    };
+    let ours = |answer: &Value| answer["streams"].as_array().unwrap().clone();
     let open = until(&page, "open", |answer| {
         let streams = ours(answer);
         streams.len() == 3 && streams.iter().all(|one| one["stream.server.messages"].as_u64() > Some(3))
     });
     let streams = ours(&open);
-    for (port, kind) in ports.iter().zip(["events", "events", "messages"]) {
-        let stream = streams.iter().find(|one| one["server.port"] == *port).unwrap();
+    for (server, kind) in [&by_tls, &plain, &calls].iter().zip(["events", "events", "messages"]) {
+        let stream = streams.iter().find(|one| one["server.port"] == server.port).unwrap();
         assert_says(stream, &[("stream.kind", json!(kind)), ("network.protocol.version", json!("2"))]);
         assert!(stream.get("duration").is_none(), "{stream}");
         assert!(stream["stream.time_to_first_message"].as_f64().is_some(), "{stream}");
