@@ -38,7 +38,11 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             soak.env("OVERHEAR_SOAK_SECONDS", SOAK_SECONDS);
             let mut many = cargo(&["test", "--package", "overhear-pipeline", "--lib", "connections"]);
             many.env("OVERHEAR_CONNECTIONS", MANY_CONNECTIONS);
-            let figures = cargo(&["run", "--release", "--quiet", "--package", "overhear-benches"]);
+            let benches = ["run", "--release", "--quiet", "--package", "overhear-benches", "--"];
+            let parts = ["read", "http2", "learn", "start", "page", "overhead"];
+            let figures = cargo(&[&benches[..], &parts].concat());
+            // A whole day takes half an hour; two hours tell nearly the same.
+            let store = cargo(&[&benches[..], &["--quick", "store"]].concat());
             let kernels = cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"]);
             let mut real =
                 cargo(&["test", "--package", "overhear-tests", "--test", "real", "--", "--nocapture"]);
@@ -53,10 +57,14 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             restarts.env("OVERHEAR_RESTARTS", RESTARTS);
             let mut kills = cargo(&["test", "--package", "overhear-tests", "--test", "store", "kill"]);
             kills.env("OVERHEAR_KILLS", KILLS);
+            let systemd =
+                cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
             recorded(&mut [
                 cargo(&["test", "--workspace", "--no-fail-fast"]),
                 figures,
+                store,
                 kernels,
+                systemd,
                 soak,
                 kills,
                 restarts,
