@@ -23,7 +23,7 @@ def command(folder, port):
     with open(os.path.join(folder, "pdns.conf"), "w", encoding="utf-8") as settings:
         settings.write("launch=gsqlite3\ngsqlite3-database=%s\ngsqlite3-dnssec=yes\n" % database)
     options = {
-        "config-dir": folder, "socket-dir": folder, "local-address": "127.0.0.1", "local-port": 20000 + port % 10000,
+        "config-dir": folder, "socket-dir": folder, "local-address": "127.0.0.1", "local-port": 10000 + port % 10000,
         "webserver": "yes", "webserver-address": "127.0.0.1", "webserver-port": port, "api": "yes", "api-key": KEY,
         "primary": "yes", "secondary": "yes", "only-notify": "127.0.0.0/8", "daemon": "no", "guardian": "no", "setuid": "", "setgid": "",
     }
