@@ -5,6 +5,7 @@ use crate::{
     program::Watch,
     server::{cache, free_port, program},
 };
+use serde_json::{Value, json};
 use std::{
     net::TcpStream,
     path::Path,
@@ -68,4 +69,39 @@ pub fn script(name: &str, port: u16) -> Result<Command> {
 pub fn client(name: &str, server: &Script, more: &[&str]) -> Result<()> {
     let status = script(name, server.port)?.args(more).stdin(Stdio::null()).stdout(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(format!("{name}: {status}").into()) }
+}
+
+/// Panics unless an exchange says all of this.
+pub fn assert_says(exchange: &Value, expected: &[(&str, Value)]) {
+    for (key, value) in expected {
+        assert_eq!(&exchange[*key], value, "{key} of {exchange}");
+    }
+}
+
+/// Panics unless this is the conversation of the WebSocket clients, whatever carried it: two subscriptions with three ticks
+/// each, a message in fragments, one of 200 000 bytes, the end.
+pub fn assert_is_the_conversation(exchange: &Value, compression: &str, end: &str) {
+    let fails = end == "fail";
+    assert_says(
+        exchange,
+        &[
+            ("url.path", json!("/live/prices")),
+            ("url.query", json!("token=REDACTED")),
+            ("stream.kind", json!("websocket")),
+            ("websocket.subprotocol", json!("ticks.v1")),
+            ("stream.client.messages", json!(if fails { 5 } else { 4 })),
+            ("stream.server.messages", json!(8)),
+            // The large one, both ways: it is counted, and not kept.
+            ("stream.unread", json!(2)),
+            ("websocket.close.code", json!(if fails { 1011 } else { 1000 })),
+        ],
+    );
+    assert_eq!(exchange.get("stream.gaps"), None, "{exchange}");
+    assert_eq!(exchange.get("websocket.extensions").is_some(), compression == "deflate", "{exchange}");
+    let error = exchange.get("error.type").and_then(Value::as_str);
+    assert_eq!(error, fails.then_some("websocket_1011"), "{exchange}");
+    let bytes = exchange["stream.client.bytes"].as_u64();
+    assert_eq!(bytes > Some(200_000), compression == "plain", "{exchange}");
+    assert!(exchange["duration"].as_f64() > exchange["time_to_first_byte"].as_f64(), "{exchange}");
+    assert!(exchange["stream.time_to_first_message"].as_f64() < exchange["duration"].as_f64(), "{exchange}");
 }

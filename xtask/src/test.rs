@@ -108,6 +108,7 @@ fn recorded(commands: &mut [Command]) -> Result<()> {
 fn essence(text: &str) -> String {
     let mut folders = vec![(root().display().to_string(), ".")];
     folders.extend(std::env::var("CARGO_TARGET_DIR").ok().map(|folder| (folder, "target")));
+    folders.extend(std::env::var("HOME").ok().map(|folder| (folder, "~")));
     let lines = text.lines().filter(|line| !(line.starts_with("test ") && line.ends_with("... ok")));
     let lines = lines.filter(|line| !line.trim().is_empty() && !line.starts_with("running "));
     let anywhere =

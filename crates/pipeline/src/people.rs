@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use std::{collections::VecDeque, sync::Arc};
 
 /// A process that ended is named for this long: exchanges are told after the fact.
-const MOURNING: u64 = 10_000_000_000;
+pub(crate) const MOURNING: u64 = 10_000_000_000;
 
 /// Who holds the ends of connections.
 ///

@@ -1,6 +1,9 @@
 //! Whose connections stay encrypted, and why: names for what the assembler counts.
 
-use crate::{host_names::HostNames, people::People};
+use crate::{
+    host_names::HostNames,
+    people::{MOURNING, People},
+};
 use overhear_capture::tls::{Finding, Inspected, Inspector};
 use overhear_exchange::{
     Address, Cipher, Direction, Side, Unread, UnreadKey, UnreadReason, UnreadTable, wire::ConnectionId,
@@ -28,8 +31,6 @@ const EVERY: u64 = 1_000_000_000;
 const AT_A_TIME: u64 = 10_000;
 /// An open connection whose plaintext is not heard by then stays unread, as far as is known.
 const SETTLED: Duration = Duration::from_secs(2);
-/// A process that ended is remembered for this long: its connections are told after the fact.
-const MOURNING: u64 = 10_000_000_000;
 /// How long the end waits for what processes are found to be.
 const PATIENCE: Duration = Duration::from_millis(500);
 

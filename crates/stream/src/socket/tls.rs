@@ -88,7 +88,7 @@ impl Sessions {
         self.loose.remove(&connection.id());
     }
 
-    fn was_told(&mut self, socket: Cookie) {
+    fn told_elsewhere(&mut self, socket: Cookie) {
         if !self.told.insert(socket) {
             return;
         }
@@ -247,7 +247,7 @@ impl Assembler {
         let Some(carrier) = self.connections.get(&sealed).filter(|_| connection.was_told()) else { return };
         for side in [Side::A, Side::B] {
             if let (None, Some(socket)) = (connection.cookie(side), carrier.cookie(side)) {
-                self.tls.was_told(socket);
+                self.tls.told_elsewhere(socket);
             }
         }
     }
