@@ -72,6 +72,11 @@ pub(crate) fn count(count: u64) -> String {
     out
 }
 
+/// `1 connection`, `2 connections`.
+pub(crate) fn plural(number: u64, one: &str) -> String {
+    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// `812 B`, `1.2 kB`, `34 MB`.
 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
 pub(crate) fn bytes(bytes: u64) -> String {

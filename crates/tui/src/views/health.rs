@@ -70,13 +70,13 @@ pub(crate) fn lines(app: &App, data: &Data, width: usize) -> Vec<Line<'static>> 
 
 fn captured(page: &mut Page, app: &App, data: &Data) {
     let statistics = &data.statistics;
-    let exchanges = format!("{} exchanges", units::count(statistics.exchanges));
+    let exchanges = units::plural(statistics.exchanges, "exchange");
     page.fact("captured", exchanges, page.theme.strong);
     page.more(
         &format!(
-            "{} connections · {} events · {} of payload",
-            units::count(statistics.connections),
-            units::count(statistics.events),
+            "{} · {} · {} of payload",
+            units::plural(statistics.connections, "connection"),
+            units::plural(statistics.events, "event"),
             units::bytes(statistics.bytes)
         ),
         Style::new(),
@@ -108,7 +108,7 @@ fn unreadable(page: &mut Page, data: &Data) {
         return page.fact("not readable", "no connection".to_owned(), page.theme.dim);
     }
     let all: u64 = kinds.iter().map(|(_, count)| **count).sum();
-    page.fact("not readable", format!("{} connections", units::count(all)), page.theme.warn);
+    page.fact("not readable", units::plural(all, "connection"), page.theme.warn);
     for (what, count) in kinds {
         let why = match *what {
             "tls" => "encrypted",

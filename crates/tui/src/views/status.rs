@@ -40,14 +40,11 @@ pub(crate) fn line(data: &Data, theme: Theme, width: usize) -> Line<'static> {
 
 fn parts(data: &Data, theme: Theme) -> Vec<Part> {
     let statistics = &data.statistics;
-    let heard = format!("{} exchanges  {}/s", units::count(statistics.exchanges), units::rate(data.rate()));
+    let heard =
+        format!("{}  {}/s", units::plural(statistics.exchanges, "exchange"), units::rate(data.rate()));
     let mut parts = vec![
         Part { rank: 0, text: heard, style: Style::new() },
-        Part {
-            rank: 4,
-            text: format!("{} connections", units::count(statistics.connections)),
-            style: Style::new(),
-        },
+        Part { rank: 4, text: units::plural(statistics.connections, "connection"), style: Style::new() },
         lost(statistics, theme),
     ];
     if let Some(text) = unreadable(statistics) {
