@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PATTERN(n) ((unsigned char)(((n) * 31 + 7 + ((n) >> 8)) & 0x7f))
@@ -71,6 +72,17 @@ static void offer(size_t n)
 		at += put;
 	}
 	free(bytes);
+}
+
+/* n bytes in so many vectors. */
+static void cut(struct iovec *vectors, int count, unsigned char *bytes, size_t n)
+{
+	for (int i = 0; i < count; i++) {
+		size_t piece = i == count - 1 ? n : n / (count - i);
+		vectors[i].iov_base = bytes;
+		vectors[i].iov_len = piece;
+		bytes += piece, n -= piece;
+	}
 }
 
 #endif
