@@ -1,6 +1,10 @@
 //! The page in a real browser (Chromium), served by the real program that listens to the shop of `overhear demo`.
 
-use overhear_tests::{Result, judge::visits, program::Watch};
+use overhear_tests::{
+    Result,
+    judge::{self, assert_looks_well, visits},
+    program::Watch,
+};
 use serde_json::Value;
 use std::{path::Path, sync::OnceLock};
 
@@ -108,6 +112,41 @@ fn changes_and_health_show_what_the_server_says() {
 fn an_unknown_endpoint_is_a_clear_sentence() {
     let said = told().unwrap()["unknown"].as_str().unwrap();
     assert!(said.contains("never called") && said.contains("/nowhere"), "{said}");
+}
+
+/// In each of the looks: wide and narrow, light and dark.
+#[test]
+fn nothing_sticks_out_and_everybody_can_read_and_touch_it() {
+    for (view, looks) in told().unwrap()["looks"].as_object().unwrap() {
+        assert_looks_well(view, looks);
+    }
+}
+
+/// A line needs two points.
+#[test]
+fn a_time_line_of_one_step_is_a_dot() {
+    let once = &told().unwrap()["once"];
+    assert_eq!(once["calls"], 1, "{once}");
+    let of = |name: &str| once["ink"][name].as_f64().unwrap();
+    let most = 8.0 * of("scale");
+    assert!(of("pixels") >= 9.0 && of("width") <= most && of("height") <= most, "{once}");
+}
+
+/// The command gives what the server answers, and the document is one.
+#[test]
+fn what_is_copied_is_of_use() {
+    let copied = &told().unwrap()["copied"];
+    let text = |name: &str| copied[name].as_str().unwrap();
+    let (body, status) = text("said").rsplit_once('\n').unwrap();
+    assert_eq!(status, "200", "{copied}");
+    let product: Value = serde_json::from_str(body).unwrap();
+    assert!(text("curl").contains(product["slug"].as_str().unwrap()), "{copied}");
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("openapi.yaml");
+    std::fs::write(&document, text("openapi")).unwrap();
+    assert!(text("openapi").contains("/api/products/{productId}"), "{copied}");
+    judge::is_valid_openapi(&document).unwrap();
+    judge::passes_redocly(&document).unwrap();
 }
 
 #[test]

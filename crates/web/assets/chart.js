@@ -25,6 +25,13 @@ export function steps(points, from, until, step) {
   return out;
 }
 
+// How much of a step was listened to: the first and the last are rarely whole. Of next to nothing little can be said.
+export function heard_share({ at }, { step, listened_from: listened }) {
+  const width = step * 1000;
+  const heard = Math.min(at + width, Date.now()) - Math.max(at, listened);
+  return Math.min(1, Math.max(0.1, heard / width));
+}
+
 function marks(deploys) {
   return (plot) => {
     const { ctx, bbox } = plot;
