@@ -1,0 +1,154 @@
+//! The image, built and run by podman, as the guide says. As root.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use overhear_tests::{
+    Result, judge,
+    program::{run, static_overhear},
+    server::{Client, Kind, Server, make_calls},
+};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the guide and the manifest give it.
+const RIGHTS: [&str; 4] = ["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"];
+/// Debian's containers-common knows of `bpf` as a right of CAP_SYS_ADMIN alone; and where this runs, limits may be low.
+const HERE: [&str; 6] =
+    ["--security-opt", "seccomp=unconfined", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+
+/// Images and containers of its own, below a folder.
+struct Podman {
+    folder: TempDir,
+}
+
+impl Podman {
+    /// With the image built.
+    fn start() -> Result<Self> {
+        let this = Self { folder: tempfile::tempdir()? };
+        let packed = this.folder.path().join("dist");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut pack = Command::new(cargo);
+        pack.args(["run", "--quiet", "--package", "xtask", "--", "dist", "--binary"]);
+        output(pack.arg(static_overhear()?).arg("--into").arg(&packed))?;
+        let build = ["build", "--isolation", "chroot", "--tag", "overhear:0.1.0"];
+        output(this.podman(&build).arg(packed.join("docker")))?;
+        Ok(this)
+    }
+
+    fn podman(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("podman");
+        for (option, folder) in [("--root", "images"), ("--runroot", "run")] {
+            command.arg(option).arg(self.folder.path().join(folder));
+        }
+        command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]);
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn state(&self) -> Result<PathBuf> {
+        let state = self.folder.path().join("state");
+        fs::create_dir_all(&state)?;
+        Ok(state)
+    }
+
+    /// `overhear watch --quiet`, as the image has it, of one port.
+    fn listener(&self, port: u16) -> Result<Listener> {
+        let said = self.folder.path().join("said");
+        let mut command = self.podman(&["run", "--name", "overhear", "--pid", "host", "--network", "host"]);
+        command.args(["--cap-drop", "ALL"]).args(RIGHTS.iter().flat_map(|right| ["--cap-add", right]));
+        command.args(HERE).args(["--security-opt", "apparmor=unconfined"]);
+        command.arg("--volume").arg(format!("{}:/var/lib/overhear", self.state()?.display()));
+        let variables = [format!("OVERHEAR_PORT={port}"), "OVERHEAR_LISTEN=127.0.0.1:0".to_owned()];
+        command.args(variables.iter().flat_map(|variable| ["--env", variable]));
+        let child =
+            command.arg("overhear:0.1.0").stdout(Stdio::null()).stderr(fs::File::create(&said)?).spawn()?;
+        Ok(Listener { child, said })
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.podman(&["rm", "--all", "--force", "--time", "1"]).output();
+        let _ = self.podman(&["rmi", "--all", "--force"]).output();
+    }
+}
+
+/// A container in the foreground.
+struct Listener {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Listener {
+    fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
+    fn until(&mut self, is_so: impl Fn(&str) -> bool) -> Result<()> {
+        let begun = Instant::now();
+        while !is_so(&self.said()) {
+            if begun.elapsed() > PATIENCE || self.child.try_wait()?.is_some() {
+                return Err(format!("it says: {}", self.said()).into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        Ok(out.into_owned())
+    } else {
+        Err(format!("{command:?}: {out}{err}").into())
+    }
+}
+
+/// What is kept in this store, as it tells of an endpoint.
+fn kept(store: &Path) -> Vec<(String, String, u64)> {
+    let rows =
+        run(&["endpoints", "--json", "--store", &store.to_string_lossy()]).unwrap().document().unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let rows = rows.as_array().cloned().unwrap_or_default();
+    rows.iter()
+        .map(|row| (text(&row["service"]), text(&row["route"]), row["requests"].as_u64().unwrap_or(0)))
+        .collect()
+}
+
+#[test]
+#[ignore = "builds a static binary and an image around it: run by cargo xtask test --all"]
+fn the_image_hears_what_its_host_calls() {
+    let podman = Podman::start().unwrap();
+    let server = Server::start(Kind::Python).unwrap();
+    let mut listener = podman.listener(server.port).unwrap();
+    listener.until(|said| said.contains("listening")).unwrap();
+    make_calls(Client::Curl, server.port).unwrap();
+    // Rights are four, and two of them once it is attached (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH).
+    let pid = output(&mut podman.podman(&["inspect", "--format", "{{.State.Pid}}", "overhear"])).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap();
+    assert!(status.contains("CapEff:\t0000000000080004"), "{status}");
+    // The page is on the host's loopback.
+    let said = listener.said();
+    let page = said.split_once("the page is ").and_then(|(_, page)| page.split_whitespace().next()).unwrap();
+    let health = judge_page(page, "health");
+    assert_eq!(health["statistics"]["captured"]["exchanges"], 7, "{health}");
+    output(&mut podman.podman(&["stop", "--time", "20", "overhear"])).unwrap();
+    assert!(listener.child.wait().unwrap().success(), "{}", listener.said());
+    let kept = kept(&podman.state().unwrap().join("overhear.db"));
+    let calls: u64 = kept.iter().map(|(_, _, calls)| calls).sum();
+    assert_eq!((calls, kept.len()), (7, 5), "{kept:?}");
+    // Who answers is named by the host's processes.
+    assert!(kept.iter().all(|(service, _, _)| service == "server" || service == "server.py"), "{kept:?}");
+}
+
+fn judge_page(page: &str, question: &str) -> Value {
+    overhear_tests::page::until(page, question, |health| health["statistics"]["captured"]["exchanges"] == 7)
+}
