@@ -79,6 +79,9 @@ const PROGRAM_PACKAGES: [(&str, &str); 2] = [
     ("pdns_server", "pdns-server"),
     ("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql", "pdns-backend-sqlite3"),
 ];
+/// What builds a static binary and runs the image around it.
+const CONTAINER_PACKAGES: [(&str, &str); 4] =
+    [("musl-gcc", "musl-tools"), ("podman", "podman"), ("runc", "runc"), ("catatonit", "catatonit")];
 /// Programs that publish their own description, and clients of them.
 const PYTHON_PROGRAMS: [&str; 7] = [
     "httpbin==0.10.4",
@@ -93,10 +96,15 @@ const PYTHON_PROGRAMS: [&str; 7] = [
 const LNBITS: [&str; 3] = ["lnbits==1.6.2", "bitstring==4.3.1", "requests==2.32.5"];
 const NODE_PROGRAMS: [&str; 1] = ["@loopback/example-todo@6.0.0"];
 
-/// What only the long tests need: the real programs of `tests/real`.
+/// What only the long tests need: the real programs of `tests/real`, and containers.
 pub(crate) fn programs() -> Result<()> {
     keep_from_starting("pdns_server", "pdns.service");
+    for service in ["podman.service", "podman.socket", "podman-restart.service"] {
+        keep_from_starting("podman", service);
+    }
     ensure(&PROGRAM_PACKAGES)?;
+    ensure(&CONTAINER_PACKAGES)?;
+    execute(&mut command("rustup", &["target", "add", "x86_64-unknown-linux-musl"]))?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
     node("programs-node", &NODE_PROGRAMS)
