@@ -84,7 +84,7 @@ async function main() {
     await page.waitForFunction((seen) => [...document.querySelectorAll('.call')].some((one) => one.textContent.includes(seen)), { timeout: 8000 }, seen);
     told.live = { seen, shown: (await texts('.call')).filter((one) => one.includes(seen)) };
     await pictures('live');
-    await see(`/live?where=${encodeURIComponent('http.response.status_code >= 500')}`, '.call');
+    await see(`/live?where=${encodeURIComponent('url.path == "/api/users/me"')}`, '.call');
     await page.click('.call');
     await page.waitForSelector('.detail .facts', { timeout: 8000 });
     await pictures('call');

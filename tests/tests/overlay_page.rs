@@ -155,16 +155,17 @@ fn somebody_says_in_the_browser_what_an_endpoint_is_called() {
     assert!(routes.contains(&"/orders/{number}") && !routes.contains(&"/orders/{orderId}"), "{routes:?}");
 }
 
-/// The entry that the page puts on the clipboard, in a file of one's own.
+/// The entry that the page puts on the clipboard, below the head of a file of one's own.
 fn takes_what_was_copied(entry: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.yaml").display().to_string();
+    let head = "overlay: 1.1.0\ninfo: {title: mine, version: '1'}\n";
     let check = || run(&["overlay", "check", "--from", CAPTURE, "--overlay", &file]).unwrap();
-    fs::write(&file, entry).unwrap();
+    fs::write(&file, format!("{head}{entry}")).unwrap();
     let said = check();
     assert_eq!(said.code, Some(0), "{entry}{said:?}");
     // It does judge.
-    fs::write(&file, entry.replace("/orders/{number}", "/nowhere/{number}")).unwrap();
+    fs::write(&file, format!("{head}{}", entry.replace("/orders/{number}", "/nowhere/{number}"))).unwrap();
     let said = check();
     assert_ne!(said.code, Some(0), "{said:?}");
 }

@@ -15,7 +15,7 @@ fn told() -> std::result::Result<&'static Value, &'static str> {
 }
 
 fn visit() -> Result<Value> {
-    let demo = Watch::start_as("demo", &["--json", "--listen", "127.0.0.1:0", "--for", "60s"], |_| false)?;
+    let demo = Watch::start_as("demo", &["--json", "--listen", "127.0.0.1:0", "--for", "300s"], |_| false)?;
     let page = demo.told("the page is ")?;
     let shop = demo.told("the demo's shop, ")?;
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/page-screenshots");

@@ -307,7 +307,7 @@ fn prometheus_takes_what_is_asked(exported: &Exported, arguments: &[&str]) -> Re
     let panels = dashboard["panels"].as_array().ok_or("no panels")?;
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
     let asked = targets.filter_map(|target| target["expr"].as_str());
-    let deploys = dashboard["annotations"]["list"][0]["target"]["expr"].as_str();
+    let deploys = dashboard["annotations"]["list"][0]["expr"].as_str();
     let asked: Vec<_> = asked.chain(deploys).map(|asked| asked.replace("$__rate_interval", "5m")).collect();
     let rules =
         asked.iter().zip(0..).map(|(asked, at)| json!({"record": format!("asked{at}"), "expr": asked}));

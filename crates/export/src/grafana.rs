@@ -40,10 +40,7 @@ pub fn dashboard(service: &str, objectives: &[Objective], histograms: Histograms
         }]},
         "annotations": {"list": [{
             "name": "Deploys", "enable": true, "iconColor": "purple", "datasource": source(),
-            "target": {
-                "refId": "Anno", "interval": "60s",
-                "expr": format!("overhear_deploy_timestamp_seconds{{{}}} * 1000", asking.of),
-            },
+            "expr": format!("overhear_deploy_timestamp_seconds{{{}}} * 1000", asking.of),
             "useValueForTime": true,
             "titleFormat": "Deploy", "textFormat": "{{service_version}}", "tagKeys": "service_name",
         }]},

@@ -174,7 +174,7 @@ function Procedure({ procedure }) {
     <section class="card schema"><h3>protobuf<span>${plural(one.messages, 'message')}${one.unread ? `, ${count(one.unread)} not read` : ''}</span></h3>
       ${one.fields.length ? Fields(who, one.fields) : html`<p class="dim">${one.messages ? 'They were empty.' : 'None was read.'}</p>`}</section>`;
   return html`${sent('Request', procedure.request)}${sent('Response', procedure.response)}
-    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
+    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre tabindex="0" aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
 }
 
 // What went over streams, by who said it and kind.

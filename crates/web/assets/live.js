@@ -171,5 +171,5 @@ export function Detail({ id, close }) {
 
 function Head({ title, fields, shape }) {
   return html`<h3>${title}</h3>${fields.length ? html`<dl class="facts headers">${fields.map(([name, content], n) => html`<dt key=${n}>${name}</dt><dd>${content}</dd>`)}</dl>` : html`<p class="faint">no headers</p>`}
-    ${shape && html`<pre aria-label=${`Shape of the ${title.toLowerCase()} body`}>${JSON.stringify(shape, null, 2)}</pre>`}`;
+    ${shape && html`<pre tabindex="0" aria-label=${`Shape of the ${title.toLowerCase()} body`}>${JSON.stringify(shape, null, 2)}</pre>`}`;
 }
