@@ -11,6 +11,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -25,6 +26,20 @@ const LIMITS: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"n
 /// CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, which are left once it is attached.
 const LEFT: &str = "CapEff:\t0000000000080004";
 
+/// Everything packed around a static binary, once.
+fn packed() -> &'static Path {
+    static PACKED: OnceLock<TempDir> = OnceLock::new();
+    PACKED
+        .get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut pack = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            pack.args(["run", "--quiet", "--package", "xtask", "--", "dist", "--binary"]);
+            output(pack.arg(static_overhear().unwrap()).arg("--into").arg(folder.path())).unwrap();
+            folder
+        })
+        .path()
+}
+
 /// Images and containers of its own, below a folder.
 struct Podman {
     folder: TempDir,
@@ -35,13 +50,8 @@ impl Podman {
     fn start() -> Result<Self> {
         let this = Self { folder: tempfile::tempdir()? };
         fs::write(this.folder.path().join("containers.conf"), LIMITS)?;
-        let packed = this.folder.path().join("dist");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut pack = Command::new(cargo);
-        pack.args(["run", "--quiet", "--package", "xtask", "--", "dist", "--binary"]);
-        output(pack.arg(static_overhear()?).arg("--into").arg(&packed))?;
         let build = ["build", "--isolation", "chroot", "--tag", "overhear:0.1.0"];
-        output(this.podman(&build).arg(packed.join("docker")))?;
+        output(this.podman(&build).arg(packed().join("docker")))?;
         Ok(this)
     }
 
@@ -152,7 +162,7 @@ fn the_image_hears_what_its_host_calls() {
     let calls: u64 = kept.iter().map(|(_, _, calls)| calls).sum();
     assert_eq!((calls, kept.len()), (7, 5), "{kept:?}");
     // Who answers is named by the host's processes.
-    assert!(kept.iter().all(|(service, _, _)| service == "server" || service == "server.py"), "{kept:?}");
+    assert!(kept.iter().all(|(service, _, _)| service == "servers"), "{kept:?}");
 }
 
 /// Its page, on the host's loopback, says that it heard every call.

@@ -79,9 +79,9 @@ function Lines({ data }) {
     <${Chart} ...${common} title="Duration" aside="p50 · p95 · p99" format=${duration}
       headline=${html`${duration(l?.p50)} · <b>${duration(l?.p95)}</b> · ${duration(l?.p99)}${was(duration(before?.latency?.p95))}`}
       lines=${[
-        { colour: 'dim', of: (point) => point.latency?.p50 },
-        { colour: 'accent', width: 2, of: (point) => point.latency?.p95 },
-        { colour: 'faint', dash: [4, 3], of: (point) => point.latency?.p99 }]} /></div>`;
+        { colour: 'dim', place: 0, of: (point) => point.latency?.p50 },
+        { colour: 'faint', place: 2, dash: [4, 3], of: (point) => point.latency?.p99 },
+        { colour: 'accent', place: 1, width: 2, of: (point) => point.latency?.p95 }]} /></div>`;
 }
 
 const region_of = (params) => (params.get('hi')
