@@ -101,12 +101,16 @@ fn probes_do(session: &Session) -> Checked {
 
 /// The strictest lockdown refuses only the way of listening that older kernels need.
 fn hears_though_locked_down(session: &Session) -> Checked {
-    session.said("doctor")?.contains("the kernel is locked down (confidentiality): the probes keep within that")?;
+    session
+        .said("doctor")?
+        .contains("the kernel is locked down (confidentiality): the probes keep within that")?;
     let by_system_calls = session.said("by-system-calls")?;
     by_system_calls.ends_with(2)?;
-    by_system_calls
-        .contains("the kernel is locked down (confidentiality), and refuses to be heard by its system calls")?;
+    by_system_calls.contains(
+        "the kernel is locked down (confidentiality), and refuses to be heard by its system calls",
+    )?;
     one_message(&by_system_calls)?;
+    session.said("watch")?.lacks("TLS is not read")?;
     hears(session)
 }
 

@@ -129,8 +129,13 @@ pub(super) fn attach_uprobes(
 
 /// A file that runs a program of [`Kind::Iterator`] as it is read.
 pub(super) fn iterate(program: &OwnedFd) -> io::Result<File> {
-    let link =
-        IteratorLink { prog_fd: raw(program), target_fd: 0, attach_type: BPF_TRACE_ITER, flags: 0, info: [0; 2] };
+    let link = IteratorLink {
+        prog_fd: raw(program),
+        target_fd: 0,
+        attach_type: BPF_TRACE_ITER,
+        flags: 0,
+        info: [0; 2],
+    };
     // SAFETY: it points to nothing.
     let link = unsafe { bpf(BPF_LINK_CREATE, &link) }?;
     let create = IteratorCreate { link_fd: raw(&link), flags: 0 };

@@ -72,7 +72,8 @@ impl Live {
         let has = |name: &str| types.name(name);
         let plan = options.plan.map_or_else(|| Plan::choose(has).map_err(lacks), Ok)?;
         let mut ebpf = make_maps(plan, &btf, &options)?;
-        let programs = Programs::of(plan.object(), &ebpf, &btf).map_err(|error| refused("the probes", &error))?;
+        let programs =
+            Programs::of(plan.object(), &ebpf, &btf).map_err(|error| refused("the probes", &error))?;
         let mut loaded = Vec::new();
         for (program, tracepoint) in plan.programs(has) {
             loaded.push((program, load_tracepoint(&programs, program, tracepoint)?));

@@ -55,10 +55,8 @@ impl<'a> Programs<'a> {
         let types = bpf::load_types(&types.ok_or_else(|| Error::object(&"no types"))?.to_bytes())?;
         object.relocate_btf(kernel).map_err(|error| Error::object(&error))?;
         let maps = std::mem::take(&mut object.maps);
-        let fds: HashMap<&str, i32> = ebpf
-            .maps()
-            .filter_map(|(name, map)| Some((name, data(map)?.fd().as_fd().as_raw_fd())))
-            .collect();
+        let fds: HashMap<&str, i32> =
+            ebpf.maps().filter_map(|(name, map)| Some((name, data(map)?.fd().as_fd().as_raw_fd()))).collect();
         let both = maps.iter().filter_map(|(name, map)| Some((name.as_str(), *fds.get(name.as_str())?, map)));
         let sections: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
         object.relocate_maps(both, &sections).map_err(|error| Error::object(&error))?;
@@ -91,7 +89,9 @@ impl<'a> Programs<'a> {
     }
 
     fn type_id(&self, name: &str, kind: BtfKind) -> Result<u32, Error> {
-        self.kernel.id_by_type_name_kind(name, kind).map_err(|error: BtfError| Error::Absent(error.to_string()))
+        self.kernel
+            .id_by_type_name_kind(name, kind)
+            .map_err(|error: BtfError| Error::Absent(error.to_string()))
     }
 }
 

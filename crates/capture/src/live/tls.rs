@@ -105,12 +105,7 @@ impl Tls {
     }
 
     /// Attaches what was loaded to what is there, but to no file of these names.
-    pub(super) fn attach(
-        loaded: Loaded,
-        ebpf: Ebpf,
-        state: Array<MapData, u64>,
-        never: Vec<String>,
-    ) -> Self {
+    pub(super) fn attach(loaded: Loaded, ebpf: Ebpf, state: Array<MapData, u64>, never: Vec<String>) -> Self {
         allow_many_files();
         let way = match loaded {
             Loaded::Multi(multi) => Way::Multi(multi),

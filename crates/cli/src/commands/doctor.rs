@@ -135,7 +135,8 @@ fn capabilities(effective: u64) -> Vec<Check> {
 /// Where sockets send and receive, probes read users' memory and typed kernel structures only, which every level allows.
 fn lockdown() -> Check {
     let mode = live::lockdown();
-    let by_sockets = || Types::read().is_ok_and(|types| Plan::Sockets.missing(|name| types.name(name)).is_none());
+    let by_sockets =
+        || Types::read().is_ok_and(|types| Plan::Sockets.missing(|name| types.name(name)).is_none());
     let (state, text) = match mode.as_deref() {
         Some("none") => (State::Good, "the kernel is not locked down".to_owned()),
         Some("confidentiality") if !by_sockets() => (
