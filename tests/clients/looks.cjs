@@ -64,6 +64,6 @@ exports.copied = async (page, name) => {
   await page.bringToFront();
   const button = await page.evaluateHandle((name) => [...document.querySelectorAll('button')].find((one) => one.textContent === name), name);
   await button.click();
-  await page.waitForFunction((button) => button.textContent === 'copied', { timeout: 8000 }, button);
+  await page.waitForFunction((button) => button.textContent === 'copied', { timeout: 20000 }, button);
   return page.evaluate(() => navigator.clipboard.readText());
 };

@@ -38,7 +38,7 @@ async function main() {
     const texts = (selector) => page.$$eval(selector, (all) => all.map((one) => one.textContent.replace(/\s+/g, ' ').trim()));
     const see = async (path, ready) => {
       await page.goto(path.startsWith('http') ? path : origin + path, { waitUntil: 'domcontentloaded' });
-      await page.waitForSelector(ready, { timeout: 8000 });
+      await page.waitForSelector(ready, { timeout: 20000 });
     };
     const told = { looks: {} };
     const pictures = async (name) => { told.looks[name] = await looks(page, folder, name); };
@@ -81,12 +81,12 @@ async function main() {
     const seen = `seen-by-the-test-${process.pid}`;
     await see('/live', '.call');
     await fetch(`${shop}/?q=${seen}`).then((answer) => answer.text());
-    await page.waitForFunction((seen) => [...document.querySelectorAll('.call')].some((one) => one.textContent.includes(seen)), { timeout: 8000 }, seen);
+    await page.waitForFunction((seen) => [...document.querySelectorAll('.call')].some((one) => one.textContent.includes(seen)), { timeout: 20000 }, seen);
     told.live = { seen, shown: (await texts('.call')).filter((one) => one.includes(seen)) };
     await pictures('live');
     await see(`/live?where=${encodeURIComponent('url.path == "/api/users/me"')}`, '.call');
     await page.click('.call');
-    await page.waitForSelector('.detail .facts', { timeout: 8000 });
+    await page.waitForSelector('.detail .facts', { timeout: 20000 });
     await pictures('call');
 
     // Called once: of its time lines, what is no line is a dot.
@@ -97,7 +97,7 @@ async function main() {
 
     await browser.defaultBrowserContext().overridePermissions(origin, ['clipboard-read', 'clipboard-sanitized-write']);
     await see(`/endpoint?service=shop-gateway&method=GET&route=${encodeURIComponent('/api/products/{productId}')}`, '.acts');
-    await page.waitForSelector('.calls .call', { timeout: 8000 });
+    await page.waitForSelector('.calls .call', { timeout: 20000 });
     told.copied = { curl: await copied(page, 'copy as curl'), openapi: await copied(page, 'copy as OpenAPI') };
     told.copied.said = execFileSync('sh', ['-c', `${told.copied.curl} --silent --show-error --max-time 10 --write-out '\n%{http_code}'`], { encoding: 'utf8' });
 

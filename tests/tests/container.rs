@@ -165,6 +165,18 @@ fn the_image_hears_what_its_host_calls() {
     assert!(kept.iter().all(|(service, _, _)| service == "servers"), "{kept:?}");
 }
 
+/// Where the profile of the runtime is older than CAP_BPF, it is said what is in the way.
+#[test]
+#[ignore = "builds a static binary and an image around it: run by cargo xtask test --all"]
+fn a_profile_that_forbids_is_named() {
+    let podman = Podman::start().unwrap();
+    let mut command =
+        podman.podman(&["run", "--cap-drop", "ALL", "--cap-add", "BPF", "--cap-add", "PERFMON"]);
+    let said = command.args(["--network", "host", "overhear:0.1.0", "watch", "--no-store"]).output().unwrap();
+    let err = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(2) && err.contains("a seccomp profile is set"), "{err}");
+}
+
 /// Its page, on the host's loopback, says that it heard every call.
 fn heard_all(said: &str) {
     let page = said.split_once("the page is ").and_then(|(_, page)| page.split_whitespace().next());

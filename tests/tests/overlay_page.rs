@@ -160,7 +160,10 @@ fn takes_what_was_copied(entry: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.yaml").display().to_string();
     let head = "overlay: 1.1.0\ninfo: {title: mine, version: '1'}\n";
-    let check = || run(&["overlay", "check", "--from", CAPTURE, "--overlay", &file]).unwrap();
+    let check = || {
+        run(&["overlay", "check", "--from", CAPTURE, "--service", "127.0.0.1:8301", "--overlay", &file])
+            .unwrap()
+    };
     fs::write(&file, format!("{head}{entry}")).unwrap();
     let said = check();
     assert_eq!(said.code, Some(0), "{entry}{said:?}");
