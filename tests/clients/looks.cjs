@@ -5,12 +5,13 @@ const fs = require('fs');
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const LOOKS = [['light', 'light', 1440, 900], ['dark', 'dark', 1440, 900], ['narrow', 'light', 390, 844], ['narrow-dark', 'dark', 390, 844]];
 
-// What lies beyond the right or the left edge, unless it is in something within them that scrolls.
+// What lies beyond the right or the left edge, unless it is in something small within them that scrolls: a view, a dialog and
+// the bar do not, that way.
 function sticking_out() {
   const wide = document.scrollingElement.clientWidth;
   const within = (box) => box.left >= -0.5 && box.right <= wide + 0.5;
   const cut = (one) => {
-    for (let up = one.parentElement; up && up !== document.body; up = up.parentElement) {
+    for (let up = one.parentElement; up && !up.matches('body, main, dialog, nav.side'); up = up.parentElement) {
       if (getComputedStyle(up).overflowX !== 'visible' && within(up.getBoundingClientRect())) return true;
     }
     return false;
@@ -20,8 +21,8 @@ function sticking_out() {
     const box = one.getBoundingClientRect();
     return box.width > 0 && box.height > 0 && !within(box) && !cut(one);
   });
-  const { scrollWidth } = document.scrollingElement;
-  return [...(scrollWidth > innerWidth ? [`the page is ${scrollWidth} wide`] : []), ...all.map(name)];
+  const scrolled = [document.scrollingElement, ...document.querySelectorAll('main, dialog, nav.side')].filter((one) => one.scrollWidth > one.clientWidth);
+  return [...scrolled.map((one) => `${one.tagName} scrolls to the side`), ...all.map(name)];
 }
 
 // WCAG 2.2, 2.5.8: what is touched is 24 by 24 pixels, or a circle of that size around its middle touches no other.
