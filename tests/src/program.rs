@@ -139,6 +139,7 @@ pub struct Watch {
     folder: TempDir,
     out: Option<JoinHandle<std::result::Result<Lines, String>>>,
     err: Arc<Mutex<String>>,
+    err_reader: JoinHandle<()>,
     /// From the start of the process until it said that it listens.
     pub attached_in: Duration,
 }
@@ -193,7 +194,7 @@ impl Watch {
         let out = std::thread::spawn(move || Lines::read(BufReader::new(out), wanted));
         let said = Arc::new(Mutex::new(String::new()));
         let told = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let err_reader = std::thread::spawn(move || {
             for line in BufReader::new(err).lines().map_while(std::result::Result::ok) {
                 if let Ok(mut told) = told.lock() {
                     told.push_str(&line);
@@ -201,7 +202,8 @@ impl Watch {
                 }
             }
         });
-        let mut watch = Self { child, folder, out: Some(out), err: said, attached_in: Duration::ZERO };
+        let attached_in = Duration::ZERO;
+        let mut watch = Self { child, folder, out: Some(out), err: said, err_reader, attached_in };
         watch.wait_until_listening(begun)?;
         Ok(watch)
     }
@@ -239,6 +241,11 @@ impl Watch {
     pub fn heard(mut self) -> Result<Heard> {
         let status = self.wait(Duration::from_secs(60))?;
         let lines = self.out.take().ok_or("already taken")?.join().map_err(|_| "reader panicked")??;
+        // Its last words may be on their way; who inherited its standard error may keep that open.
+        let ended = Instant::now();
+        while !self.err_reader.is_finished() && ended.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let err = self.complaints();
         let last = lines.last.ok_or_else(|| format!("nothing on standard output: {err}"))?;
         let statistics = last.get("statistics").cloned().ok_or("the last line holds no statistics")?;

@@ -28,9 +28,11 @@ pub(super) fn of_the_system() -> Vec<Vec<u8>> {
 pub(super) fn told(error: &(dyn Error + 'static), is_encrypted: bool) -> String {
     let mut told: Vec<String> = Vec::new();
     for text in chain(error).map(ToString::to_string) {
+        // Some say where to read more, which is for those who write programs.
+        let text = text.split(": https://").next().unwrap_or_default();
         // Many repeat what they come from.
-        if !told.iter().any(|before| before.contains(&text)) {
-            told.push(text);
+        if !told.iter().any(|before| before.contains(text)) {
+            told.push(text.to_owned());
         }
     }
     let hint = match chain(error).find_map(alert) {
@@ -52,10 +54,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn alert(error: &(dyn Error + 'static)) -> Option<AlertDescription> {
-    match error.downcast_ref()? {
-        rustls::Error::AlertReceived(alert) => Some(*alert),
-        _ => None,
-    }
+    if let rustls::Error::AlertReceived(alert) = error.downcast_ref()? { Some(*alert) } else { None }
 }
 
 /// In TLS 1.3 a receiver looks at our certificate when we are done and send already: it says what is wrong with it and
@@ -71,22 +70,25 @@ fn is_closed(text: &str) -> bool {
         .any(|words| text.contains(words))
 }
 
-/// RFC 8446, section 6.2: what a receiver has against us, where it is our certificate.
-const fn of_our_certificate(alert: AlertDescription) -> Option<&'static str> {
-    match alert {
-        AlertDescription::CertificateRequired => {
-            Some("it wants a certificate of ours (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)")
-        }
-        AlertDescription::UnknownCA
-        | AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::AccessDenied => {
-            Some("it does not take our certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)")
-        }
-        _ => None,
+/// RFC 8446, section 6.2: what a receiver says of a certificate that it does not take.
+const NOT_TAKEN: [AlertDescription; 7] = [
+    AlertDescription::UnknownCA,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::AccessDenied,
+];
+
+/// What a receiver has against us, where it is our certificate.
+fn of_our_certificate(alert: AlertDescription) -> Option<&'static str> {
+    if alert == AlertDescription::CertificateRequired {
+        Some("it wants a certificate of ours (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)")
+    } else if NOT_TAKEN.contains(&alert) {
+        Some("it does not take our certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)")
+    } else {
+        None
     }
 }
 
