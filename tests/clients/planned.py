@@ -1,6 +1,6 @@
 """Makes planned calls, every connection its own one after the other, all connections at once: planned.py WITH PORT PLAN.
 
-WITH is `http` (http.client, a thread for each connection), `httpx` (asyncio), or the file of a libcurl. PLAN is a file: for
+WITH is `http` (http.client, a thread for each connection), `httpx` (asyncio), `curl_cffi`, or the file of a libcurl. PLAN is a file: for
 each connection a list of [method, target, length of the body]. Says `ready`, waits for a line, and says of each connection
 [its local port, status, length of the answer] for each of its calls."""
 
@@ -71,6 +71,34 @@ def by_curl(number):
     curl.curl_easy_cleanup(handle)
 
 
+def by_curl_cffi(number):
+    from curl_cffi import Curl, CurlHttpVersion, CurlInfo, CurlOpt
+
+    curl, received = Curl(), [0]
+
+    def count(part):
+        received[0] += len(part)
+        return len(part)
+
+    curl.setopt(CurlOpt.SSL_VERIFYPEER, 0)
+    curl.setopt(CurlOpt.SSL_VERIFYHOST, 0)
+    curl.setopt(CurlOpt.HTTP_VERSION, CurlHttpVersion.V1_1)
+    curl.setopt(CurlOpt.HTTPHEADER, [b"Expect:"])
+    curl.setopt(CurlOpt.WRITEFUNCTION, count)
+    for method, target, length in plan[number]:
+        received[0] = 0
+        curl.setopt(CurlOpt.URL, f"https://127.0.0.1:{port}{target}".encode())
+        if length:
+            curl.setopt(CurlOpt.POSTFIELDS, b"b" * length)
+            curl.setopt(CurlOpt.POSTFIELDSIZE, length)
+        else:
+            curl.setopt(CurlOpt.HTTPGET, 1)
+        curl.setopt(CurlOpt.CUSTOMREQUEST, method.encode())
+        curl.perform(clear_headers=False)
+        told[number].append([curl.getinfo(CurlInfo.LOCAL_PORT), curl.getinfo(CurlInfo.RESPONSE_CODE), received[0]])
+    curl.close()
+
+
 def in_threads(talk):
     threads = [threading.Thread(target=talk, args=(number,)) for number in range(len(plan))]
     for thread in threads:
@@ -106,5 +134,5 @@ sys.stdin.readline()
 if how == "httpx":
     by_httpx()
 else:
-    in_threads(by_http if how == "http" else by_curl)
+    in_threads({"http": by_http, "curl_cffi": by_curl_cffi}.get(how, by_curl))
 print(json.dumps(told))

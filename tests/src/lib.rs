@@ -1,6 +1,7 @@
 //! The whole program against real servers and recorded captures: what the tests in `tests/` share.
 
 pub mod captures;
+pub mod compiled;
 pub mod har;
 pub mod judge;
 pub mod page;

@@ -7,7 +7,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -27,6 +27,9 @@ const PACKAGES: [(&str, &str); 20] = [
     ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
+    // OpenSSL's archives, and BoringSSL.
+    ("/usr/include/openssl/ssl.h", "libssl-dev"),
+    ("/usr/include/android/openssl/ssl.h", "android-libboringssl-dev"),
     ("/usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
     ("/usr/include/linux/bpf.h", "linux-libc-dev"),
 ];
@@ -65,6 +68,10 @@ const NODE_CONNECT: [&str; 3] =
 /// Servers and clients whose TLS is heard.
 const PYTHON_RUNTIMES: [&str; 3] = ["uvicorn==0.54.0", "uvloop==0.23.0", "httpx==0.28.1"];
 
+/// The same, of what only the long tests ask: curl with BoringSSL inside, and Node with OpenSSL 1.1.
+const PYTHON_RUNTIMES_MORE: [&str; 1] = ["curl_cffi==0.17.0"];
+const NODE_16: [&str; 1] = ["node@16.20.2"];
+
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
 
@@ -93,6 +100,8 @@ pub(crate) fn programs() -> Result<()> {
     ensure(&PROGRAM_PACKAGES)?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
+    python("runtimes-more", &PYTHON_RUNTIMES_MORE)?;
+    node("node-16", &NODE_16)?;
     node("programs-node", &NODE_PROGRAMS)
 }
 
