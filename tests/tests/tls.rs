@@ -512,6 +512,25 @@ fn without_it_nothing_is_probed_and_tls_is_unreadable() {
     assert_eq!(heard.statistics["unreadable"]["tls"], 1, "{}", heard.statistics);
 }
 
+/// As on Linux 6.3 to 6.5, whose links hold one probe each.
+#[test]
+fn probes_that_are_attached_one_by_one_hear_the_same() {
+    for kind in [Kind::Nginx, Kind::Node, Kind::Go, Kind::BoringSsl] {
+        let server = Server::start_tls(kind).unwrap();
+        let arguments = ["--json", "--port", &server.port.to_string()];
+        let watch = Watch::start_with(&arguments, &[("OVERHEAR_UPROBES", "each")], |_| true).unwrap();
+        assert_eq!(links(watch.pid(), "uprobe_multi").len(), 0);
+        let pid = server.make_calls(Client::Python).unwrap();
+        let heard = watch.stop().unwrap();
+        let mut expected = expected(kind, &server);
+        for call in &mut expected {
+            call.insert("client.process.pid".into(), json!(pid));
+        }
+        let differences = differences(&expected, &heard);
+        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+    }
+}
+
 #[test]
 fn no_probe_outlives_us() {
     for name in ["KILL", "INT"] {

@@ -77,7 +77,7 @@ impl Live {
         }
         // A kernel that has not what they need hears everything else.
         let wanted = options.tls && plan == Plan::Sockets;
-        let loaded = wanted.then(|| Tls::load(&mut ebpf, &btf)).transpose();
+        let loaded = wanted.then(|| Tls::load(&mut ebpf, &btf, options.uprobes)).transpose();
         let (tls, off, unheard) = match loaded {
             Ok(Some(tls)) => (Some(tls), None, None),
             Ok(None) if !options.tls => (None, Some(UnreadReason::Off), None),

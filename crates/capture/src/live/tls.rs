@@ -3,7 +3,7 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use super::multi::Multi;
+use super::{multi::Multi, plan::Uprobes};
 use crate::tls::{Function, Identity, Mapped, Scanner, cheaper};
 use aya::{
     Btf, Ebpf,
@@ -89,8 +89,10 @@ struct Thread {
 
 impl Tls {
     /// Loads the programs, while the object still holds its maps.
-    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Way, ProgramError> {
-        if let Ok(multi) = Multi::load(SOCKET_OBJECT, &PROGRAMS, ebpf, btf) {
+    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf, asked: Option<Uprobes>) -> Result<Way, ProgramError> {
+        if asked != Some(Uprobes::Each)
+            && let Ok(multi) = Multi::load(SOCKET_OBJECT, &PROGRAMS, ebpf, btf)
+        {
             return Ok(Way::Multi(multi));
         }
         PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())?;
