@@ -446,7 +446,7 @@ fn a_sketch_of_grpc_messages_compiles_and_reads_them() {
     let get = endpoints.as_array().unwrap().iter().find(|e| e["route"] == "shop.v1.Orders/Get").unwrap();
     assert_eq!((&get["protocol"], &get["requests"], &get["errors"]), (&json!("grpc"), &json!(9), &json!(1)));
     let shown = run(&["show", "shop.v1.Orders/List", "--from", capture.to_str().unwrap()]).unwrap();
-    assert!(shown.out.contains("returns (stream OrdersListResponse)"), "{}{}", shown.out, shown.err);
+    assert!(shown.out.contains("returns (stream Order)"), "{}{}", shown.out, shown.err);
 }
 
 /// The same service by Connect's own server, from clients of all three protocols.
