@@ -78,7 +78,9 @@ impl Ciphers {
             | What::Error { .. }
             | What::Tls { .. }
             | What::TlsTouch { .. }
-            | What::Answer { .. } => {}
+            | What::Answer { .. }
+            | What::Quic { .. }
+            | What::Datagram { .. } => {}
         }
     }
 

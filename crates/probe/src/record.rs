@@ -3,6 +3,7 @@
 //! Integers are in the host's byte order, addresses and ports in network order until they become [`SocketAddr`]s.
 //! A record that is too short or of an unknown kind parses to `None`.
 
+use crate::datagram::Peer;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the head that every record begins with.
@@ -142,6 +143,11 @@ pub enum What<'a> {
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
     /// A name server answered a process of this machine, by UDP.
     Answer { message: &'a [u8] },
+    /// A UDP socket speaks QUIC. `from_start`: nothing moved on it before that could be heard. Said more than once.
+    Quic { open: Box<Open>, from_start: bool },
+    /// A datagram of such a socket, or several at once, of which `bytes` are the beginning: one that opens a connection, or the first that is
+    /// sent to `peer`.
+    Datagram { socket: Cookie, way: Way, size: u32, peer: Option<Peer>, bytes: &'a [u8] },
     /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
     TlsTouch { session: Cookie },
     /// The process is a new program.
@@ -223,6 +229,12 @@ impl<'a> Record<'a> {
             }
             9 => What::TlsTouch { session: socket },
             10 => What::Answer { message: rest.0.get(..length as usize)? },
+            11 => What::Quic { open: Box::new(Open::parse(socket, rest)?), from_start: size != 0 },
+            12 => {
+                let (peer, payload) = rest.0.split_first_chunk::<24>()?;
+                let bytes = payload.get(..length as usize)?;
+                What::Datagram { socket, way, size, peer: Peer::parse(peer), bytes }
+            }
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -419,6 +431,7 @@ impl Fields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datagram::{DATAGRAM_COUNTS, DATAGRAM_KEY_SIZE, DATAGRAM_RECORD_SIZE};
     use std::{path::Path, process::Command};
 
     /// Compiles a C program over the header and compares what it says with our constants and field places.
@@ -432,8 +445,9 @@ mod tests {
             typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned int __u32; typedef unsigned long long __u64;
             #include "record.h"
             int main(void) {
-                printf("%zu %zu %zu %zu %zu\n", sizeof(struct record), sizeof(struct open_record), sizeof(struct exec_record),
-                    sizeof(struct existing_record), sizeof(struct settings));
+                printf("%zu %zu %zu %zu %zu %zu %zu %zu\n", sizeof(struct record), sizeof(struct open_record), sizeof(struct exec_record),
+                    sizeof(struct existing_record), sizeof(struct settings), sizeof(struct datagram_record),
+                    sizeof(struct datagram_key), sizeof(struct datagram_count));
                 struct open_record o = { .head = { .time = 1, .socket = 2, .offset = 3, .size = 4, .length = 5, .tgid = 6, .tid = 7,
                     .kind = RECORD_OPEN, .way = WAY_RECEIVED, .loss = LOSS_SHED, .syscall = 9 }, .inode = 10, .peer_inode = 11,
                     .netns = 12, .family = 2, .role = ROLE_SERVER, .local_port = 0x901f, .remote_port = 0x0050, .comm = "nginx" };
@@ -451,6 +465,11 @@ mod tests {
                 for (size_t i = 0; i < sizeof(s); i++) printf("%02x", ((unsigned char *)&s)[i]);
                 printf("\n");
                 for (size_t i = 0; i < sizeof(t); i++) printf("%02x", ((unsigned char *)&t)[i]);
+                struct { struct datagram_record head; char payload[3]; } d = { .head = { .head = { .socket = 2, .size = 1200, .length = 3,
+                    .kind = RECORD_DATAGRAM }, .peer = { .family = 2, .port = 0xbb01 } }, .payload = "abc" };
+                d.head.peer.address[0] = 10; d.head.peer.address[3] = 9;
+                printf("\n");
+                for (size_t i = 0; i < sizeof(d.head) + 3; i++) printf("%02x", ((unsigned char *)&d)[i]);
                 return 0;
             }"#;
         std::fs::write(folder.join("layout.c"), source).unwrap();
@@ -465,8 +484,17 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         let text = String::from_utf8(output).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let sizes = [RECORD_SIZE, OPEN_RECORD_SIZE, EXEC_RECORD_SIZE, EXISTING_RECORD_SIZE, SETTINGS_SIZE]
-            .map(|n| n.to_string());
+        let sizes = [
+            RECORD_SIZE,
+            OPEN_RECORD_SIZE,
+            EXEC_RECORD_SIZE,
+            EXISTING_RECORD_SIZE,
+            SETTINGS_SIZE,
+            DATAGRAM_RECORD_SIZE,
+            DATAGRAM_KEY_SIZE,
+            8 * DATAGRAM_COUNTS,
+        ]
+        .map(|n| n.to_string());
         assert_eq!(lines[0], sizes.join(" "));
 
         let bytes = unhex(lines[1]);
@@ -501,6 +529,12 @@ mod tests {
         let session = Cookie(1 << 63 | 1 << 62 | 2);
         assert!(session.moves() && !Cookie(1 << 63 | 2).moves() && !Cookie(2).moves());
         let expected = What::Tls { session, socket: Some(Cookie(3)), from_start: true };
+        assert_eq!(Record::parse(&bytes).unwrap().what, expected);
+
+        let bytes = unhex(lines[5]);
+        let peer = Some(Peer::new("10.0.0.9:443".parse().unwrap()));
+        let expected =
+            What::Datagram { socket: Cookie(2), way: Way::Sent, size: 1200, peer, bytes: b"abc" };
         assert_eq!(Record::parse(&bytes).unwrap().what, expected);
     }
 

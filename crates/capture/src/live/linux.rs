@@ -10,6 +10,7 @@ use aya::{
 use overhear_exchange::UnreadReason;
 use overhear_probe::{
     SOCKET_OBJECT, SYSCALLS_OBJECT,
+    datagram::{DATAGRAM_COUNTS, DATAGRAM_KEY_SIZE, DatagramKey, Moved},
     record::{
         Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
         What,
@@ -44,6 +45,8 @@ pub struct Live {
     targets: HashMap<MapData, u32, u8>,
     losses: PerCpuArray<MapData, [u64; 2]>,
     heard: PerCpuArray<MapData, [u64; 2]>,
+    /// What moves on QUIC sockets, where that is heard.
+    datagrams: Option<HashMap<MapData, [u8; DATAGRAM_KEY_SIZE], [u64; DATAGRAM_COUNTS]>>,
     settings: Settings,
     existing: Vec<Existing>,
     plan: Plan,
@@ -228,6 +231,19 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
+    /// How much moved on a QUIC socket, or to one of its peers; `None` where that is not known, or not any more.
+    pub fn moved(&self, key: DatagramKey) -> Option<Moved> {
+        self.datagrams.as_ref()?.get(&key.to_bytes(), 0).ok().map(Moved::of)
+    }
+
+    /// Nobody asks for it any more. Should it move again, it is told of as if it were new.
+    pub fn forget(&mut self, key: DatagramKey) {
+        if let Some(datagrams) = &mut self.datagrams {
+            // Another may have pushed it out.
+            let _gone = datagrams.remove(&key.to_bytes());
+        }
+    }
+
     fn assemble(ebpf: &mut Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
@@ -249,6 +265,7 @@ impl Live {
             targets: take(ebpf, "targets")?,
             losses: take(ebpf, "losses")?,
             heard: take(ebpf, "heard")?,
+            datagrams: (plan == Plan::Sockets).then(|| take(ebpf, "datagrams")).transpose()?,
             tls: None,
             tls_off: None,
             tls_unheard: None,
