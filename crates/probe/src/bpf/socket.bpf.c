@@ -81,13 +81,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (way == WAY_RECEIVED && ret > 0 && !state->counted && is_tcp(sk))
 		count_from_here(sk, state, ret);
 
-	__u32 zero = 0;
-	struct heard_count *count = bpf_map_lookup_elem(&heard, &zero);
-	if (count) {
-		count->events++;
-		if (ret > 0)
-			count->bytes += ret;
-	}
+	count_heard(ret);
 	if (ret < 0) {
 		if (state->announced)
 			failed(set, state, cookie, way, -ret);
