@@ -18,8 +18,8 @@ use rustc_hash::FxHashMap;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 /// Followed at once. When there are more, flows count as over, and sockets as closed that are silent for longest.
-const MOST_FLOWS: usize = 1 << 16;
-const MOST_SOCKETS: usize = 1 << 14;
+pub(super) const MOST_FLOWS: usize = 1 << 16;
+pub(super) const MOST_SOCKETS: usize = 1 << 14;
 /// Flows of which more may be said; the words of others have come, or will not.
 const MOST_GREETING: usize = 1024;
 /// Flows of one client's connection id that wait for an answer.
@@ -383,6 +383,19 @@ impl Sockets {
         asked.iter().for_each(|name| what.names.add(name, 1));
         wanted.and_then(|wanted| wanted.protocol.as_ref()).iter().for_each(|protocol| what.protocols.add(protocol, 1));
         what
+    }
+}
+
+#[cfg(test)]
+impl Sockets {
+    /// Flows, those that wait under one id, those that may say more, ids.
+    pub(super) fn held(&self) -> [usize; 4] {
+        let waiting = self.waiting.values().map(VecDeque::len).max().unwrap_or_default();
+        [self.flows.len(), waiting, self.greeting.len(), self.by_destination.len()]
+    }
+
+    pub(super) fn known(&self) -> usize {
+        self.known.len()
     }
 }
 

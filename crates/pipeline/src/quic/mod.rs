@@ -4,6 +4,8 @@
 mod captured;
 mod heard;
 mod socket;
+#[cfg(test)]
+mod tests;
 pub(crate) use captured::Flows;
 pub(crate) use heard::Sockets;
 pub(crate) use socket::Told;
