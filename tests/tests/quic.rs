@@ -25,7 +25,8 @@ struct Peer {
 impl Peer {
     fn start(mut command: Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (input, output) = (child.stdin.take().ok_or("no input")?, child.stdout.take().ok_or("no output")?);
+        let (input, output) =
+            (child.stdin.take().ok_or("no input")?, child.stdout.take().ok_or("no output")?);
         Ok(Self { process: Process(child), input, output: BufReader::new(output) })
     }
 
@@ -195,7 +196,10 @@ fn caddy_and_libcurl() {
     let caddy = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut caddy = Process(caddy);
     let mut says = BufReader::new(caddy.0.stderr.take().unwrap()).lines();
-    assert!(says.any(|line| line.unwrap().contains("serving initial configuration")), "run `cargo xtask setup`");
+    assert!(
+        says.any(|line| line.unwrap().contains("serving initial configuration")),
+        "run `cargo xtask setup`"
+    );
     let watch = watch("--port", &port);
     let mut command = python("http3.py").unwrap();
     command.env("PYTHONPATH", cache().join("quic"));

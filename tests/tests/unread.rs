@@ -364,7 +364,11 @@ fn flows_of_quic_in_a_capture_are_named_and_counted() {
         let port = free_port().unwrap();
         let recording = Recording::start(&folder, "udp", port).unwrap();
         let mut quic = python("quic.py").unwrap();
-        quic.args(["both", &port.to_string()]).args([certificate, key]).args(["media.example", "50000", version]);
+        quic.args(["both", &port.to_string()]).args([certificate, key]).args([
+            "media.example",
+            "50000",
+            version,
+        ]);
         let output = quic.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let counts: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -38,7 +38,8 @@ fn peer() -> &'static PathBuf {
 fn listen(scene: &str, ports: Vec<u16>, hear: &mut dyn FnMut(Record<'_>)) -> (Live, [u64; 2]) {
     let mut command = Command::new(peer());
     let mut child = command.arg(scene).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let options = Options { pids: Some(vec![child.id()]), ports, plan: Some(Plan::Sockets), ..Options::default() };
+    let options =
+        Options { pids: Some(vec![child.id()]), ports, plan: Some(Plan::Sockets), ..Options::default() };
     let mut live = Live::attach(options).expect("probes attach: root and Linux 6.3 are needed");
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let (began, mut quiet) = (Instant::now(), 0);
@@ -90,7 +91,9 @@ fn every_form_of_call_is_told_and_counted() {
     let mut into: Vec<_> = opened(1200);
     into.splice(5..5, [(6, 1200), (6, 1200)]);
     let (out, into) = (opened(3600), into);
-    let by_way = |way: usize| told.iter().filter(|((_, of), _)| *of == way).map(|(_, told)| told.clone()).collect::<Vec<_>>();
+    let by_way = |way: usize| {
+        told.iter().filter(|((_, of), _)| *of == way).map(|(_, told)| told.clone()).collect::<Vec<_>>()
+    };
     assert_eq!((by_way(0), by_way(1)), (vec![out], vec![into]));
     let local = |way: usize| {
         let (socket, _) = told.keys().find(|(_, of)| *of == way).unwrap();
@@ -99,7 +102,9 @@ fn every_form_of_call_is_told_and_counted() {
     };
     // It is bound to an address only by sending.
     assert_eq!(peers.into_iter().map(|peer: Peer| peer.address()).collect::<Vec<_>>(), [local(1)]);
-    let sum = |way: Way| keys.iter().filter_map(|key| live.moved(*key)).map(|moved| moved.bytes[way.index()]).sum::<u64>();
+    let sum = |way: Way| {
+        keys.iter().filter_map(|key| live.moved(*key)).map(|moved| moved.bytes[way.index()]).sum::<u64>()
+    };
     assert_eq!((sum(Way::Sent), sum(Way::Received)), (sent, received));
     assert!(sent > 100_000);
 }
@@ -133,7 +138,8 @@ fn what_a_datagram_costs() {
     let said = |scene: &str, heard: bool| -> u64 {
         let mut command = Command::new(peer());
         let mut child = command.arg(scene).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let options = Options { pids: Some(vec![child.id()]), plan: Some(Plan::Sockets), ..Options::default() };
+        let options =
+            Options { pids: Some(vec![child.id()]), plan: Some(Plan::Sockets), ..Options::default() };
         let mut live = heard.then(|| Live::attach(options).unwrap());
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
         while child.try_wait().unwrap().is_none() {

@@ -533,8 +533,7 @@ mod tests {
 
         let bytes = unhex(lines[5]);
         let peer = Some(Peer::new("10.0.0.9:443".parse().unwrap()));
-        let expected =
-            What::Datagram { socket: Cookie(2), way: Way::Sent, size: 1200, peer, bytes: b"abc" };
+        let expected = What::Datagram { socket: Cookie(2), way: Way::Sent, size: 1200, peer, bytes: b"abc" };
         assert_eq!(Record::parse(&bytes).unwrap().what, expected);
     }
 

@@ -135,8 +135,7 @@ impl Sockets {
         for socket in self.known.values_mut() {
             self.before += socket.sweep(counts, now);
         }
-        let is_over =
-            |socket: &Socket| socket.gone || now.saturating_sub(socket.last_of_all()) >= SILENT;
+        let is_over = |socket: &Socket| socket.gone || now.saturating_sub(socket.last_of_all()) >= SILENT;
         self.close(counts, is_over);
         if self.known.len() >= MOST_SOCKETS {
             let mut lasts: Vec<u64> = self.known.values().map(Socket::last_of_all).collect();
@@ -169,7 +168,8 @@ impl Sockets {
                 open.entry(place.socket).or_default()[index(direction)].merge(&what);
             }
         }
-        let told = |(cookie, socket): (&Cookie, &Socket)| socket.tell(open.remove(cookie).unwrap_or_default());
+        let told =
+            |(cookie, socket): (&Cookie, &Socket)| socket.tell(open.remove(cookie).unwrap_or_default());
         self.known.iter().flat_map(told).collect()
     }
 
@@ -209,7 +209,9 @@ impl Sockets {
     }
 
     fn begin(&mut self, head: &LongHeader<'_>, hello: Hello, seen: &Seen<'_>) {
-        let (Some(destination), Some(source)) = (Cid::of(head.destination), Cid::of(head.source)) else { return };
+        let (Some(destination), Some(source)) = (Cid::of(head.destination), Cid::of(head.source)) else {
+            return;
+        };
         if self.flows.len() >= MOST_FLOWS {
             self.end_flows(&HostNames::default(), |_, _| true);
         }
@@ -219,7 +221,8 @@ impl Sockets {
             self.greeting.push_back(id);
             self.bound_greetings();
         }
-        let flow = Flow { ends: [None, None], began: seen.time, source, destinations: vec![destination], hello };
+        let flow =
+            Flow { ends: [None, None], began: seen.time, source, destinations: vec![destination], hello };
         self.flows.insert(id, flow);
         self.by_destination.insert(destination, id);
         self.place(id, seen);
@@ -269,7 +272,9 @@ impl Sockets {
         let Some(socket) = self.known.get(&seen.socket) else { return };
         // Of clients without ids (browsers) the first is the one that waits for longest.
         let is_said_again = head.destination.is_empty() && socket.is_claimed(seen.peer);
-        let (Some(pid), Some(to), false) = (socket.pid(), Cid::of(head.destination), is_said_again) else { return };
+        let (Some(pid), Some(to), false) = (socket.pid(), Cid::of(head.destination), is_said_again) else {
+            return;
+        };
         let Some(waiting) = self.waiting.get_mut(&(pid, direction, to)) else { return };
         while waiting.front().is_some_and(|id| !self.flows.contains_key(id)) {
             waiting.pop_front();
@@ -291,7 +296,8 @@ impl Sockets {
         flow.hello.settle();
         if direction == Direction::Inbound {
             // Some servers go on with a socket of their own for each client.
-            flow.ends[index(direction)] = Some(Place { socket: seen.socket, peer: seen.peer, last: seen.time });
+            flow.ends[index(direction)] =
+                Some(Place { socket: seen.socket, peer: seen.peer, last: seen.time });
             if let Some(socket) = self.known.get_mut(&seen.socket) {
                 socket.claim(seen.peer);
                 socket.direction.get_or_insert(direction);
@@ -349,8 +355,12 @@ impl Sockets {
     fn close(&mut self, counts: &mut dyn Counts, is_over: impl Fn(&Socket) -> bool) {
         let busy: rustc_hash::FxHashSet<Cookie> =
             self.flows.values().flat_map(Flow::places).map(|(_, place)| place.socket).collect();
-        let over: Vec<Cookie> =
-            self.known.iter().filter(|(cookie, socket)| is_over(socket) && !busy.contains(cookie)).map(|(cookie, _)| *cookie).collect();
+        let over: Vec<Cookie> = self
+            .known
+            .iter()
+            .filter(|(cookie, socket)| is_over(socket) && !busy.contains(cookie))
+            .map(|(cookie, _)| *cookie)
+            .collect();
         for cookie in over {
             let Some(socket) = self.known.remove(&cookie) else { continue };
             socket.forget(counts);
@@ -370,7 +380,14 @@ impl Sockets {
     }
 
     /// One end of a flow, as it shows in the table.
-    fn end_of(&self, flow: &Flow, direction: Direction, place: &Place, open: bool, names: &HostNames) -> Unread {
+    fn end_of(
+        &self,
+        flow: &Flow,
+        direction: Direction,
+        place: &Place,
+        open: bool,
+        names: &HostNames,
+    ) -> Unread {
         let duration = Duration::from_nanos(self.last(place).saturating_sub(flow.began));
         let mut what = Unread { connections: 1, open: open.into(), duration, ..Unread::default() };
         let wanted = flow.hello.wanted();
@@ -381,7 +398,10 @@ impl Sockets {
         };
         let asked = named.or_else(|| (direction == Direction::Outbound).then(remote).flatten());
         asked.iter().for_each(|name| what.names.add(name, 1));
-        wanted.and_then(|wanted| wanted.protocol.as_ref()).iter().for_each(|protocol| what.protocols.add(protocol, 1));
+        wanted
+            .and_then(|wanted| wanted.protocol.as_ref())
+            .iter()
+            .for_each(|protocol| what.protocols.add(protocol, 1));
         what
     }
 }

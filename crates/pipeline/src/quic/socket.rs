@@ -103,7 +103,8 @@ impl Socket {
         if let Some(peer) = peer {
             if self.paths.len() >= MOST_PATHS {
                 // The probes keep fewer.
-                self.paths.retain(|_, path| path.moved.bytes != [0; 2] || path.began.saturating_add(FRESH) > now);
+                self.paths
+                    .retain(|_, path| path.moved.bytes != [0; 2] || path.began.saturating_add(FRESH) > now);
             }
             let goes_on = goes_on && !self.from_start && now.saturating_sub(self.began) < SETTLING;
             let new = Path { moved: Moved { bytes: [0; 2], last: now }, began: now, goes_on, flows: 0 };
@@ -158,7 +159,8 @@ impl Socket {
     /// Peers that are silent for long, of which no flow goes on.
     pub(super) fn sweep(&mut self, counts: &mut dyn Counts, now: u64) -> u64 {
         let silent = |path: &Path| now.saturating_sub(path.moved.last) >= SILENT;
-        let over: Vec<Peer> = self.paths.iter().filter(|(_, path)| silent(path)).map(|(peer, _)| *peer).collect();
+        let over: Vec<Peer> =
+            self.paths.iter().filter(|(_, path)| silent(path)).map(|(peer, _)| *peer).collect();
         let (before, is_known, way) = (self.before(), self.is_known(), self.way());
         for peer in over {
             counts.forget(DatagramKey { socket: self.cookie, peer: Some(peer) });

@@ -157,7 +157,12 @@ fn clients_without_ids_are_answered_in_their_order() {
     let mut scene = Scene::default();
     scene.socket(SERVER, 443, true);
     for number in 1..=2 {
-        scene.datagram(SERVER, Way::Received, None, &initial(&Client { source: Vec::new(), ..client(number, "a") }));
+        scene.datagram(
+            SERVER,
+            Way::Received,
+            None,
+            &initial(&Client { source: Vec::new(), ..client(number, "a") }),
+        );
         scene.now += SECOND;
     }
     for _ in 0..3 {
@@ -242,7 +247,7 @@ fn silence_is_an_end_and_what_goes_on_after_it_is_counted() {
     scene.socket(CLIENT, 5000, true);
     scene.datagram(CLIENT, Way::Sent, Some(443), &initial(&client(1, "api.example")));
     scene.wait(1);
-    scene.wait(119);
+    scene.wait(118);
     assert!(scene.sockets.take_over().next().is_none());
     scene.wait(2);
     assert_eq!(scene.sockets.take_over().count(), 1);

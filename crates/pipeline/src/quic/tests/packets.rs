@@ -68,8 +68,7 @@ fn hello(name: &str) -> Vec<u8> {
     let extension = |kind: u8, bytes: Vec<u8>| [vec![0, kind], sixteen(bytes)].concat();
     let server = [vec![0], sixteen(name.as_bytes().to_vec())].concat();
     let extensions = [extension(0, sixteen(server)), extension(16, sixteen(b"\x02h3".to_vec()))].concat();
-    let body =
-        [&[3, 3][..], &[1; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &sixteen(extensions)].concat();
+    let body = [&[3, 3][..], &[1; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &sixteen(extensions)].concat();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
     [&[1][..], &length[1..], &body].concat()
 }
