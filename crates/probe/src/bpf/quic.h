@@ -290,7 +290,7 @@ static __noinline int on_datagram(struct sock *sk, int ret, int flags, __u8 way,
 	if (!state->owned)
 		state->owned = speaks(task->tgid);
 	count_heard(ret);
-	__u64 now = bpf_ktime_get_coarse_ns(); /* of the last tick of the kernel's clock: a load */
+	__u64 now = bpf_ktime_get_ns();
 	int new = count_datagram(sk, state, &told, now);
 	if (new >= 0 && told.length && (packet == PACKET_OPENS || (new && told.key.peer.family)))
 		tell_datagram(state, &told, packet, now);
