@@ -40,6 +40,7 @@ pub fn rows(statistics: &Value) -> Vec<Value> {
 ///
 /// # Panics
 /// When there is none.
+#[expect(clippy::panic, reason = "a test that cannot go on fails")]
 pub fn row<'a>(rows: &'a [Value], key: &str, value: &str) -> &'a Value {
     let found = rows.iter().find(|row| row[key] == value);
     found.unwrap_or_else(|| panic!("no {key} {value} in {rows:#?}"))

@@ -215,7 +215,8 @@ fn caddy_and_libcurl() {
     }
     assert_eq!(server["process.executable.name"], "caddy", "{server}");
     assert_eq!(server["received"], client["sent"], "{rows:#?}");
-    // What comes after the client has what it wanted it does not read.
+    // What does not fit into its socket's buffer is lost, and sent again; what comes after it has what it wanted it does not read.
     let [sent, received] = [&server["sent"], &client["received"]].map(|bytes| bytes.as_u64().unwrap());
-    assert!(received > 900_000 && received <= sent && sent < 990_000, "{rows:#?}");
+    assert!(received > 900_000 && received < 1_100_000, "{rows:#?}");
+    assert!(received <= sent && sent < 2 * received, "{rows:#?}");
 }
