@@ -89,8 +89,32 @@ impl Moved {
 
 #[cfg(test)]
 mod tests {
-    use super::{DatagramKey, Peer};
-    use crate::record::Cookie;
+    use super::{DATAGRAM_COUNTS, DATAGRAM_KEY_SIZE, DATAGRAM_RECORD_SIZE, DatagramKey, Peer};
+    use crate::record::{
+        Cookie, Record, Way, What,
+        tests::{said_by, unhex},
+    };
+
+    #[test]
+    fn layout_is_the_headers() {
+        let source = r#"
+            int main(void) {
+                printf("%zu %zu %zu\n", sizeof(struct datagram_record), sizeof(struct datagram_key), sizeof(struct datagram_count));
+                struct { struct datagram_record head; char payload[3]; } d = { .head = { .head = { .socket = 2, .size = 1200, .length = 3,
+                    .kind = RECORD_DATAGRAM }, .peer = { .family = 2, .port = 0xbb01 } }, .payload = "abc" };
+                d.head.peer.address[0] = 10; d.head.peer.address[3] = 9;
+                for (size_t i = 0; i < sizeof(d.head) + 3; i++) printf("%02x", ((unsigned char *)&d)[i]);
+                return 0;
+            }"#;
+        let text = said_by("datagrams", source);
+        let lines: Vec<&str> = text.lines().collect();
+        let sizes = [DATAGRAM_RECORD_SIZE, DATAGRAM_KEY_SIZE, 8 * DATAGRAM_COUNTS].map(|n| n.to_string());
+        assert_eq!(lines[0], sizes.join(" "));
+        let bytes = unhex(lines[1]);
+        let peer = Some(Peer::new("10.0.0.9:443".parse().unwrap()));
+        let expected = What::Datagram { socket: Cookie(2), way: Way::Sent, size: 1200, peer, bytes: b"abc" };
+        assert_eq!(Record::parse(&bytes).unwrap().what, expected);
+    }
 
     #[test]
     fn a_peer_is_what_it_was_made_of() {
