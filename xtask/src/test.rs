@@ -61,6 +61,8 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
                 cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
             let container =
                 cargo(&["test", "--package", "overhear-tests", "--test", "container", "--", "--ignored"]);
+            let unnamed =
+                cargo(&["test", "--package", "overhear-tests", "--test", "unnamed", "--", "--ignored"]);
             recorded(&mut [
                 cargo(&["test", "--workspace", "--no-fail-fast"]),
                 figures,
@@ -72,6 +74,7 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
                 kills,
                 restarts,
                 runtimes,
+                unnamed,
                 many,
                 accuracy,
                 real,

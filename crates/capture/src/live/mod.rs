@@ -21,7 +21,7 @@ pub use linux::Live;
 #[cfg(not(target_os = "linux"))]
 pub use stub::Live;
 
-pub use plan::{Missing, Plan, Types};
+pub use plan::{Missing, Plan, Types, Uprobes};
 
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Options {
     pub no_tls_for: Vec<String>,
     /// This way of listening; the best that the kernel has when absent.
     pub plan: Option<Plan>,
+    /// The same for how TLS libraries are probed.
+    pub uprobes: Option<Uprobes>,
 }
 
 impl Default for Options {
@@ -57,6 +59,7 @@ impl Default for Options {
             tls: true,
             no_tls_for: Vec::new(),
             plan: None,
+            uprobes: None,
         }
     }
 }
