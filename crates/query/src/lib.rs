@@ -31,8 +31,8 @@ pub use overhear_model::Way;
 /// Shapes of requests and responses, as they are told.
 pub use overhear_model::shape::schema as shape;
 pub use rows::{
-    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, OpenStream, Percentiles,
-    RouteReason,
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, Link, Links, LiveRow, OpenStream,
+    Percentiles, RouteReason,
 };
 pub use service::{ServiceSeen, services};
 pub use source::LiveSource;
