@@ -130,6 +130,9 @@ pub struct Link {
     pub errors: u64,
     /// How long they took, in the mean.
     pub mean: Duration,
+    /// How many each call of the one that makes them makes, in the mean over those of which all is certain; absent without
+    /// any.
+    pub each: Option<f64>,
 }
 
 /// A stream that goes on.

@@ -45,6 +45,7 @@ impl LiveSource for Fake {
             calls: row.row.requests,
             errors: row.row.errors,
             mean: Duration::from_millis(3),
+            each: Some(0.6),
         };
         let calls =
             self.rows.iter().filter(|row| row.row.id.way != Way::Inbound && row.row.id != *id).map(of);

@@ -178,6 +178,7 @@ fn link(link: &Link) -> Value {
     object["requests"] = link.calls.into();
     object["errors"] = link.errors.into();
     object["mean"] = link.mean.as_secs_f64().into();
+    object["each"] = link.each.into();
     object
 }
 

@@ -22,6 +22,8 @@ const LATE: Duration = Duration::from_secs(30);
 pub(super) const MOST_WAITING: usize = 1 << 13;
 /// Processes that are known to ask. When there are more, all are forgotten but those that ask again.
 const MOST_ASKING: usize = 1 << 14;
+/// Endpoints that one answer is known to ask.
+const MOST_ASKED: usize = 64;
 /// Endpoints and pairs of them that are told of.
 const MOST_TOLD: usize = 1 << 12;
 /// Where a trace or a request has its name (W3C Trace Context, B3, and what proxies and frameworks add).
@@ -50,6 +52,8 @@ pub(super) struct Causes {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     calls: u64,
+    /// Of those: all that was asked meanwhile is known to be of this endpoint.
+    sure: u64,
     /// Calls that were made while it was answered, and may have been made for another.
     unsure: u64,
 }
@@ -59,6 +63,8 @@ struct Made {
     calls: u64,
     errors: u64,
     took: Duration,
+    /// Of those: made for answers of which all is known.
+    sure: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +73,9 @@ struct Answering {
     call: u64,
     id: Arc<EndpointId>,
     trace: Option<u64>,
+    /// What was asked for it, or for another of its endpoint.
+    asked: Vec<(Arc<EndpointId>, u64)>,
+    is_sure: bool,
 }
 
 /// Something that happened in a process.
@@ -120,16 +129,20 @@ impl Causes {
                 self.asking.clear();
             }
             self.asking.insert(process.pid);
-            let made = Made { calls: 1, errors: u64::from(failed), took };
+            let made = Made { calls: 1, errors: u64::from(failed), took, sure: 0 };
             let what = What::Asks { id: Arc::clone(id), trace, made };
             self.push(exchange.time, process.pid, what);
         }
         if let Some(process) = answers {
             if !self.asking.contains(&process.pid) {
-                return count(&mut self.answered, Arc::clone(id), |counted| counted.calls += 1);
+                return count(&mut self.answered, Arc::clone(id), |counted| {
+                    counted.calls += 1;
+                    counted.sure += 1;
+                });
             }
             let call = self.ordinal;
-            let answering = Answering { call, id: Arc::clone(id), trace };
+            let (id, asked) = (Arc::clone(id), Vec::new());
+            let answering = Answering { call, id, trace, asked, is_sure: true };
             self.push(exchange.time, process.pid, What::Begins(answering));
             self.push(after(exchange.time, took), process.pid, What::Ends(call));
         }
@@ -155,13 +168,16 @@ impl Causes {
             all.look_at_next();
         }
         let mut links = Links::default();
+        let mut sure = FxHashMap::default();
         let mut today = FxHashMap::default();
         let mut is_it = |one: &Arc<EndpointId>| {
             let today = today.entry(Arc::clone(one)).or_insert_with(|| current(one));
             (**today == *id, Arc::clone(today))
         };
         for (one, counted) in &all.answered {
-            if is_it(one).0 {
+            let (is_it, today) = is_it(one);
+            *sure.entry(today).or_default() += counted.sure;
+            if is_it {
                 links.answered += counted.calls;
                 links.unsure += counted.unsure;
             }
@@ -176,7 +192,9 @@ impl Causes {
                 add(&mut calls, effect, *made);
             }
         }
-        (links.calls, links.callers) = (told(calls), told(callers));
+        let sure = |id: &EndpointId| sure.get(id).copied().unwrap_or(0);
+        let own = sure(id);
+        (links.calls, links.callers) = (told(calls, &|_| own), told(callers, &sure));
         links
     }
 
@@ -204,22 +222,41 @@ impl Causes {
         if answering.get().is_empty() {
             answering.remove();
         }
-        count(&mut self.answered, ended.id, |counted| counted.calls += 1);
+        count(&mut self.answered, Arc::clone(&ended.id), |counted| {
+            counted.calls += 1;
+            counted.sure += u64::from(ended.is_sure);
+        });
+        for (id, asked) in ended.asked.into_iter().filter(|_| ended.is_sure) {
+            count(&mut self.pairs, (Arc::clone(&ended.id), id), |made| made.sure += asked);
+        }
     }
 
     fn asks(&mut self, pid: u32, id: Arc<EndpointId>, trace: Option<u64>, made: Made) {
-        let Some(answering) = self.answering.get(&pid) else { return };
-        let same_trace = |one: &&Answering| trace.is_some() && one.trace == trace;
-        let has_trace = answering.iter().any(|one| same_trace(&one));
-        let mut causes: Vec<_> = answering.iter().filter(|one| !has_trace || same_trace(one)).collect();
-        causes.sort_unstable_by_key(|one| &one.id);
-        causes.dedup_by_key(|one| &one.id);
-        if let [cause] = *causes {
-            let cause = Arc::clone(&cause.id);
-            count(&mut self.pairs, (cause, id), |known| known.add(made));
-        } else {
-            let causes: Vec<_> = causes.into_iter().map(|one| Arc::clone(&one.id)).collect();
-            causes.into_iter().for_each(|one| count(&mut self.answered, one, |counted| counted.unsure += 1));
+        let Some(answering) = self.answering.get_mut(&pid) else { return };
+        let same_trace = |one: &Answering| trace.is_some() && one.trace == trace;
+        let has_trace = answering.iter().any(same_trace);
+        let mut causes: Vec<_> = answering.iter_mut().filter(|one| !has_trace || same_trace(one)).collect();
+        let Some((first, others)) = causes.split_first_mut() else { return };
+        if others.iter().all(|one| one.id == first.id) {
+            first.asks(&id);
+            let cause = Arc::clone(&first.id);
+            return count(&mut self.pairs, (cause, id), |known| known.add(made));
+        }
+        causes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        causes.iter_mut().for_each(|one| one.is_sure = false);
+        causes.dedup_by(|a, b| a.id == b.id);
+        for cause in causes {
+            count(&mut self.answered, Arc::clone(&cause.id), |counted| counted.unsure += 1);
+        }
+    }
+}
+
+impl Answering {
+    fn asks(&mut self, id: &Arc<EndpointId>) {
+        match self.asked.iter_mut().find(|(known, _)| known == id) {
+            Some((_, times)) => *times += 1,
+            None if self.asked.len() < MOST_ASKED => self.asked.push((Arc::clone(id), 1)),
+            None => {}
         }
     }
 }
@@ -229,6 +266,7 @@ impl Made {
         self.calls += more.calls;
         self.errors += more.errors;
         self.took = self.took.saturating_add(more.took);
+        self.sure += more.sure;
     }
 }
 
@@ -246,11 +284,15 @@ fn add(sums: &mut FxHashMap<Arc<EndpointId>, Made>, id: Arc<EndpointId>, made: M
     sums.entry(id).or_default().add(made);
 }
 
-/// The most frequent first.
-fn told(sums: FxHashMap<Arc<EndpointId>, Made>) -> Vec<Link> {
-    let link = |(id, Made { calls, errors, took }): (_, Made)| {
+/// The most frequent first. `answers`: of which endpoint how many there are, where all is known that they make.
+fn told(sums: FxHashMap<Arc<EndpointId>, Made>, answers: &dyn Fn(&EndpointId) -> u64) -> Vec<Link> {
+    let link = |(id, Made { calls, errors, took, sure }): (Arc<EndpointId>, Made)| {
         let mean = took.div_f64(calls.max(1) as f64);
-        Link { id, calls, errors, mean }
+        let each = match answers(&id) {
+            0 => None,
+            answers => Some(sure as f64 / answers as f64),
+        };
+        Link { id, calls, errors, mean, each }
     };
     let mut all: Vec<_> = sums.into_iter().map(link).collect();
     all.sort_unstable_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.id.cmp(&b.id)));

@@ -287,10 +287,7 @@ fn calls_made(links: &Links, theme: Theme, width: u16) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(" calls it makes, per call", theme.dim)];
     for link in &links.calls {
         let name = format!("{} {}", text::clean(&link.id.method), text::clean(&link.id.route));
-        let each = match links.answered {
-            0 => String::new(),
-            answered => format!("{:.1}", link.calls as f64 / answered as f64),
-        };
+        let each = link.each.map_or_else(String::new, |each| format!("{each:.1}"));
         let text = format!(" {} {}", pieces::left(&name, width.saturating_sub(9)), pieces::right(&each, 6));
         lines.push(if link.errors > 0 { Line::styled(text, theme.error) } else { Line::raw(text) });
     }

@@ -66,7 +66,7 @@ fn what_is_asked_while_a_call_is_answered_is_asked_for_it() {
     let links = session.links(&id(GATEWAY, "/api/orders")).unwrap();
     assert_eq!((links.answered, links.unsure), (1, 0));
     assert_eq!(told(&links.calls), [("/orders", 1), ("/users", 1)]);
-    assert_eq!(links.calls[0].mean, Duration::from_millis(100));
+    assert_eq!((links.calls[0].mean, links.calls[0].each), (Duration::from_millis(100), Some(1.0)));
     let orders = session.links(&id(ORDERS, "/orders")).unwrap();
     assert_eq!((told(&orders.callers), told(&orders.calls)), (vec![("/api/orders", 1)], vec![]));
     assert_eq!(told(&session.links(&id(ORDERS, "/health")).unwrap().callers), []);
@@ -103,6 +103,23 @@ fn of_several_calls_of_one_endpoint_it_is_certain_which_endpoint_asks() {
         .collect();
     let links = heard(&calls).links(&id(GATEWAY, "/api/a")).unwrap();
     assert_eq!((links.answered, links.unsure, told(&links.calls)), (5, 0, vec![("/b", 5)]));
+    assert_eq!(links.calls[0].each, Some(1.0));
+}
+
+/// Of ten answers two are mixed with others; how many calls each makes is told of the other eight.
+#[test]
+fn what_is_not_certain_does_not_spoil_how_many_each_makes() {
+    let calls: Vec<_> = (0..10)
+        .flat_map(|n| {
+            let (from, mixed) = (f64::from(n), n < 2);
+            let asks = |at| call((GATEWAY, ORDERS), (from + at, 0.01), "/b");
+            let other = mixed.then(|| call((1, GATEWAY), (from + 0.15, 0.1), "/other"));
+            [asks(0.1), asks(0.2), call((1, GATEWAY), (from, 0.5), "/a")].into_iter().chain(other)
+        })
+        .collect();
+    let links = heard(&calls).links(&id(GATEWAY, "/a")).unwrap();
+    assert_eq!((links.answered, links.unsure, told(&links.calls)), (10, 2, vec![("/b", 18)]));
+    assert_eq!(links.calls[0].each, Some(2.0));
 }
 
 #[test]
