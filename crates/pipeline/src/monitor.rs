@@ -310,10 +310,12 @@ impl Monitor {
         let from = windows().map(|window| window.from).min().unwrap_or_default();
         let until = windows().map(|window| window.until).max().unwrap_or_default();
         let step = spans.iter().map(|span| span.step.seconds()).max().unwrap_or_default();
+        let sessions = spans.iter().flat_map(|span| &span.sessions).map(|session| session.started);
         Ok(Covered {
             what,
             from: from.start(),
             until: until.start(),
+            listened_from: sessions.min().unwrap_or_default().max(from.start()).min(until.start()),
             step: Duration::from_secs(step),
             deploys: questions.deploys(Window { from, until })?.into_iter().map(since_deploy::told).collect(),
             since: spans.iter().filter_map(|span| span.since.clone()).collect(),

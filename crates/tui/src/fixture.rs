@@ -89,7 +89,8 @@ impl History for Fake {
         let nodes = outside.map(|name| MapNode { name: name.into(), is_external: true });
         let what = Map { nodes: nodes.into(), edges };
         let (from, until) = (Timestamp::from_nanos(NOW.as_nanos() - 3_600_000_000_000), NOW);
-        Ok(Covered { what, from, until, step: Duration::ZERO, deploys: Vec::new(), since: Vec::new() })
+        let (deploys, since) = (Vec::new(), Vec::new());
+        Ok(Covered { what, from, until, listened_from: from, step: Duration::ZERO, deploys, since })
     }
 
     fn changes(&self, _: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {

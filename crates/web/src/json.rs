@@ -31,6 +31,7 @@ pub(crate) fn covered<T>(
     let mut object = json!({
         "from": time(covered.from),
         "until": time(covered.until),
+        "listened_from": time(covered.listened_from),
         "step": covered.step.as_secs_f64(),
         "deploys": covered.deploys.iter().map(deploy).collect::<Vec<_>>(),
         "since": covered.since.iter().map(deploy).collect::<Vec<_>>(),
