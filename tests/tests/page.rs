@@ -84,7 +84,8 @@ fn an_endpoint_shows_what_its_calls_make() {
     );
     // The gateway asks once per call; what is not certain is not told.
     assert_eq!(product["each"], 1.0, "{links}");
-    let (calls, answered) = (product["requests"].as_u64().unwrap(), links["after"]["answered"].as_u64().unwrap());
+    let (calls, answered) =
+        (product["requests"].as_u64().unwrap(), links["after"]["answered"].as_u64().unwrap());
     assert!(calls > 0 && calls <= answered, "{links}");
     let shown = strings(&links["shown"]);
     assert!(shown[0].starts_with("GET /products/{productId} shop-catalog 1.0 per call"), "{shown:?}");

@@ -145,7 +145,7 @@ function Links({ id, params }) {
   if (!links) return id.server ? null : html`<${Callees} id=${id} params=${params} />`;
   const list = (title, made, per) => made.length > 0 && html`<h2>${title}</h2><section class="card lines links">${made.map((one) => html`<div key=${endpoint_key(one)}>
     <span><a href=${endpoint_href(one)}>${one.method} <${Route} route=${one.route} /></a> <small class="dim">${one.server ?? one.service}</small></span>
-    <span>${per(one)}</span><span class=${error_tone(one)}>${one.errors ? share(one.errors, one.requests) : ''}</span><span title="in the mean">${duration(one.mean)}</span></div>`)}</section>`;
+    <span>${per(one)}</span><span class=${one.errors ? 'bad' : ''}>${one.errors ? share(one.errors, one.requests) : ''}</span><span title="in the mean">${duration(one.mean)}</span></div>`)}</section>`;
   const each = (one) => (one.each === null ? plural(one.requests, 'call') : html`${decimals(one.each)} <small class="dim">per call</small>`);
   return html`${list('Calls it makes', links.calls, each)}${list(id.server ? 'Made for' : 'Called for', links.callers, (one) => plural(one.requests, 'call'))}
     ${links.unsure > 0 && html`<p class="dim">${plural(links.unsure, 'more call')} may be of it or of others that were answered at the same moment: only those are listed that are certain.</p>`}

@@ -253,10 +253,10 @@ impl Causes {
 
 impl Answering {
     fn asks(&mut self, id: &Arc<EndpointId>) {
-        match self.asked.iter_mut().find(|(known, _)| known == id) {
-            Some((_, times)) => *times += 1,
-            None if self.asked.len() < MOST_ASKED => self.asked.push((Arc::clone(id), 1)),
-            None => {}
+        if let Some((_, times)) = self.asked.iter_mut().find(|(known, _)| known == id) {
+            *times += 1;
+        } else if self.asked.len() < MOST_ASKED {
+            self.asked.push((Arc::clone(id), 1));
         }
     }
 }
