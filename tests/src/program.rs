@@ -32,6 +32,22 @@ fn named_or_built() -> Result<PathBuf> {
     }
 }
 
+/// A binary that needs no library: `OVERHEAR_BINARY` where that is one, else built.
+pub fn static_overhear() -> Result<PathBuf> {
+    const TARGET: &str = "x86_64-unknown-linux-musl";
+    let named = std::env::var_os("OVERHEAR_BINARY").map(PathBuf::from);
+    match named.filter(|binary| !asks_for_libraries(binary)) {
+        Some(binary) => Ok(binary),
+        None => build(&["--package", "overhear", "--target", TARGET]),
+    }
+}
+
+fn asks_for_libraries(binary: &Path) -> bool {
+    let listed = Command::new("ldd").arg(binary).output();
+    listed
+        .is_ok_and(|listed| listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("=>"))
+}
+
 /// Builds one program of this workspace.
 pub(crate) fn build(what: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
