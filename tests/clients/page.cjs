@@ -102,6 +102,12 @@ async function main() {
     told.copied = { curl: await copied(page, 'copy as curl'), openapi: await copied(page, 'copy as OpenAPI') };
     told.copied.said = execFileSync('sh', ['-c', `${told.copied.curl} --silent --show-error --max-time 10 --write-out '\n%{http_code}'`], { encoding: 'utf8' });
 
+    // What the gateway's calls make: asked twice, since between there is what the page shows.
+    const linked = `service=shop-gateway&way=inbound&protocol=http&method=GET&route=${encodeURIComponent('/api/products/{productId}')}`;
+    const links_before = (await ask(`/api/links?${linked}`)).links;
+    await see(`/endpoint?${linked}`, '.links > div');
+    told.links = { before: links_before, shown: await texts('.links > div'), titles: await texts('h2'), after: (await ask(`/api/links?${linked}`)).links };
+
     await see('/map', '.map .node');
     told.map = { nodes: await texts('.map .node text'), edges: await texts('.map .edge title'), asked: (await ask('/api/map')).map };
     await pictures('map');

@@ -74,6 +74,25 @@ fn an_endpoint_shows_the_counts_of_the_server() {
 }
 
 #[test]
+fn an_endpoint_shows_what_its_calls_make() {
+    let links = &told().unwrap()["links"];
+    let made = |when: &str| links[when]["calls"].as_array().unwrap();
+    let [product] = made("after").as_slice() else { panic!("the gateway asks the catalog alone: {links}") };
+    assert_eq!(
+        [&product["service"], &product["method"], &product["route"]],
+        ["shop-catalog", "GET", "/products/{productId}"]
+    );
+    // The gateway asks once per call; what is not certain is not told.
+    assert_eq!(product["each"], 1.0, "{links}");
+    let (calls, answered) =
+        (product["requests"].as_u64().unwrap(), links["after"]["answered"].as_u64().unwrap());
+    assert!(calls > 0 && calls <= answered, "{links}");
+    let shown = strings(&links["shown"]);
+    assert!(shown[0].starts_with("GET /products/{productId} shop-catalog 1.0 per call"), "{shown:?}");
+    assert!(strings(&links["titles"]).contains(&"Calls it makes"), "{links}");
+}
+
+#[test]
 fn the_list_shows_endpoints_of_the_server() {
     let endpoints = &told().unwrap()["endpoints"];
     let asked = endpoints["asked"].as_array().unwrap();

@@ -59,10 +59,10 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             kills.env("OVERHEAR_KILLS", KILLS);
             let systemd =
                 cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
-            let container =
-                cargo(&["test", "--package", "overhear-tests", "--test", "container", "--", "--ignored"]);
             let unnamed =
                 cargo(&["test", "--package", "overhear-tests", "--test", "unnamed", "--", "--ignored"]);
+            let container =
+                cargo(&["test", "--package", "overhear-tests", "--test", "container", "--", "--ignored"]);
             recorded(&mut [
                 cargo(&["test", "--workspace", "--no-fail-fast"]),
                 figures,

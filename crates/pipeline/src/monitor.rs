@@ -8,7 +8,8 @@ use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Names, Series, Slot, Sum, Tally};
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
+    Api, EndpointDetail, EndpointId, Links, LiveRow, LiveSource, Metric, OpenStream, Selection, apis,
+    endpoint,
     monitor::{
         Asked, Beside, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures, EndpointHistory,
         Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
@@ -495,6 +496,10 @@ impl LiveSource for Monitor {
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.picture.as_ref()?.route(exchange)
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        self.picture.as_ref()?.links(id)
     }
 
     fn statistics(&self) -> Statistics {

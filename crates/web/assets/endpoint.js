@@ -2,7 +2,7 @@
 import { html, useState } from './vendor/preact.mjs';
 import { address, ask, useAnswer, window_of } from './api.js';
 import { href, set, useUrl } from './url.js';
-import { Bar, Copy, Empty, Route, Waiting, endpoint_params, shown_from, useKeys } from './parts.js';
+import { Bar, Copy, Empty, Route, Waiting, endpoint_href, endpoint_key, endpoint_params, shown_from, useKeys } from './parts.js';
 import { Chart, heard_share, steps } from './chart.js';
 import { Heat } from './heat.js';
 import { Calls, Detail, OpenStreams } from './live.js';
@@ -40,7 +40,7 @@ export function Endpoint() {
       <h2>Duration of every call</h2>${HeatCard({ data, params })}
       ${Recent({ id, params, data })}
       <div class="two"><div>${Shape({ described, params })}${Messages({ data: described.data })}${Models({ data: described.data })}</div>
-      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Callees} id=${id} params=${params} /></div></div>`}</${Waiting}>
+      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Links} id=${id} params=${params} /></div></div>`}</${Waiting}>
     ${editing && html`<${Edit} id=${id} known=${known} close=${() => setEditing(false)} />`}`;
 }
 
@@ -137,10 +137,25 @@ function Callers({ row }) {
   }) : html`<p class="dim">Nobody on this machine is known to call it.</p>`}</section>`;
 }
 
-// Which call made which other is not known: these are all that the service makes.
+// What calls make other calls, as far as that is certain. Where nobody listens it is not known: all that the service makes.
+function Links({ id, params }) {
+  const answer = useAnswer(address('links', endpoint_params(id)), 5000);
+  if (!answer.data) return null;
+  const { links } = answer.data;
+  if (!links) return id.server ? null : html`<${Callees} id=${id} params=${params} />`;
+  const list = (title, made, per) => made.length > 0 && html`<h2>${title}</h2><section class="card lines links">${made.map((one) => html`<div key=${endpoint_key(one)}>
+    <span><a href=${endpoint_href(one)}>${one.method} <${Route} route=${one.route} /></a> <small class="dim">${one.server ?? one.service}</small></span>
+    <span>${per(one)}</span><span class=${one.errors ? 'bad' : ''}>${one.errors ? share(one.errors, one.requests) : ''}</span><span title="in the mean">${duration(one.mean)}</span></div>`)}</section>`;
+  const each = (one) => (one.each === null ? plural(one.requests, 'call') : html`${decimals(one.each)} <small class="dim">per call</small>`);
+  return html`${list('Calls it makes', links.calls, each)}${list(id.server ? 'Made for' : 'Called for', links.callers, (one) => plural(one.requests, 'call'))}
+    ${links.unsure > 0 && html`<p class="dim">${plural(links.unsure, 'more call')} may be of it or of others that were answered at the same moment: only those are listed that are certain.</p>`}
+    ${!links.calls.length && !id.server && links.unsure > 0 && html`<${Callees} id=${id} params=${params} />`}`;
+}
+
+const decimals = (value) => (value >= 10 ? count(Math.round(value)) : value.toFixed(value < 0.095 ? 2 : 1));
+
 function Callees({ id, params }) {
   const answer = useAnswer(address('map', window_of(params)), 5000);
-  if (id.server) return null;
   const edges = (answer.data?.map.edges ?? []).filter((edge) => edge.from === id.service).sort((a, b) => b.now.requests - a.now.requests);
   if (!edges.length) return null;
   const outside = new Set(answer.data.map.nodes.filter((node) => node.external).map((node) => node.name));
