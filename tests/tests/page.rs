@@ -88,7 +88,8 @@ fn an_endpoint_shows_what_its_calls_make() {
         (product["requests"].as_u64().unwrap(), links["after"]["answered"].as_u64().unwrap());
     assert!(calls > 0 && calls <= answered, "{links}");
     let shown = strings(&links["shown"]);
-    assert!(shown[0].starts_with("GET /products/{productId} shop-catalog 1.0 per call"), "{shown:?}");
+    assert!(shown[0].starts_with("GET /products/{productId} shop-catalog"), "{shown:?}");
+    assert!(shown[0].contains("1.0 per call"), "{shown:?}");
     assert!(strings(&links["titles"]).contains(&"Calls it makes"), "{links}");
 }
 
@@ -159,7 +160,8 @@ fn what_is_copied_is_of_use() {
     let (body, status) = text("said").rsplit_once('\n').unwrap();
     assert_eq!(status, "200", "{copied}");
     let product: Value = serde_json::from_str(body).unwrap();
-    assert!(text("curl").contains(product["slug"].as_str().unwrap()), "{copied}");
+    let is_in_the_command = |name: &str| text("curl").contains(product[name].as_str().unwrap());
+    assert!(is_in_the_command("slug") || is_in_the_command("id"), "{copied}");
     let folder = tempfile::tempdir().unwrap();
     let document = folder.path().join("openapi.yaml");
     std::fs::write(&document, text("openapi")).unwrap();

@@ -235,8 +235,10 @@ export function curl(id, described, call) {
 }
 
 async function curl_of(id, described) {
-  const last = await ask(address('recent', { ...endpoint_params(id), limit: 1 })).catch(() => null);
-  return curl(id, described, last?.exchanges[0]);
+  const recent = await ask(address('recent', { ...endpoint_params(id), limit: 20 })).catch(() => null);
+  const calls = recent?.exchanges ?? [];
+  // A command is wanted that does something: of a call that was answered well, where there is one.
+  return curl(id, described, calls.find((call) => call['http.response.status_code'] < 400) ?? calls[0]);
 }
 
 const fragment = async (id) => (await ask(address('fragment', endpoint_params(id)))).yaml;
