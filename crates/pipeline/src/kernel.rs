@@ -115,7 +115,11 @@ impl Kernel {
         let tls = statistics.unreadable.entry("tls").or_default();
         *tls = tls.saturating_add_signed(unread);
         statistics.unreadable.retain(|_, connections| *connections > 0);
-        for (loss, events, bytes) in counters.losses {
+        for (loss, mut events, mut bytes) in counters.losses {
+            for (_, gaps, regained) in self.hearing.assembler.regained().filter(|(known, ..)| *known == loss) {
+                events = events.saturating_sub(gaps);
+                bytes = bytes.saturating_sub(regained);
+            }
             statistics.lose(reason(loss), events, bytes);
         }
         if self.hearing.evicted > 0 {

@@ -78,6 +78,8 @@ impl Ciphers {
             | What::Error { .. }
             | What::Tls { .. }
             | What::TlsTouch { .. }
+            | What::ByPackets { .. }
+            | What::Packet { .. }
             | What::Answer { .. } => {}
         }
     }

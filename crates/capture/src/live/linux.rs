@@ -1,5 +1,7 @@
 use super::{
-    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown, room,
+    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown,
+    packets::{Packets, follow_packets},
+    room,
     tls::Tls, version,
 };
 use aya::{
@@ -45,6 +47,8 @@ pub struct Live {
     losses: PerCpuArray<MapData, [u64; 2]>,
     heard: PerCpuArray<MapData, [u64; 2]>,
     settings: Settings,
+    /// Nothing where packets cannot be copied: what is in no buffer is a gap then.
+    packets: Option<Packets>,
     existing: Vec<Existing>,
     plan: Plan,
     wait: Duration,
@@ -87,9 +91,12 @@ impl Live {
                 (None, Some(UnreadReason::Refused), Some(why))
             }
         };
+        let packets = (plan == Plan::Sockets).then(|| Packets::load(&mut ebpf, &btf));
         let (own_socket, _other_end) = UnixStream::pair()?;
         let mut live = Self::assemble(&mut ebpf, plan, &options)?;
         live.settings.tls = tls.is_some();
+        live.packets = packets.and_then(Result::ok);
+        live.settings.packets = live.packets.is_some();
         (live.tls_off, live.tls_unheard) = (off, unheard);
         // The iterator looks at the filters.
         live.write_settings()?;
@@ -162,11 +169,15 @@ impl Live {
             // Not before, because rights are given up in between.
             tls.follow()?;
         }
-        let mut count = 0;
+        let (mut count, mut wants_packets) = (0, false);
         while count < BATCH {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
+                wants_packets |= matches!(record.what, What::ByPackets { .. });
+                if let Some(packets) = self.packets.as_mut().filter(|_| follow_packets(&record.what)) {
+                    packets.drain(sink);
+                }
                 if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread)
                 {
                     tls.started(thread.tgid);
@@ -174,11 +185,33 @@ impl Live {
                 sink(record);
             }
         }
+        count += self.packets.as_mut().map_or(0, |packets| packets.drain(sink));
+        self.keep_packets(wants_packets)?;
         self.wait = if count > 0 { SHORTEST_WAIT } else { (self.wait * 2).min(LONGEST_WAIT) };
         if count < BATCH {
             self.pause()?;
         }
         Ok(count)
+    }
+
+    /// Has packets copied while somebody needs them.
+    fn keep_packets(&mut self, wanted: bool) -> Result<(), Error> {
+        let Some(packets) = &mut self.packets else { return Ok(()) };
+        let attached = packets.are_attached();
+        if wanted && !attached && packets.attach().is_err() {
+            // What cannot be had now cannot be had later.
+            packets.detach();
+            self.packets = None;
+            self.settings.packets = false;
+        } else if !wanted && packets.are_idle() {
+            packets.detach();
+        }
+        let attached_now = self.packets.as_ref().is_some_and(Packets::are_attached);
+        if attached_now == attached {
+            return Ok(());
+        }
+        self.settings.packets_attached = attached_now;
+        self.write_settings()
     }
 
     /// Tells the probes how much of these sockets to copy.
@@ -238,6 +271,8 @@ impl Live {
             only_targets: options.pids.is_some(),
             tls: false,
             knows_calls: false,
+            packets: false,
+            packets_attached: false,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),
@@ -254,6 +289,7 @@ impl Live {
             tls_unheard: None,
             ebpf: None,
             settings,
+            packets: None,
             existing: Vec::new(),
             plan,
             wait: SHORTEST_WAIT,

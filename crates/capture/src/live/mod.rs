@@ -4,6 +4,10 @@
 mod linux;
 #[cfg(target_os = "linux")]
 mod multi;
+#[cfg(target_os = "linux")]
+mod packets;
+#[cfg(target_os = "linux")]
+mod perf;
 mod plan;
 #[cfg(target_os = "linux")]
 mod room;

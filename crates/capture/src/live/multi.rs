@@ -16,14 +16,16 @@ use std::{
     ffi::{CStr, CString},
     io,
     os::{
-        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
 };
 
 // enum bpf_cmd, bpf_prog_type, bpf_attach_type and the flag of linux/bpf.h.
+const BPF_MAP_UPDATE_ELEM: u32 = 2;
 const BPF_PROG_LOAD: u32 = 5;
+const BPF_RAW_TRACEPOINT_OPEN: u32 = 17;
 const BPF_BTF_LOAD: u32 = 18;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
@@ -113,6 +115,7 @@ fn data(map: &Map) -> Option<&MapData> {
         | Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
+        | Map::PerfEventArray(data)
         | Map::RingBuf(data)
         | Map::SkStorage(data)
         | Map::Unsupported(data) => Some(data),
@@ -223,15 +226,63 @@ struct LinkCreate {
     padding: u32,
 }
 
+/// Attaches a loaded program to the tracepoint that it was loaded for. Closing the link detaches it.
+pub(super) fn attach_tracepoint(program: &OwnedFd) -> io::Result<OwnedFd> {
+    let open = RawTracepointOpen { name: 0, prog_fd: raw(program), padding: 0 };
+    // SAFETY: there is no address in it.
+    unsafe { bpf(BPF_RAW_TRACEPOINT_OPEN, &open) }
+}
+
+/// Puts what a descriptor stands for into an array.
+pub(super) fn update(map: BorrowedFd<'_>, index: u32, value: BorrowedFd<'_>) -> io::Result<()> {
+    let value = value.as_raw_fd();
+    let update = MapUpdate {
+        map_fd: u32::try_from(map.as_raw_fd()).unwrap_or(u32::MAX),
+        padding: 0,
+        key: std::ptr::from_ref(&index) as u64,
+        value: std::ptr::from_ref(&value) as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value are of the array's sizes, and live until the call returns.
+    unsafe { call(BPF_MAP_UPDATE_ELEM, &update) }.map(drop)
+}
+
+#[repr(C)]
+struct RawTracepointOpen {
+    name: u64,
+    prog_fd: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+struct MapUpdate {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
 /// Calls bpf(2) with a command that answers with a new file descriptor.
 ///
 /// # Safety
 ///
-/// `attributes` is the beginning of what the command takes, and every address in it stays valid during the call.
+/// As [`call`].
 unsafe fn bpf<T>(command: u32, attributes: &T) -> io::Result<OwnedFd> {
-    // SAFETY: the kernel reads `size_of::<T>()` bytes from the reference, and the addresses in it are valid.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the caller's word.
+    let fd = unsafe { call(command, attributes) }?;
     // SAFETY: the kernel just made it, for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+///
+/// `attributes` is the beginning of what the command takes, and every address in it stays valid during the call.
+unsafe fn call<T>(command: u32, attributes: &T) -> io::Result<i32> {
+    // SAFETY: the kernel reads `size_of::<T>()` bytes from the reference, and the addresses in it are valid.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
+    i32::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }

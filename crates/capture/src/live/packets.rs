@@ -1,0 +1,117 @@
+//! Packets of sockets whose bytes are in no buffer of a call: copied while somebody needs them, and attached to nothing
+//! while nobody does. To attach what is loaded needs no right.
+
+use super::{multi, perf::Ring};
+use aya::{
+    Btf, Ebpf,
+    maps::Map,
+    programs::{BtfTracePoint, ProgramError},
+    util::online_cpus,
+};
+use overhear_probe::record::{Record, What};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+const PROGRAMS: [(&str, &str); 2] = [("packet_leaves", "net_dev_queue"), ("packet_comes", "tcp_probe")];
+
+/// Bytes of the ring of one CPU: what may be locked in memory without a right (`perf_event_mlock_kb`).
+const MOST_ROOM: usize = 512 << 10;
+const LEAST_ROOM: usize = 128 << 10;
+/// Bytes of all rings, where there are many.
+const ALL_ROOM: usize = 16 << 20;
+
+/// So long after the last packet nobody needs them any more.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why packets cannot be copied on this machine.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is not in the embedded object: {0}")]
+    Missing(&'static str),
+}
+
+/// The programs that copy packets, and where they copy them to.
+pub(super) struct Packets {
+    programs: Vec<OwnedFd>,
+    rings: Vec<Ring>,
+    attached: Option<Attached>,
+}
+
+struct Attached {
+    _links: Vec<OwnedFd>,
+    last: Instant,
+}
+
+impl Packets {
+    /// Loads what will be attached, while rights and maps are there.
+    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, Error> {
+        let mut programs = Vec::new();
+        for (name, tracepoint) in PROGRAMS {
+            let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(tracepoint, btf)?;
+            programs.push(program.fd()?.as_fd().try_clone_to_owned()?);
+        }
+        let Some(Map::PerfEventArray(map)) = ebpf.map("packets") else { return Err(Error::Missing("packets")) };
+        let mut rings = Vec::new();
+        for cpu in online_cpus().map_err(|(_, error)| error)? {
+            let ring = Ring::open(cpu)?;
+            multi::update(map.fd().as_fd(), cpu, ring.as_fd())?;
+            rings.push(ring);
+        }
+        Ok(Self { programs, rings, attached: None })
+    }
+
+    pub(super) const fn are_attached(&self) -> bool {
+        self.attached.is_some()
+    }
+
+    pub(super) fn attach(&mut self) -> io::Result<()> {
+        let room = (ALL_ROOM / self.rings.len().max(1)).clamp(LEAST_ROOM, MOST_ROOM);
+        self.rings.iter_mut().try_for_each(|ring| ring.make_room(room))?;
+        let links: io::Result<_> = self.programs.iter().map(multi::attach_tracepoint).collect();
+        self.attached = Some(Attached { _links: links?, last: Instant::now() });
+        Ok(())
+    }
+
+    pub(super) fn detach(&mut self) {
+        self.attached = None;
+        self.rings.iter_mut().for_each(Ring::give_room_back);
+    }
+
+    /// No packet has come for long.
+    pub(super) fn are_idle(&self) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.last.elapsed() > PATIENCE)
+    }
+
+    /// Hands on the packets that came, and says how many those were.
+    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> usize {
+        let Some(attached) = &mut self.attached else { return 0 };
+        let mut count = 0;
+        for ring in &mut self.rings {
+            ring.drain(&mut |bytes| {
+                count += 1;
+                if let Some(record) = Record::parse(bytes) {
+                    sink(record);
+                }
+            });
+        }
+        if count > 0 {
+            attached.last = Instant::now();
+        }
+        count
+    }
+}
+
+/// Bytes that came by packets were copied before this is told: those of what is sent within its call, mostly, and those of
+/// what is received always. So packets are looked at first.
+pub(super) const fn follow_packets(what: &What<'_>) -> bool {
+    matches!(what, What::Data { comes: true, .. } | What::Close { .. } | What::End { .. })
+}
