@@ -30,6 +30,11 @@ fi
 say doctor overhear doctor
 echo ">>> doctor $?"
 
+if grep -qF '[confidentiality]' /sys/kernel/security/lockdown; then
+    OVERHEAR_PLAN=syscalls say by-system-calls overhear watch --for 1s --json
+    echo ">>> by-system-calls $?"
+fi
+
 echo hello > /www/hello
 httpd -p 127.0.0.1:8080 -h /www
 overhear watch --for 5s --json --port 8080 > /tmp/out 2> /tmp/err &

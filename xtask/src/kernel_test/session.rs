@@ -49,6 +49,10 @@ impl Said<'_> {
     pub(super) fn contains(&self, words: &str) -> Checked {
         if self.text.contains(words) { Ok(()) } else { Err(format!("{} does not say {words:?}", self.name)) }
     }
+
+    pub(super) fn lacks(&self, words: &str) -> Checked {
+        if self.text.contains(words) { Err(format!("{} says {words:?}", self.name)) } else { Ok(()) }
+    }
 }
 
 #[cfg(test)]

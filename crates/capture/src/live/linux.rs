@@ -1,21 +1,18 @@
 use super::{
-    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, lockdown,
+    Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, bpf, lockdown,
+    object::{self, Programs},
     packets::{Packets, follow_packets},
     room,
-    tls::Tls, version,
+    tls::Tls,
+    version,
 };
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, Iter, ProgramError},
 };
 use overhear_exchange::UnreadReason;
-use overhear_probe::{
-    SOCKET_OBJECT, SYSCALLS_OBJECT,
-    record::{
-        Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
-        What,
-    },
+use overhear_probe::record::{
+    Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict, What,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -23,7 +20,10 @@ use rustix::{
 };
 use std::{
     io::Read,
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
     time::Duration,
 };
@@ -33,13 +33,13 @@ const BATCH: usize = 8192;
 
 /// The attached probes. Dropping it, and death in any form, detaches them.
 pub struct Live {
-    /// Finds TLS libraries, and keeps the programs attached meanwhile.
+    /// Finds TLS libraries, and keeps probes in them.
     tls: Option<Tls>,
     /// Why there is none, and the same in a sentence where it was wanted.
     tls_off: Option<UnreadReason>,
     tls_unheard: Option<String>,
-    /// Holds the programs, while `tls` does not; their links end with it.
-    ebpf: Option<Ebpf>,
+    /// Keep the programs attached.
+    links: Vec<OwnedFd>,
     records: RingBuf<MapData>,
     settings_map: Array<MapData, [u8; SETTINGS_SIZE]>,
     verdicts: HashMap<MapData, u64, u8>,
@@ -74,15 +74,17 @@ impl Live {
         let types = Types::read()?;
         let has = |name: &str| types.name(name);
         let plan = options.plan.map_or_else(|| Plan::choose(has).map_err(lacks), Ok)?;
-        let mut ebpf = load(plan, &btf, &options)?;
-        let programs = plan.programs(has);
-        for (program, tracepoint) in &programs {
-            load_tracepoint(&mut ebpf, program, tracepoint, &btf)?;
+        let mut ebpf = make_maps(plan, &btf, &options)?;
+        let programs =
+            Programs::of(plan.object(), &ebpf, &btf).map_err(|error| refused("the probes", &error))?;
+        let mut loaded = Vec::new();
+        for (program, tracepoint) in plan.programs(has) {
+            loaded.push((program, load_tracepoint(&programs, program, tracepoint)?));
         }
         // A kernel that has not what they need hears everything else.
         let wanted = options.tls && plan == Plan::Sockets;
-        let loaded = wanted.then(|| Tls::load(&mut ebpf, &btf)).transpose();
-        let (tls, off, unheard) = match loaded {
+        let probes = wanted.then(|| Tls::load(&mut ebpf, &programs)).transpose();
+        let (tls, off, unheard) = match probes {
             Ok(Some(tls)) => (Some(tls), None, None),
             Ok(None) if !options.tls => (None, Some(UnreadReason::Off), None),
             Ok(None) => (None, Some(UnreadReason::OldKernel), Some(UnreadReason::OldKernel.to_string())),
@@ -91,7 +93,7 @@ impl Live {
                 (None, Some(UnreadReason::Refused), Some(why))
             }
         };
-        let packets = (plan == Plan::Sockets).then(|| Packets::load(&mut ebpf, &btf));
+        let packets = (plan == Plan::Sockets).then(|| Packets::load(&ebpf, &programs));
         let (own_socket, _other_end) = UnixStream::pair()?;
         let mut live = Self::assemble(&mut ebpf, plan, &options)?;
         live.settings.tls = tls.is_some();
@@ -100,27 +102,25 @@ impl Live {
         (live.tls_off, live.tls_unheard) = (off, unheard);
         // The iterator looks at the filters.
         live.write_settings()?;
-        live.existing = list_existing(&mut ebpf, &btf)?;
+        live.existing = list_existing(&programs)?;
         live.settings.own = own_process(&own_socket, &live.existing)?;
         for pid in options.pids.iter().flatten() {
             live.target(*pid)?;
         }
         live.write_settings()?;
-        for (program, _) in programs {
-            let tracepoint = tracepoint_program(&mut ebpf, program)?;
-            tracepoint.attach().map_err(|error| refused(program, &error))?;
+        for (program, loaded) in loaded {
+            live.links.push(bpf::attach_tracepoint(&loaded).map_err(|error| refused(program, &error))?);
         }
         if plan == Plan::Sockets {
             // Begun before the probes: of those that begin now, they hear the first message.
-            let _nothing = iterate(&mut ebpf, &btf, ("existing_calls", "task"))?;
+            let _nothing = iterate(&programs, ("existing_calls", "task"))?;
             live.settings.knows_calls = true;
             live.write_settings()?;
         }
-        if let Some(way) = tls {
+        drop(programs);
+        if let Some(probes) = tls {
             let state = take(&mut ebpf, "tls_state")?;
-            live.tls = Some(Tls::attach(ebpf, way, state, options.no_tls_for));
-        } else {
-            live.ebpf = Some(ebpf);
+            live.tls = Some(Tls::attach(probes, ebpf, state, options.no_tls_for));
         }
         drop(btf);
         room::give_back();
@@ -203,10 +203,12 @@ impl Live {
             packets.detach();
             self.packets = None;
             self.settings.packets = false;
-        } else if !wanted && packets.are_idle() {
+            return self.write_settings();
+        }
+        if !wanted && packets.are_idle() {
             packets.detach();
         }
-        let attached_now = self.packets.as_ref().is_some_and(Packets::are_attached);
+        let attached_now = packets.are_attached();
         if attached_now == attached {
             return Ok(());
         }
@@ -287,7 +289,7 @@ impl Live {
             tls: None,
             tls_off: None,
             tls_unheard: None,
-            ebpf: None,
+            links: Vec::new(),
             settings,
             packets: None,
             existing: Vec::new(),
@@ -315,27 +317,27 @@ impl Live {
     }
 }
 
-fn load(plan: Plan, btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
-    let object = match plan {
-        Plan::Sockets => SOCKET_OBJECT,
-        Plan::Syscalls => SYSCALLS_OBJECT,
-    };
+/// Of the object, aya is asked for its maps alone.
+fn make_maps(plan: Plan, btf: &Btf, options: &Options) -> Result<Ebpf, Error> {
     EbpfLoader::new()
         .btf(Some(btf))
         .verifier_log_level(VerifierLogLevel::DISABLE)
         .allow_unsupported_maps()
         .map_max_entries("records", options.ring)
-        .load(object)
+        .load(plan.object())
         .map_err(|error| refused("the probes", &error))
 }
 
-fn load_tracepoint(ebpf: &mut Ebpf, program: &str, tracepoint: &'static str, btf: &Btf) -> Result<(), Error> {
-    match tracepoint_program(ebpf, program)?.load(tracepoint, btf) {
-        Err(ProgramError::Btf(_)) => Err(lacks(Missing { name: tracepoint, tracepoint: true })),
-        // The loader takes a lockdown for a kernel without bpf_probe_read_user, and asks for bpf_probe_read instead.
+fn load_tracepoint(
+    programs: &Programs<'_>,
+    program: &str,
+    tracepoint: &'static str,
+) -> Result<OwnedFd, Error> {
+    match programs.tracepoint(program, tracepoint) {
+        Err(object::Error::Absent(_)) => Err(lacks(Missing { name: tracepoint, tracepoint: true })),
+        // What is read by system calls takes looks at the kernel's own memory.
         Err(_) if lockdown().as_deref() == Some("confidentiality") => Err(Error::LockedDown),
-        Err(error) => Err(refused(program, &error)),
-        Ok(()) => Ok(()),
+        loaded => loaded.map_err(|error| refused(program, &error)),
     }
 }
 
@@ -348,26 +350,17 @@ fn lacks(missing: Missing) -> Error {
     }
 }
 
-fn tracepoint_program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, Error> {
-    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
-    program.try_into().map_err(|error: ProgramError| refused(name, &error))
-}
-
 /// Every open socket of every process.
-fn list_existing(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<Existing>, Error> {
-    let bytes = iterate(ebpf, btf, ("existing_sockets", "task_file"))?;
+fn list_existing(programs: &Programs<'_>) -> Result<Vec<Existing>, Error> {
+    let bytes = iterate(programs, ("existing_sockets", "task_file"))?;
     Ok(bytes.chunks_exact(EXISTING_RECORD_SIZE).filter_map(Existing::parse).collect())
 }
 
 /// Runs an iterator once over all there is of its kind, and gives what it wrote.
-fn iterate(ebpf: &mut Ebpf, btf: &Btf, (name, kind): (&str, &str)) -> Result<Vec<u8>, Error> {
-    let program = ebpf.program_mut(name).ok_or_else(|| missing(name))?;
-    let iterator: &mut Iter = program.try_into().map_err(|error: ProgramError| refused(name, &error))?;
-    iterator.load(kind, btf).map_err(|error| refused(name, &error))?;
-    let link = iterator.attach().map_err(|error| refused(name, &error))?;
-    let link = iterator.take_link(link).map_err(|error| refused(name, &error))?;
+fn iterate(programs: &Programs<'_>, (name, kind): (&str, &str)) -> Result<Vec<u8>, Error> {
+    let program = programs.iterator(name, kind).map_err(|error| refused(name, &error))?;
     let mut bytes = Vec::new();
-    link.into_file().map_err(|error| refused(name, &error))?.read_to_end(&mut bytes)?;
+    bpf::iterate(&program).map_err(|error| refused(name, &error))?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

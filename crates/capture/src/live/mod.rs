@@ -1,6 +1,8 @@
 //! The live kernel: loads the probes, hands their records on, tells them what to leave out.
 
 #[cfg(target_os = "linux")]
+mod bpf;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod multi;
@@ -8,6 +10,8 @@ mod multi;
 mod packets;
 #[cfg(target_os = "linux")]
 mod perf;
+#[cfg(target_os = "linux")]
+mod object;
 mod plan;
 #[cfg(target_os = "linux")]
 mod room;
@@ -108,9 +112,9 @@ pub enum Error {
         /// `uname -r`.
         kernel: String,
     },
-    /// The kernel reads no memory for anybody.
+    /// The kernel reads none of its memory for anybody, and has to be heard by that.
     #[error(
-        "cannot attach: the kernel is locked down (confidentiality), and refuses the probes; boot it with lockdown=integrity, or read captures (`overhear read`)"
+        "cannot attach: the kernel is locked down (confidentiality), and refuses to be heard by its system calls; boot it with lockdown=integrity, take 6.3 or newer, or read captures (`overhear read`)"
     )]
     LockedDown,
     /// The kernel refused a program or a map.

@@ -1,13 +1,12 @@
 //! Packets of sockets whose bytes are in no buffer of a call: copied while somebody needs them, and attached to nothing
 //! while nobody does. To attach what is loaded needs no right.
 
-use super::{multi, perf::Ring};
-use aya::{
-    Btf, Ebpf,
-    maps::Map,
-    programs::{BtfTracePoint, ProgramError},
-    util::online_cpus,
+use super::{
+    bpf,
+    object::{Error, Programs},
+    perf::Ring,
 };
+use aya::{Ebpf, maps::Map, util::online_cpus};
 use overhear_probe::record::{Record, What};
 use std::{
     io,
@@ -26,17 +25,6 @@ const ALL_ROOM: usize = 16 << 20;
 /// So long after the last packet nobody needs them any more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why packets cannot be copied on this machine.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    #[error(transparent)]
-    Program(#[from] ProgramError),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("it is not in the embedded object: {0}")]
-    Missing(&'static str),
-}
-
 /// The programs that copy packets, and where they copy them to.
 pub(super) struct Packets {
     programs: Vec<OwnedFd>,
@@ -51,19 +39,16 @@ struct Attached {
 
 impl Packets {
     /// Loads what will be attached, while rights and maps are there.
-    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Self, Error> {
-        let mut programs = Vec::new();
-        for (name, tracepoint) in PROGRAMS {
-            let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-            let program: &mut BtfTracePoint = program.try_into()?;
-            program.load(tracepoint, btf)?;
-            programs.push(program.fd()?.as_fd().try_clone_to_owned()?);
-        }
-        let Some(Map::PerfEventArray(map)) = ebpf.map("packets") else { return Err(Error::Missing("packets")) };
+    pub(super) fn load(ebpf: &Ebpf, object: &Programs<'_>) -> Result<Self, Error> {
+        let load = |(program, tracepoint)| object.tracepoint(program, tracepoint);
+        let programs = PROGRAMS.into_iter().map(load).collect::<Result<_, Error>>()?;
+        let Some(Map::PerfEventArray(map)) = ebpf.map("packets") else {
+            return Err(Error::object(&"no map of packets"));
+        };
         let mut rings = Vec::new();
         for cpu in online_cpus().map_err(|(_, error)| error)? {
             let ring = Ring::open(cpu)?;
-            multi::update(map.fd().as_fd(), cpu, ring.as_fd())?;
+            bpf::put(map.fd().as_fd(), cpu, ring.as_fd())?;
             rings.push(ring);
         }
         Ok(Self { programs, rings, attached: None })
@@ -76,7 +61,7 @@ impl Packets {
     pub(super) fn attach(&mut self) -> io::Result<()> {
         let room = (ALL_ROOM / self.rings.len().max(1)).clamp(LEAST_ROOM, MOST_ROOM);
         self.rings.iter_mut().try_for_each(|ring| ring.make_room(room))?;
-        let links: io::Result<_> = self.programs.iter().map(multi::attach_tracepoint).collect();
+        let links: io::Result<_> = self.programs.iter().map(bpf::attach_tracepoint).collect();
         self.attached = Some(Attached { _links: links?, last: Instant::now() });
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The ways of listening, chosen by what the kernel has, not by its version.
 
+use overhear_probe::{SOCKET_OBJECT, SYSCALLS_OBJECT};
 use std::{
     fmt,
     fs::File,
@@ -135,6 +136,14 @@ impl Plan {
     /// Whether io_uring is told when it happens; else only how many bytes it was, with the next call or at the end.
     pub fn times_uring(self, has: impl Fn(&str) -> bool) -> bool {
         self == Self::Sockets || (has(URING_TYPE) && has(&type_of(URING.1)))
+    }
+
+    /// Where its programs are.
+    pub(super) const fn object(self) -> &'static [u8] {
+        match self {
+            Self::Sockets => SOCKET_OBJECT,
+            Self::Syscalls => SYSCALLS_OBJECT,
+        }
     }
 
     /// The programs of its object that this kernel takes, and what they attach to.

@@ -3,17 +3,16 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use super::multi::Multi;
+use super::{multi::Multi, object::Programs};
 use crate::tls::{Function, Identity, Mapped, Scanner, cheaper};
 use aya::{
-    Btf, Ebpf,
+    Ebpf,
     maps::{Array, MapData},
     programs::{
         ProgramError, UProbe,
         uprobe::{UProbeLink, UProbeScope},
     },
 };
-use overhear_probe::SOCKET_OBJECT;
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     time::{ClockId, clock_gettime},
@@ -46,12 +45,20 @@ const PROGRAMS: [&str; 14] = [
     "rustls_received",
     "rustls_send",
 ];
-/// How the programs are attached.
-pub(super) enum Way {
+/// Programs that are loaded and attached nowhere yet.
+pub(super) enum Loaded {
     /// Linux 6.6 and later.
     Multi(Multi),
-    /// Before, and only for root: every probe by itself.
+    /// Before, and only for root.
     Each,
+}
+
+/// How the programs are attached.
+enum Way {
+    /// Many behind one link.
+    Multi(Multi),
+    /// Every probe by itself, as aya does.
+    Each(Box<Ebpf>),
 }
 
 /// What holds probes in place, until it is dropped.
@@ -89,19 +96,22 @@ struct Thread {
 
 impl Tls {
     /// Loads the programs, while the object still holds its maps.
-    pub(super) fn load(ebpf: &mut Ebpf, btf: &Btf) -> Result<Way, ProgramError> {
-        if let Ok(multi) = Multi::load(SOCKET_OBJECT, &PROGRAMS, ebpf, btf) {
-            return Ok(Way::Multi(multi));
+    pub(super) fn load(ebpf: &mut Ebpf, programs: &Programs<'_>) -> Result<Loaded, ProgramError> {
+        if let Ok(multi) = Multi::load(programs, &PROGRAMS) {
+            return Ok(Loaded::Multi(multi));
         }
         PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())?;
-        Ok(Way::Each)
+        Ok(Loaded::Each)
     }
 
-    /// Attaches what was loaded to what is there, but to no file of these names. `ebpf` is kept until the end, with all its
-    /// links.
-    pub(super) fn attach(ebpf: Ebpf, way: Way, state: Array<MapData, u64>, never: Vec<String>) -> Self {
+    /// Attaches what was loaded to what is there, but to no file of these names.
+    pub(super) fn attach(loaded: Loaded, ebpf: Ebpf, state: Array<MapData, u64>, never: Vec<String>) -> Self {
         allow_many_files();
-        let mut probes = Probes { ebpf, way, state, scanner: Scanner::new(never), links: HashMap::new() };
+        let way = match loaded {
+            Loaded::Multi(multi) => Way::Multi(multi),
+            Loaded::Each => Way::Each(Box::new(ebpf)),
+        };
+        let mut probes = Probes { way, state, scanner: Scanner::new(never), links: HashMap::new() };
         let installed = probes.scanner.installed();
         probes.attach(installed);
         probes.round();
@@ -137,7 +147,6 @@ impl Drop for Tls {
 
 /// What is attached.
 struct Probes {
-    ebpf: Ebpf,
     way: Way,
     state: Array<MapData, u64>,
     scanner: Scanner,
@@ -219,11 +228,14 @@ impl Probes {
         returns: bool,
     ) -> Option<Vec<Link>> {
         let path = file.path();
-        if let Way::Multi(multi) = &self.way {
-            let fd = multi.attach(program, &path, offsets, returns).ok()?;
-            return Some(vec![Link::Multi { _fd: fd }]);
-        }
-        let uprobe = uprobe(&mut self.ebpf, program).ok()?;
+        let ebpf = match &mut self.way {
+            Way::Multi(multi) => {
+                let fd = multi.attach(program, &path, offsets, returns).ok()?;
+                return Some(vec![Link::Multi { _fd: fd }]);
+            }
+            Way::Each(ebpf) => ebpf,
+        };
+        let uprobe = uprobe(ebpf, program).ok()?;
         let mut links = Vec::new();
         for offset in offsets {
             let link = uprobe.attach(*offset, &path, UProbeScope::AllProcesses).ok()?;
