@@ -34,6 +34,7 @@ struct socket_state {
 	__u32 first[2];  /* TCP's number of each direction's first byte, where `counted` */
 	__u8 counted[2];
 	__u8 packets[2]; /* enum packets_copied */
+	__u8 needless[2]; /* calls since whose bytes were in a buffer, while packets were copied */
 	__u16 header;    /* bytes of a packet's TCP header that carries no more than usual */
 	__u32 room[2];   /* bytes copied from packets since `room_since`, or since the other end said something */
 	__u64 room_since[2];

@@ -16,6 +16,8 @@
 /* Of one direction, until the other end says something or a second is over: a message's head and what is kept of a body. */
 #define PACKETS_ROOM (256 << 10)
 #define PACKETS_ROOM_TIME 1000000000ULL
+/* So many calls in a row with a buffer, and packets are copied no more: what most of a server's answers say is heard once. */
+#define NEEDLESS 16
 
 /* Whose packets are copied from their first one on: a server by the port it listens at, a client by its process. */
 struct server {
@@ -104,6 +106,14 @@ static __always_inline bool numbers_agree(struct sock *sk, struct socket_state *
 	return at - state->first[way] == (__u32)end;
 }
 
+static __always_inline void remember_server(struct sock *sk, struct socket_state *state, __u8 way)
+{
+	struct server server = {};
+	__u8 one = 1;
+	if (server_of(sk, state, way, &server))
+		bpf_map_update_elem(&by_packets, &server, &one, BPF_ANY);
+}
+
 /*
  * The bytes of this gap, up to `end`, were copied from packets, or are going to be. `copied`: packets were, when the call
  * was yet to be looked at.
@@ -117,6 +127,8 @@ static __always_inline bool comes_by_packets(struct sock *sk, struct socket_stat
 		state->packets[way] = PACKETS_NEVER;
 		return false;
 	}
+	state->needless[way] = 0;
+	remember_server(sk, state, way);
 	return state->room[way] < PACKETS_ROOM;
 }
 
@@ -125,21 +137,29 @@ static __always_inline bool packets_are_copied(struct socket_state *state, __u8 
 	return state->packets[way] == PACKETS_COPIED;
 }
 
+/* The call's bytes were in its buffer. */
+static __always_inline void without_packets(struct sock *sk, struct socket_state *state, __u8 way)
+{
+	struct server server = {};
+	if (!packets_are_copied(state, way) || ++state->needless[way] < NEEDLESS)
+		return;
+	state->needless[way] = 0;
+	state->packets[way] = PACKETS_LEFT;
+	if (server_of(sk, state, way, &server))
+		bpf_map_delete_elem(&by_packets, &server);
+}
+
 /* After a gap whose bytes do not come: those of the next one shall. */
 static __always_inline void want_packets(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
 					 __u8 way, __u64 end)
 {
-	struct server server = {};
-	__u8 one = 1;
-
 	if (!(set->flags & HEAR_PACKETS) || state->packets[way] == PACKETS_NEVER)
 		return;
 	if (packets_are_copied(state, way) && set->flags & PACKETS_ATTACHED)
 		return;
 	if (!sk->sk_use_task_frag || !numbers_agree(sk, state, way, end))
 		return;
-	if (server_of(sk, state, way, &server))
-		bpf_map_update_elem(&by_packets, &server, &one, BPF_ANY);
+	remember_server(sk, state, way);
 	begin_packets(sk, state, cookie, way);
 }
 

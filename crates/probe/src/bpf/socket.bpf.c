@@ -146,8 +146,10 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (!copy.loss) {
 		if (copy.left)
 			copy_all(&copy);
-		if (copy.offset == end)
+		if (copy.offset == end) {
+			without_packets(sk, state, way);
 			return 0;
+		}
 		if (!copy.loss)
 			copy.loss = copy.left ? LOSS_GUARDED : over;
 	}
