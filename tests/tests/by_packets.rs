@@ -61,8 +61,10 @@ fn sizes(heard: &Heard) -> Vec<u64> {
 fn learned(saved: &Path, path: &str) -> Value {
     let said = run(&["spec", "--from", saved.to_str().unwrap(), "--json"]).unwrap();
     let document = said.document().unwrap();
-    let mut schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();
-    while let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/components/schemas/")) {
+    let mut schema =
+        document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"].clone();
+    while let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/components/schemas/"))
+    {
         schema = document["components"]["schemas"][name].clone();
     }
     schema
@@ -120,6 +122,7 @@ fn packets_of_others_are_not_heard() {
     ask(wanted.port, &["/files/small.json"; 2]);
     ask(other.port, &["/files/small.json"; 2]);
     let heard = watch.stop().unwrap();
-    let strangers: Vec<_> = heard.exchanges.iter().filter(|exchange| exchange["server.port"] != wanted.port).collect();
+    let strangers: Vec<_> =
+        heard.exchanges.iter().filter(|exchange| exchange["server.port"] != wanted.port).collect();
     assert!(heard.exchanges.len() == 2 && strangers.is_empty(), "{:?}", heard.exchanges);
 }

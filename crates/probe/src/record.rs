@@ -131,7 +131,15 @@ pub enum What<'a> {
     /// `size` bytes moved, `offset` bytes into this direction of the socket. `bytes` are the first of them; why the
     /// rest is missing says `loss`. Without any it says how far the direction is.
     /// `comes`: what is missing comes by packets, or has come.
-    Data { socket: Cookie, way: Way, offset: u64, size: u32, bytes: &'a [u8], loss: Option<Loss>, comes: bool },
+    Data {
+        socket: Cookie,
+        way: Way,
+        offset: u64,
+        size: u32,
+        bytes: &'a [u8],
+        loss: Option<Loss>,
+        comes: bool,
+    },
     /// What this direction moves in no buffer comes by packets from now on. The next byte that it moves is at `offset`, and
     /// `sequence` is TCP's number of it.
     ByPackets { socket: Cookie, way: Way, offset: u64, sequence: u32 },
@@ -216,7 +224,15 @@ impl<'a> Record<'a> {
             1 => What::Open(Box::new(Open::parse(socket, rest)?)),
             2 => {
                 let payload = rest.0.get(..length as usize)?;
-                What::Data { socket, way, offset, size, bytes: payload, loss: Loss::from_index(loss), comes: comes != 0 }
+                What::Data {
+                    socket,
+                    way,
+                    offset,
+                    size,
+                    bytes: payload,
+                    loss: Loss::from_index(loss),
+                    comes: comes != 0,
+                }
             }
             3 => What::End { socket, way },
             4 => What::Close { socket, errno: size },

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Packets {
     programs: Vec<OwnedFd>,
     rings: Vec<Ring>,
+    /// The kernel takes the rings out of their map when who put them in closes it.
+    _map: OwnedFd,
     attached: Option<Attached>,
 }
 
@@ -51,7 +53,8 @@ impl Packets {
             bpf::put(map.fd().as_fd(), cpu, ring.as_fd())?;
             rings.push(ring);
         }
-        Ok(Self { programs, rings, attached: None })
+        let map = map.fd().as_fd().try_clone_to_owned()?;
+        Ok(Self { programs, rings, _map: map, attached: None })
     }
 
     pub(super) const fn are_attached(&self) -> bool {

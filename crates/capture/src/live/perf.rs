@@ -145,14 +145,7 @@ impl Memory {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping, at a place of the kernel's choice.
         let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                page + size,
-                protection,
-                libc::MAP_SHARED,
-                event.as_raw_fd(),
-                0,
-            )
+            libc::mmap(std::ptr::null_mut(), page + size, protection, libc::MAP_SHARED, event.as_raw_fd(), 0)
         };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

@@ -317,9 +317,13 @@ impl ByPackets {
 enum Kept {
     Bytes(Box<[u8]>),
     /// The packet came by, and up to there was not copied: it does not come again.
-    Passed { until: u64 },
+    Passed {
+        until: u64,
+    },
     /// No packet yet, at least up to there.
-    Nothing { until: u64 },
+    Nothing {
+        until: u64,
+    },
 }
 
 /// The part of `bytes` that lies within `from..to`; shorter where fewer were copied.

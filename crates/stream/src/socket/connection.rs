@@ -3,12 +3,12 @@ mod session;
 mod unasked;
 
 use super::{End, Owner, TwinKey, sealed::Cipher};
-pub(super) use piece::{Held, Piece};
 use overhear_exchange::{
     Address, Side, Timestamp,
     wire::{CloseCause, ConnectionId, Event, EventSink},
 };
 use overhear_probe::record::{Cookie, Role, Way};
+pub(super) use piece::{Held, Piece};
 
 /// One socket's view of a connection.
 #[derive(Clone, Copy, Debug)]

@@ -49,7 +49,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1 << 20, spare: 64 << 10, grace: 50_000_000, packets: 500_000_000, tls: true, without_socket: true }
+        Self {
+            connections: 1 << 20,
+            spare: 64 << 10,
+            grace: 50_000_000,
+            packets: 500_000_000,
+            tls: true,
+            without_socket: true,
+        }
     }
 }
 

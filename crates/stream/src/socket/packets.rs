@@ -76,7 +76,8 @@ impl Assembler {
         let until = self.now.saturating_add(self.limits.packets);
         let coming = if comes { Coming::Until(until) } else { Coming::Not };
         let loss = loss.unwrap_or(Loss::NoBuffer);
-        let ready = self.packets.with(key, |direction, ready| direction.piece(at, piece, (loss, coming), ready));
+        let ready =
+            self.packets.with(key, |direction, ready| direction.piece(at, piece, (loss, coming), ready));
         if comes && self.packets.all.get(&key).is_some_and(ByPackets::waits) {
             self.packets.overdue.push_back((until, key));
         }
@@ -92,7 +93,13 @@ impl Assembler {
         }
     }
 
-    pub(super) fn packet(&mut self, key: Key, sequence: u32, packet: (u32, &[u8]), sink: &mut impl EventSink) {
+    pub(super) fn packet(
+        &mut self,
+        key: Key,
+        sequence: u32,
+        packet: (u32, &[u8]),
+        sink: &mut impl EventSink,
+    ) {
         if self.packets.cost > MOST_KEPT {
             return;
         }

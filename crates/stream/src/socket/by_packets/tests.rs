@@ -141,9 +141,17 @@ fn what_waits_is_bounded() {
 #[derive(Clone, Debug)]
 enum Step {
     /// Bytes, and of those how many were in the buffer, in sixteenths.
-    Call { size: u64, copied: u64, comes: bool },
+    Call {
+        size: u64,
+        copied: u64,
+        comes: bool,
+    },
     /// From and length, in parts of all there is, and how much of it was copied, in sixteenths.
-    Packet { from: u16, length: u16, copied: u64 },
+    Packet {
+        from: u16,
+        length: u16,
+        copied: u64,
+    },
     Expire,
 }
 
