@@ -16,8 +16,9 @@ use std::{
 
 const PROGRAMS: [(&str, &str); 2] = [("packet_leaves", "net_dev_queue"), ("packet_comes", "tcp_probe")];
 
-/// Bytes of the ring of one CPU: what may be locked in memory without a right (`perf_event_mlock_kb`).
-const MOST_ROOM: usize = 512 << 10;
+/// Bytes of the ring of one CPU, a power of two: as many as may be locked in memory without a right, which is
+/// `perf_event_mlock_kb` for each CPU and RLIMIT_MEMLOCK for all.
+const MOST_ROOM: usize = 4 << 20;
 const LEAST_ROOM: usize = 128 << 10;
 /// Bytes of all rings, where there are many.
 const ALL_ROOM: usize = 16 << 20;
@@ -62,8 +63,15 @@ impl Packets {
     }
 
     pub(super) fn attach(&mut self) -> io::Result<()> {
-        let room = (ALL_ROOM / self.rings.len().max(1)).clamp(LEAST_ROOM, MOST_ROOM);
-        self.rings.iter_mut().try_for_each(|ring| ring.make_room(room))?;
+        let share = (ALL_ROOM / self.rings.len().max(1)).clamp(LEAST_ROOM, MOST_ROOM);
+        let mut room = 1 << share.ilog2();
+        while let Err(error) = self.rings.iter_mut().try_for_each(|ring| ring.make_room(room)) {
+            self.rings.iter_mut().for_each(Ring::give_room_back);
+            room /= 2;
+            if room < LEAST_ROOM {
+                return Err(error);
+            }
+        }
         let links: io::Result<_> = self.programs.iter().map(bpf::attach_tracepoint).collect();
         self.attached = Some(Attached { _links: links?, last: Instant::now() });
         Ok(())
