@@ -115,12 +115,13 @@ impl Kernel {
         let tls = statistics.unreadable.entry("tls").or_default();
         *tls = tls.saturating_add_signed(unread);
         statistics.unreadable.retain(|_, connections| *connections > 0);
-        for (loss, mut events, mut bytes) in counters.losses {
-            for (_, gaps, regained) in self.hearing.assembler.regained().filter(|(known, ..)| *known == loss) {
-                events = events.saturating_sub(gaps);
-                bytes = bytes.saturating_sub(regained);
+        for (loss, events, bytes) in counters.losses {
+            // What packets have brought since is not lost.
+            let (gaps, brought) = self.hearing.assembler.regained(loss);
+            let (events, bytes) = (events.saturating_sub(gaps), bytes.saturating_sub(brought));
+            if events > 0 || bytes > 0 {
+                statistics.lose(reason(loss), events, bytes);
             }
-            statistics.lose(reason(loss), events, bytes);
         }
         if self.hearing.evicted > 0 {
             statistics.lose(LossReason::TooManyConnections, self.hearing.evicted, 0);

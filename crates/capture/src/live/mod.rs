@@ -7,11 +7,11 @@ mod linux;
 #[cfg(target_os = "linux")]
 mod multi;
 #[cfg(target_os = "linux")]
+mod object;
+#[cfg(target_os = "linux")]
 mod packets;
 #[cfg(target_os = "linux")]
 mod perf;
-#[cfg(target_os = "linux")]
-mod object;
 mod plan;
 #[cfg(target_os = "linux")]
 mod room;

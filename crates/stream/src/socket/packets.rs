@@ -54,9 +54,9 @@ impl Directions {
 }
 
 impl Assembler {
-    /// Gaps that packets have filled so far, and bytes of gaps, by why they were not copied from the call.
-    pub fn regained(&self) -> impl Iterator<Item = (Loss, u64, u64)> {
-        self.packets.regained.iter().map(|(loss, (gaps, bytes))| (*loss, *gaps, *bytes))
+    /// Gaps that packets have filled so far, and bytes of gaps, of those that were not copied from the call for this reason.
+    pub fn regained(&self, loss: Loss) -> (u64, u64) {
+        self.packets.regained.get(&loss).copied().unwrap_or_default()
     }
 
     /// A piece is told, or waits for packets.
