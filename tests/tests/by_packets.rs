@@ -5,7 +5,7 @@
 
 use overhear_tests::{
     program::{Heard, Watch, run},
-    server::{Kind, Server},
+    server::{Kind, Server, free_port},
 };
 use serde_json::{Value, json};
 use std::{
@@ -14,7 +14,8 @@ use std::{
     net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::Path,
-    time::Duration,
+    process::{Child, Command},
+    time::{Duration, Instant},
 };
 
 /// In which the listener sees what was.
@@ -123,4 +124,48 @@ fn packets_of_others_are_not_heard() {
     let strangers: Vec<_> =
         heard.exchanges.iter().filter(|exchange| exchange["server.port"] != wanted.port).collect();
     assert!(heard.exchanges.len() == 2 && strangers.is_empty(), "{:?}", heard.exchanges);
+}
+
+/// A server that moves every byte by io_uring, ended with the test.
+struct Uring(Child, u16);
+
+impl Uring {
+    fn start(folder: &Path) -> Self {
+        let (binary, port) = (folder.join("uring"), free_port().unwrap());
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/servers/uring.c");
+        assert!(Command::new("cc").arg("-o").arg(&binary).arg(source).status().unwrap().success());
+        let server = Self(Command::new(binary).arg(port.to_string()).spawn().unwrap(), port);
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the server does not accept connections");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Heard at its own end alone: there is no other whose buffers would tell.
+#[test]
+fn a_server_by_io_uring_is_read_from_the_second_call_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    let server = Uring::start(folder.path());
+    let (pid, save) = (server.0.id().to_string(), saved.to_str().unwrap().to_owned());
+    let watch = Watch::start(&["--json", "--pid", &pid, "--save", &save]).unwrap();
+    let sent = ask(server.1, &["/things"; 5]);
+    let heard = watch.stop().unwrap();
+    let whole =
+        |exchange: &&Value| exchange["url.path"] == "/things" && exchange["http.response.status_code"] == 200;
+    let calls = heard.exchanges.iter().filter(whole).count();
+    assert!(calls >= 4, "{calls} {:?}", heard.exchanges);
+    assert!(sizes(&heard).iter().all(|size| *size == sent[0]), "{:?}", heard.exchanges);
+    let schema = learned(&saved, "/things");
+    assert_eq!(schema["properties"]["name"]["type"], "string", "{schema}");
 }
