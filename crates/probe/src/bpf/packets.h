@@ -19,18 +19,25 @@
 /* So many calls in a row with a buffer, and packets are copied no more: what most of a server's answers say is heard once. */
 #define NEEDLESS 16
 
-/* Whose packets are copied from their first one on: a server by the port it listens at, a client by its process. */
+/* Nanoseconds after its last gap in which a server's new sockets have their packets copied from the first one on. */
+#define SERVER_TIME 30000000000ULL
+
+/* A server by the port it listens at, a client by its process. */
 struct server {
 	__u32 netns; /* or thread group */
-	__u16 port;  /* 0: a client */
-	__u16 way;
+	__u32 port;  /* 0: a client */
+};
+
+/* When each way had its last gap, CLOCK_MONOTONIC. */
+struct last_gap {
+	__u64 at[2];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 10);
 	__type(key, struct server);
-	__type(value, __u8);
+	__type(value, struct last_gap);
 } by_packets SEC(".maps");
 
 struct {
@@ -39,16 +46,29 @@ struct {
 	__type(value, __u32);
 } packets SEC(".maps");
 
-static __always_inline bool server_of(struct sock *sk, struct socket_state *state, __u8 way, struct server *server)
+static __always_inline bool server_of(struct sock *sk, struct socket_state *state, struct server *server)
 {
 	bool listens = state->role == ROLE_SERVER;
 	__u32 netns = sk->__sk_common.skc_net.net->ns.inum, connector = state->connector;
 	/* One load for both the verifier refuses. */
 	asm volatile("" : "+r"(netns), "+r"(connector));
-	server->way = way;
 	server->port = listens ? sk->__sk_common.skc_num : 0;
 	server->netns = listens ? netns : connector;
 	return server->port || server->netns;
+}
+
+static __always_inline void remember_gap(struct sock *sk, struct socket_state *state, __u8 way)
+{
+	struct server server = {};
+	struct last_gap first = {};
+	if (!server_of(sk, state, &server))
+		return;
+	first.at[way] = bpf_ktime_get_ns();
+	struct last_gap *last = bpf_map_lookup_elem(&by_packets, &server);
+	if (last)
+		last->at[way] = first.at[way];
+	else
+		bpf_map_update_elem(&by_packets, &server, &first, BPF_ANY);
 }
 
 /* From now on packets of this direction are copied, and user space knows what their numbers mean. */
@@ -75,17 +95,23 @@ static __always_inline void packets_of_server(struct sock *sk, struct socket_sta
 					      __u64 cookie)
 {
 	struct server server = {};
-	if (!(set->flags & HEAR_PACKETS))
+	if (!(set->flags & HEAR_PACKETS) || !server_of(sk, state, &server))
 		return;
-	for (__u8 way = WAY_SENT; way <= WAY_RECEIVED; way++) {
-		if (state->counted[way] && state->packets[way] == PACKETS_LEFT && server_of(sk, state, way, &server) &&
-		    bpf_map_lookup_elem(&by_packets, &server))
-			begin_packets(sk, state, cookie, way);
-	}
+	struct last_gap *last = bpf_map_lookup_elem(&by_packets, &server);
+	if (!last)
+		return;
+	__u64 now = bpf_ktime_get_ns();
+	if (state->counted[WAY_SENT] && now - last->at[WAY_SENT] < SERVER_TIME)
+		begin_packets(sk, state, cookie, WAY_SENT);
+	if (state->counted[WAY_RECEIVED] && now - last->at[WAY_RECEIVED] < SERVER_TIME)
+		begin_packets(sk, state, cookie, WAY_RECEIVED);
 }
 
-/* Says once whose the socket is, and whether its packets are copied. */
-static __always_inline bool introduce(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
+/*
+ * Says once whose the socket is, and whether its packets are copied. Not inlined: the verifier then goes on from one state,
+ * not from each way through it, which halves the time to attach.
+ */
+static __noinline bool introduce(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
 				      bool owner_runs)
 {
 	if (state->announced)
@@ -106,61 +132,45 @@ static __always_inline bool numbers_agree(struct sock *sk, struct socket_state *
 	return at - state->first[way] == (__u32)end;
 }
 
-static __always_inline void remember_server(struct sock *sk, struct socket_state *state, __u8 way)
-{
-	struct server server = {};
-	__u8 one = 1;
-	if (server_of(sk, state, way, &server))
-		bpf_map_update_elem(&by_packets, &server, &one, BPF_ANY);
-}
-
-/*
- * The bytes of this gap, up to `end`, were copied from packets, or are going to be. `copied`: packets were, when the call
- * was yet to be looked at.
- */
-static __always_inline bool comes_by_packets(struct sock *sk, struct socket_state *state, struct settings *set, __u8 way,
-					     bool copied, __u64 end)
-{
-	if (!copied || !(set->flags & PACKETS_ATTACHED))
-		return false;
-	if (!numbers_agree(sk, state, way, end)) {
-		state->packets[way] = PACKETS_NEVER;
-		return false;
-	}
-	state->needless[way] = 0;
-	remember_server(sk, state, way);
-	return state->room[way] < PACKETS_ROOM;
-}
-
 static __always_inline bool packets_are_copied(struct socket_state *state, __u8 way)
 {
 	return state->packets[way] == PACKETS_COPIED;
 }
 
-/* The call's bytes were in its buffer. */
-static __always_inline void without_packets(struct sock *sk, struct socket_state *state, __u8 way)
+/* The call's bytes were in its buffer. Not inlined for the same reason. */
+static __noinline void without_packets(struct socket_state *state, __u8 way)
 {
-	struct server server = {};
-	if (!packets_are_copied(state, way) || ++state->needless[way] < NEEDLESS)
-		return;
-	state->needless[way] = 0;
-	state->packets[way] = PACKETS_LEFT;
-	if (server_of(sk, state, way, &server))
-		bpf_map_delete_elem(&by_packets, &server);
+	if (packets_are_copied(state, way) && ++state->needless[way] >= NEEDLESS)
+		state->packets[way] = PACKETS_LEFT;
 }
 
-/* After a gap whose bytes do not come: those of the next one shall. */
-static __always_inline void want_packets(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
-					 __u8 way, __u64 end)
+/* A gap, up to `end`, may come by packets: where TCP's numbers are known. */
+static __always_inline bool may_come_by_packets(struct sock *sk, struct socket_state *state, struct settings *set,
+						__u8 way, __u64 end)
 {
-	if (!(set->flags & HEAR_PACKETS) || state->packets[way] == PACKETS_NEVER)
-		return;
-	if (packets_are_copied(state, way) && set->flags & PACKETS_ATTACHED)
-		return;
-	if (!sk->sk_use_task_frag || !numbers_agree(sk, state, way, end))
-		return;
-	remember_server(sk, state, way);
-	begin_packets(sk, state, cookie, way);
+	if (!(set->flags & HEAR_PACKETS) || state->packets[way] == PACKETS_NEVER || !sk->sk_use_task_frag)
+		return false;
+	if (numbers_agree(sk, state, way, end))
+		return true;
+	if (packets_are_copied(state, way))
+		state->packets[way] = PACKETS_NEVER;
+	return false;
+}
+
+/* Its bytes do: they were copied, or are going to be. `copied`: packets were, when the call was yet to be looked at. */
+static __always_inline bool comes_by_packets(struct socket_state *state, struct settings *set, __u8 way, bool copied)
+{
+	return copied && set->flags & PACKETS_ATTACHED && state->room[way] < PACKETS_ROOM;
+}
+
+/* After a gap that may: the next one shall. */
+static __always_inline void want_packets(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
+					 __u8 way)
+{
+	state->needless[way] = 0;
+	remember_gap(sk, state, way);
+	if (!packets_are_copied(state, way) || !(set->flags & PACKETS_ATTACHED))
+		begin_packets(sk, state, cookie, way);
 }
 
 /* --- packets themselves, in whoever's thread ------------------------------------------------------------------ */

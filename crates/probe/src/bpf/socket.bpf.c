@@ -40,11 +40,11 @@ static __always_inline void gap(struct sock *sk, struct socket_state *state, str
 				__u8 way, bool copied, __u64 end)
 {
 	bool in_no_buffer = copy->loss == LOSS_NO_BUFFER || copy->loss == LOSS_GUARDED;
-	if (in_no_buffer)
-		copy->comes = comes_by_packets(sk, state, set, way, copied, end);
+	bool may_come = in_no_buffer && may_come_by_packets(sk, state, set, way, end);
+	copy->comes = may_come && comes_by_packets(state, set, way, copied);
 	emit_gap(copy, end - copy->offset, copy->loss);
-	if (in_no_buffer && !copy->comes)
-		want_packets(sk, state, set, copy->socket, way, end);
+	if (may_come)
+		want_packets(sk, state, set, copy->socket, way);
 }
 
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
@@ -147,7 +147,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		if (copy.left)
 			copy_all(&copy);
 		if (copy.offset == end) {
-			without_packets(sk, state, way);
+			without_packets(state, way);
 			return 0;
 		}
 		if (!copy.loss)

@@ -51,17 +51,18 @@ static __always_inline void on_spliced(struct sock *sk, struct settings *set)
 		.number = SPLICE,
 	};
 	bool copied = packets_are_copied(state, WAY_RECEIVED);
-	if (!introduce(sk, state, set, cookie, true)) {
+	if (!announce(sk, state, set, cookie, true)) {
 		lose(LOSS_RING_FULL, size);
 		return;
 	}
 	if (!state->owned)
 		state->owned = speaks(task->tgid);
 	__u64 end = copy.offset + size;
-	copy.comes = comes_by_packets(sk, state, set, WAY_RECEIVED, copied, end);
+	bool may_come = may_come_by_packets(sk, state, set, WAY_RECEIVED, end);
+	copy.comes = may_come && comes_by_packets(state, set, WAY_RECEIVED, copied);
 	emit_gap(&copy, size, LOSS_NO_BUFFER);
-	if (!copy.comes)
-		want_packets(sk, state, set, cookie, WAY_RECEIVED, end);
+	if (may_come)
+		want_packets(sk, state, set, cookie, WAY_RECEIVED);
 }
 
 #endif
