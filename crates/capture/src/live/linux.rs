@@ -169,14 +169,17 @@ impl Live {
             // Not before, because rights are given up in between.
             tls.follow()?;
         }
-        let (mut count, mut wants_packets) = (0, false);
+        let (mut count, mut wants_packets, mut packets_until) = (0, false, self.now());
         while count < BATCH {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
+                if count == BATCH {
+                    packets_until = record.time;
+                }
                 wants_packets |= matches!(record.what, What::ByPackets { .. });
                 if let Some(packets) = self.packets.as_mut().filter(|_| follow_packets(&record.what)) {
-                    packets.drain(sink);
+                    packets.drain(record.time, sink);
                 }
                 if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread)
                 {
@@ -185,7 +188,7 @@ impl Live {
                 sink(record);
             }
         }
-        count += self.packets.as_mut().map_or(0, |packets| packets.drain(sink));
+        count += self.packets.as_mut().map_or(0, |packets| packets.drain(packets_until, sink));
         self.keep_packets(wants_packets)?;
         self.wait = if count > 0 { SHORTEST_WAIT } else { (self.wait * 2).min(LONGEST_WAIT) };
         if count < BATCH {

@@ -87,16 +87,20 @@ impl Packets {
         self.attached.as_ref().is_some_and(|attached| attached.last.elapsed() > PATIENCE)
     }
 
-    /// Hands on the packets that came, and says how many those were.
-    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(Record<'_>)) -> usize {
+    /// Hands on the packets up to that time, on the clock of the records, and says how many those were. Later ones stay in
+    /// their rings, until what they belong to is told.
+    pub(super) fn drain(&mut self, until: u64, sink: &mut dyn FnMut(Record<'_>)) -> usize {
         let Some(attached) = &mut self.attached else { return 0 };
         let mut count = 0;
         for ring in &mut self.rings {
             ring.drain(&mut |bytes| {
-                count += 1;
-                if let Some(record) = Record::parse(bytes) {
+                let Some(record) = Record::parse(bytes) else { return true };
+                let is_due = record.time <= until;
+                if is_due {
+                    count += 1;
                     sink(record);
                 }
+                is_due
             });
         }
         if count > 0 {

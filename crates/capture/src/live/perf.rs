@@ -83,8 +83,9 @@ impl Ring {
         self.whole = Vec::new();
     }
 
-    /// Hands on what probes have written since. What they could not write for lack of room is told nowhere.
-    pub(super) fn drain(&mut self, sink: &mut dyn FnMut(&[u8])) {
+    /// Offers what probes have written since, until one is not taken, which stays. What they could not write for lack of room
+    /// is told nowhere.
+    pub(super) fn drain(&mut self, take: &mut dyn FnMut(&[u8]) -> bool) {
         let Some(memory) = &self.memory else { return };
         let head = memory.position(DATA_HEAD).load(Ordering::Acquire);
         let mut tail = memory.position(DATA_TAIL).load(Ordering::Relaxed);
@@ -92,17 +93,20 @@ impl Ring {
             let [kind, sizes] = memory.words(tail, &mut self.whole);
             let size = (sizes >> 16) as usize;
             if size < EVENT_HEAD {
-                break; // no event: nothing that follows can be found
+                tail = head; // no event: nothing that follows can be found
+                break;
             }
             if kind == PERF_RECORD_SAMPLE {
                 let event = memory.bytes(tail, size, &mut self.whole);
                 let length = event.get(EVENT_HEAD..SAMPLE_HEAD).and_then(|length| length.first_chunk());
                 let length = length.map_or(0, |length| u32::from_ne_bytes(*length) as usize);
-                sink(event.get(SAMPLE_HEAD..SAMPLE_HEAD + length).unwrap_or_default());
+                if !take(event.get(SAMPLE_HEAD..SAMPLE_HEAD + length).unwrap_or_default()) {
+                    break;
+                }
             }
             tail += size as u64;
         }
-        memory.position(DATA_TAIL).store(head, Ordering::Release);
+        memory.position(DATA_TAIL).store(tail, Ordering::Release);
     }
 }
 
