@@ -1,11 +1,13 @@
 //! The whole program against real servers and recorded captures: what the tests in `tests/` share.
 
 pub mod captures;
+pub mod compiled;
 pub mod har;
 pub mod judge;
 pub mod page;
 pub mod program;
 pub mod script;
+pub mod sealed;
 pub mod server;
 pub mod truth;
 

@@ -4,6 +4,7 @@
 
 use crate::{
     Result,
+    compiled::{self, Tls},
     program::{build, signal},
 };
 use serde_json::{Map, Value, json};
@@ -46,6 +47,10 @@ pub enum Kind {
     UvicornUvloop,
     /// TLS only: hyper over tokio.
     Rustls,
+    /// TLS only: a thread for each connection.
+    BoringSsl,
+    /// TLS only: Node with OpenSSL 1.1 inside, of what only the long tests install.
+    Node16,
 }
 
 /// A kind of client.
@@ -58,6 +63,8 @@ pub enum Client {
     Go,
     /// Over TLS only; it has no other header and less to choose from.
     Wget,
+    /// Over TLS only.
+    BoringSsl,
 }
 
 /// A server that answers on loopback until it is dropped.
@@ -114,6 +121,16 @@ impl Server {
             Kind::Rustls => {
                 let mut command = Command::new(rustls()?);
                 command.args(["serve", &port.to_string()]);
+                command
+            }
+            Kind::BoringSsl => {
+                let mut command = Command::new(compiled::tls(Tls::BoringSsl)?);
+                command.args(["serve", &port.to_string()]);
+                command
+            }
+            Kind::Node16 => {
+                let mut command = Command::new(node_16()?);
+                command.arg(here("servers").join("server.js")).arg(port.to_string());
                 command
             }
             Kind::Go | Kind::OddGo => {
@@ -241,6 +258,11 @@ fn make_calls_speaking(client: Client, port: u16, tls: bool) -> Result<u32> {
             command.arg(port.to_string());
             command
         }
+        Client::BoringSsl => {
+            let mut command = Command::new(compiled::tls(Tls::BoringSsl)?);
+            command.args(["ask", &port.to_string()]);
+            command
+        }
         Client::Wget => return wget(port),
     };
     if tls && client != Client::Curl {
@@ -313,6 +335,12 @@ fn uvicorn(port: u16, how: &str) -> Result<Command> {
     command.args(["-m", "uvicorn", "asgi:app", "--log-level", "critical", "--loop", how]);
     command.args(["--port", &port.to_string(), "--app-dir"]).arg(here("servers"));
     Ok(command)
+}
+
+/// The Node of npm's `node@16`, the last one with OpenSSL 1.1.
+pub fn node_16() -> Result<PathBuf> {
+    let node = cache().join("node-16/node_modules/node/bin/node");
+    if node.is_file() { Ok(node) } else { Err("Node 16 is missing: run `cargo xtask setup --all`".into()) }
 }
 
 /// The program with rustls inside, optimised as released programs are.

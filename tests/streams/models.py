@@ -1,6 +1,7 @@
 """A server that answers as the APIs of models are documented to: python3 models.py PORT.
 
-Chat Completions and Responses of OpenAI, Messages of Anthropic; whole, or streamed with a pause before the first token.
+Chat Completions, Responses and Embeddings of OpenAI, Messages of Anthropic, Gemini, Ollama; whole, or streamed with a pause
+before the first token.
 """
 
 import json
@@ -9,6 +10,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PAUSE = 0.15
+# An answer of lines of JSON.
+LINES = "application/x-ndjson"
 
 
 def chat(asked):
@@ -47,7 +50,91 @@ def messages(asked):
     return [event if event == PAUSE else (event["type"], event) for event in events]
 
 
-ANSWERS = {"/v1/chat/completions": chat, "/v1/messages": messages}
+def responses(asked):
+    text = {"type": "output_text", "text": "Hello", "annotations": []}
+    item = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant", "content": [text]}
+    usage = {
+        "input_tokens": 36,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 87,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 123,
+    }
+    base = {"id": "resp_1", "object": "response", "created_at": 1, "model": asked["model"] + "-2026-01-01"}
+    base |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "error": None}
+    begun = {**base, "status": "in_progress", "output": [], "usage": None}
+    whole = {**base, "status": "completed", "output": [item], "usage": usage}
+    if not asked.get("stream"):
+        return whole
+    at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress", "content": []}},
+        {"type": "response.content_part.added", **at, "part": {**text, "text": ""}},
+        PAUSE,
+        {"type": "response.output_text.delta", **at, "delta": "Hel", "logprobs": []},
+        {"type": "response.output_text.delta", **at, "delta": "lo", "logprobs": []},
+        {"type": "response.output_text.done", **at, "text": "Hello", "logprobs": []},
+        {"type": "response.content_part.done", **at, "part": text},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    return [
+        event if event == PAUSE else (event["type"], {**event, "sequence_number": number})
+        for number, event in enumerate(events)
+    ]
+
+
+def embeddings(asked):
+    usage = {"prompt_tokens": 8, "total_tokens": 8}
+    data = [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}]
+    return {"object": "list", "data": data, "model": asked["model"], "usage": usage}
+
+
+def gemini(asked, action):
+    if action == "batchEmbedContents":
+        return {"embeddings": [{"values": [0.5, -0.25]} for _ in asked["requests"]]}
+
+    def part(text, output, **more):
+        content = {"role": "model", "parts": [{"text": text}]}
+        usage = {"promptTokenCount": 4, "candidatesTokenCount": output, "thoughtsTokenCount": 6}
+        usage["totalTokenCount"] = 10 + output
+        candidate = {"content": content, "index": 0, **more}
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash-001", "responseId": "r"}
+
+    if action == "generateContent":
+        return part("Hello", 5, finishReason="STOP")
+    return [PAUSE, (None, part("Hel", 3)), (None, part("lo", 5, finishReason="STOP"))]
+
+
+def ollama(asked, kind):
+    base = {"model": asked["model"], "created_at": "2026-01-01T00:00:00Z"}
+    if kind == "embed":
+        return {"model": asked["model"], "embeddings": [[0.5, -0.25]], "total_duration": 1, "load_duration": 1, "prompt_eval_count": 8}
+    says = lambda text: {"message": {"role": "assistant", "content": text}} if kind == "chat" else {"response": text}
+    end = {"done": True, "done_reason": "stop", "total_duration": 9, "load_duration": 1, "prompt_eval_count": 26}
+    end |= {"prompt_eval_duration": 1, "eval_count": 298, "eval_duration": 7}
+    # It streams unless it is told not to.
+    if asked.get("stream") is False:
+        return {**base, **says("Hello"), **end}
+    parts = [{**base, **says(text), "done": False} for text in ("Hel", "lo")]
+    return LINES, [PAUSE, *parts, {**base, **says(""), **end}]
+
+
+ANSWERS = {
+    "/v1/chat/completions": chat,
+    "/v1/messages": messages,
+    "/v1/responses": responses,
+    "/v1/embeddings": embeddings,
+    **{f"/api/{kind}": lambda asked, kind=kind: ollama(asked, kind) for kind in ("chat", "generate", "embed")},
+    **{
+        f"/{version}/models/{model}:{action}": lambda asked, action=action: gemini(asked, action)
+        for version in ("v1", "v1beta")
+        for model in ("gemini-2.5-flash", "gemini-embedding-001")
+        for action in ("generateContent", "streamGenerateContent", "batchEmbedContents")
+    },
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,18 +151,21 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
             return
-        self.send_header("Content-Type", "text/event-stream")
+        kind, answer = answer if isinstance(answer, tuple) else ("text/event-stream", answer)
+        self.send_header("Content-Type", kind)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for event in answer:
             if event == PAUSE:
                 time.sleep(PAUSE)
                 continue
-            name, data = event
-            data = data if isinstance(data, str) else json.dumps(data)
-            text = (f"event: {name}\n" if name else "") + f"data: {data}\n\n"
+            text = json.dumps(event) + "\n" if kind == LINES else self.event(*event)
             self.wfile.write(f"{len(text.encode()):x}\r\n{text}\r\n".encode())
         self.wfile.write(b"0\r\n\r\n")
+
+    def event(self, name, data):
+        data = data if isinstance(data, str) else json.dumps(data)
+        return (f"event: {name}\n" if name else "") + f"data: {data}\n\n"
 
     def log_message(self, *arguments):
         pass

@@ -362,6 +362,37 @@ fn shapes_of_grpc_messages_are_on_the_page() {
     watch.stop().unwrap();
 }
 
+/// A client asks the server what its messages are called: from then on they are called so, also by who listens later.
+#[test]
+fn names_that_a_server_tells_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, sketch) = (folder.path().join("store"), folder.path().join("sketch.proto"));
+    let (store, sketch) = (store.to_str().unwrap(), sketch.to_str().unwrap());
+    let (_server, port) = grpc_server().unwrap();
+    let endpoint = "service=grpc_server&protocol=grpc&method=POST&route=shop.v1.Orders%2FGet";
+    for (asked, calls) in [(true, 9), (false, 18)] {
+        let listen = ["--json", "--port", &port.to_string(), "--store", store, "--listen", "127.0.0.1:0"];
+        let watch = Watch::start(&listen).unwrap();
+        let page = watch.told("the page is ").unwrap();
+        let mut client = python("clients/grpc_client.py").unwrap();
+        succeed(client.arg(port.to_string()).args(asked.then_some("--reflect"))).unwrap();
+        let described = until(&page, &format!("describe?{endpoint}"), |answer| {
+            answer["requests"] == calls && answer["procedure"]["response"]["fields"][2]["name"] == "lines"
+        });
+        let fields = described["procedure"]["response"]["fields"].as_array().unwrap();
+        let names: Vec<_> = fields.iter().filter_map(|field| field["name"].as_str()).collect();
+        assert!(names.starts_with(&["id", "customer", "lines", "title", "price"]), "{names:?}");
+        let proto = described["procedure"]["proto"].as_str().unwrap();
+        assert!(proto.contains("rpc Get(GetOrder) returns (Order)"), "{proto}");
+        watch.stop().unwrap();
+    }
+    let shown = run(&["show", "shop.v1.Orders/List", "--store", store]).unwrap();
+    assert!(shown.out.contains("rpc List(ListOrders) returns (stream Order)"), "{}{}", shown.out, shown.err);
+    let said = run(&["spec", "--format", "proto", "--store", store, "--output", sketch]).unwrap();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    succeed(python("judges/sketch.py").unwrap().arg(sketch).arg("--names")).unwrap();
+}
+
 /// Captured, learned, sketched; compiled by protoc, and read with it.
 #[test]
 fn a_sketch_of_grpc_messages_compiles_and_reads_them() {
@@ -415,7 +446,7 @@ fn a_sketch_of_grpc_messages_compiles_and_reads_them() {
     let get = endpoints.as_array().unwrap().iter().find(|e| e["route"] == "shop.v1.Orders/Get").unwrap();
     assert_eq!((&get["protocol"], &get["requests"], &get["errors"]), (&json!("grpc"), &json!(9), &json!(1)));
     let shown = run(&["show", "shop.v1.Orders/List", "--from", capture.to_str().unwrap()]).unwrap();
-    assert!(shown.out.contains("returns (stream OrdersListResponse)"), "{}{}", shown.out, shown.err);
+    assert!(shown.out.contains("returns (stream Order)"), "{}{}", shown.out, shown.err);
 }
 
 /// The same service by Connect's own server, from clients of all three protocols.

@@ -7,7 +7,7 @@
 use overhear_tests::{
     Result,
     program::{Heard, Watch},
-    server::{Kind, SIZES, Server, go, program, python, rustls},
+    server::{Kind, SIZES, Server, cache, go, node_16, program, python, rustls},
 };
 use serde_json::Value;
 use std::{
@@ -31,8 +31,11 @@ enum Caller {
     CurlOpenSsl,
     CurlGnuTls,
     Node,
+    Node16,
     Go,
     Rustls,
+    /// PyPI `curl_cffi`: curl and BoringSSL in one library, which names its functions.
+    CurlBoringSsl,
 }
 
 /// Whose plaintext is heard.
@@ -47,7 +50,7 @@ enum End {
 #[derive(Clone, Copy, Debug)]
 struct Row(&'static str, Kind, Caller, End);
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 21] = [
     Row("nginx", Kind::Nginx, Caller::Go, End::Server),
     Row("Python sync server", Kind::Python, Caller::Go, End::Server),
     Row("uvicorn (asyncio)", Kind::Uvicorn, Caller::Go, End::Server),
@@ -55,6 +58,8 @@ const ROWS: [Row; 17] = [
     Row("Node server", Kind::Node, Caller::Go, End::Server),
     Row("Go server", Kind::Go, Caller::Node, End::Server),
     Row("rustls server", Kind::Rustls, Caller::Go, End::Server),
+    Row("BoringSSL server", Kind::BoringSsl, Caller::Go, End::Server),
+    Row("Node 16 server (OpenSSL 1.1)", Kind::Node16, Caller::Go, End::Server),
     Row("curl by OpenSSL", Kind::Go, Caller::CurlOpenSsl, End::Client),
     Row("curl by GnuTLS", Kind::Go, Caller::CurlGnuTls, End::Client),
     Row("Python sync client", Kind::Go, Caller::Python, End::Client),
@@ -62,6 +67,8 @@ const ROWS: [Row; 17] = [
     Row("Node client", Kind::Go, Caller::Node, End::Client),
     Row("Go client", Kind::Nginx, Caller::Go, End::Client),
     Row("rustls client", Kind::Go, Caller::Rustls, End::Client),
+    Row("curl by BoringSSL inside it", Kind::Go, Caller::CurlBoringSsl, End::Client),
+    Row("Node 16 client (OpenSSL 1.1)", Kind::Go, Caller::Node16, End::Client),
     Row("nginx and curl by OpenSSL", Kind::Nginx, Caller::CurlOpenSsl, End::Both),
     Row("Node and Node", Kind::Node, Caller::Node, End::Both),
     Row("rustls and rustls", Kind::Rustls, Caller::Rustls, End::Both),
@@ -120,7 +127,13 @@ fn caller(caller: Caller, port: u16, plan: &Path) -> Result<Command> {
         Caller::Httpx => return by_python("httpx"),
         Caller::CurlOpenSsl => return by_python("libcurl.so.4"),
         Caller::CurlGnuTls => return by_python("libcurl-gnutls.so.4"),
+        Caller::CurlBoringSsl => {
+            let mut command = by_python("curl_cffi")?;
+            command.env("PYTHONPATH", cache().join("runtimes-more"));
+            return Ok(command);
+        }
         Caller::Node => (program("node")?, vec![script("planned.js").into_os_string(), port.into()]),
+        Caller::Node16 => (node_16()?, vec![script("planned.js").into_os_string(), port.into()]),
         Caller::Go => (go("client")?, vec![port.into(), "--planned".into()]),
         Caller::Rustls => (rustls()?.to_owned(), vec!["ask".into(), port.into()]),
     };

@@ -224,6 +224,45 @@ fn calls_of_models() {
     }
 }
 
+/// What else there is: the interface, its calls (whole, then streamed), and what each says of itself.
+#[test]
+fn responses_gemini_and_ollama() {
+    let server = Script::start("models.py", &[]).unwrap();
+    let watch = server.watch(&[]).unwrap();
+    client("models_more.py", &server, &[]).unwrap();
+    let heard = watch.stop().unwrap();
+    let mut calls = heard.exchanges.clone();
+    calls.sort_by_key(|call| call["time"].as_str().map(str::to_owned));
+    let keys = ["provider.name", "operation.name", "request.model", "response.model"];
+    let told: Vec<String> = calls
+        .iter()
+        .map(|call| {
+            let text = |key: &str| call[&format!("gen_ai.{key}")].as_str().unwrap_or("-").to_owned();
+            let number = |key: &str| call[&format!("gen_ai.usage.{key}_tokens")].to_string();
+            let first = call.get("gen_ai.server.time_to_first_token").and_then(Value::as_f64);
+            assert_eq!(first.is_some(), call.get("stream.kind").is_some(), "{call}");
+            assert!(first.is_none_or(|first| (0.15..1.5).contains(&first)), "{call}");
+            let streamed = if first.is_some() { "streamed" } else { "whole" };
+            let words = keys.map(text).join(" ");
+            format!("{words} {} {} {streamed}", number("input"), number("output"))
+        })
+        .collect();
+    let expected = [
+        "openai chat gpt-5 gpt-5-2026-01-01 36 87 whole",
+        "openai chat gpt-5 gpt-5-2026-01-01 36 87 streamed",
+        "openai embeddings e5 e5 8 null whole",
+        "gcp.gemini generate_content gemini-2.5-flash gemini-2.5-flash-001 4 11 whole",
+        "gcp.gemini generate_content gemini-2.5-flash gemini-2.5-flash-001 4 11 streamed",
+        "gcp.gemini embeddings gemini-embedding-001 - null null whole",
+        "ollama chat llama3.2 llama3.2 26 298 whole",
+        "ollama chat llama3.2 llama3.2 26 298 streamed",
+        "ollama text_completion llama3.2 llama3.2 26 298 whole",
+        "ollama text_completion llama3.2 llama3.2 26 298 streamed",
+        "ollama embeddings llama3.2 llama3.2 8 null whole",
+    ];
+    assert_eq!(told, expected, "{}", heard.err);
+}
+
 #[test]
 fn tools_of_the_model_context_protocol() {
     let server = Script::start("mcp_server.py", &[]).unwrap();

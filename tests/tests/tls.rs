@@ -2,6 +2,7 @@
 
 use overhear_tests::{
     Result,
+    compiled::{Tls, tls},
     program::{Heard, Watch, run, signal},
     server::{Client, Kind, Server, calls, free_port, go, program},
     truth::compare,
@@ -120,6 +121,10 @@ pairs! {
     odd_go_from_go: OddGo from Go;
     nginx_from_go: Nginx from Go;
     node_from_go: Node from Go;
+    boring_ssl_from_curl: BoringSsl from Curl;
+    boring_ssl_from_boring_ssl: BoringSsl from BoringSsl;
+    nginx_from_boring_ssl: Nginx from BoringSsl;
+    go_from_boring_ssl: Go from BoringSsl;
 }
 
 /// HTTP/2 as browsers and most clients speak it: agreed on within TLS. Every call of curl is heard as it was made.
@@ -228,12 +233,17 @@ many! {
     many_go_from_go: Go from GO;
     many_odd_go_from_go: OddGo from GO;
     many_nginx_from_go: Nginx from GO;
+    many_boring_ssl_from_node: BoringSsl from NODE;
 }
 
 /// A client that has made its connection and one call, and makes the others when told to.
 fn waiting_client(interpreter: &str, script: &str, server: &Server) -> Result<std::process::Child> {
     let mut command = if interpreter == "go" {
         Command::new(go(script)?)
+    } else if interpreter == "c" {
+        let mut command = Command::new(tls(Tls::BoringSsl)?);
+        command.arg(script);
+        command
     } else {
         let mut command = Command::new(program(interpreter)?);
         command.arg(format!("{}/clients/{script}", env!("CARGO_MANIFEST_DIR")));
@@ -275,6 +285,7 @@ fn connections_that_were_there_before() {
         (Kind::Node, ("node", "client.js")),
         (Kind::Asyncio, ("node", "client.js")),
         (Kind::Go, ("go", "client")),
+        (Kind::BoringSsl, ("c", "ask")),
     ] {
         if let Err(error) = check_before(kind, client) {
             panic!("{kind:?} from {client:?}: {error}");
@@ -285,7 +296,7 @@ fn connections_that_were_there_before() {
 /// Only the client is heard: what it says goes to somebody else's server.
 #[test]
 fn clients_alone_know_whom_they_ask() {
-    for client in [("python3", "client.py"), ("node", "client.js"), ("go", "client")] {
+    for client in [("python3", "client.py"), ("node", "client.js"), ("go", "client"), ("c", "ask")] {
         let server = Server::start_tls(Kind::Python).unwrap();
         let mut child = waiting_client(client.0, client.1, &server).unwrap();
         let watch = Watch::start(&["--json", "--pid", &child.id().to_string()]).unwrap();
@@ -499,6 +510,25 @@ fn without_it_nothing_is_probed_and_tls_is_unreadable() {
     let heard = watch.stop().unwrap();
     assert_eq!(heard.exchanges, Vec::<Value>::new());
     assert_eq!(heard.statistics["unreadable"]["tls"], 1, "{}", heard.statistics);
+}
+
+/// As on Linux 6.3 to 6.5, whose links hold one probe each.
+#[test]
+fn probes_that_are_attached_one_by_one_hear_the_same() {
+    for kind in [Kind::Nginx, Kind::Node, Kind::Go, Kind::BoringSsl] {
+        let server = Server::start_tls(kind).unwrap();
+        let arguments = ["--json", "--port", &server.port.to_string()];
+        let watch = Watch::start_with(&arguments, &[("OVERHEAR_UPROBES", "each")], |_| true).unwrap();
+        assert_eq!(links(watch.pid(), "uprobe_multi").len(), 0);
+        let pid = server.make_calls(Client::Python).unwrap();
+        let heard = watch.stop().unwrap();
+        let mut expected = expected(kind, &server);
+        for call in &mut expected {
+            call.insert("client.process.pid".into(), json!(pid));
+        }
+        let differences = differences(&expected, &heard);
+        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use overhear_tests::{
     Result,
     program::{Heard, Watch, run},
-    server::{Client, Kind, Server, cache, certificate, free_port, program},
+    sealed::{Process, doctor, python, row, rows},
+    server::{Client, Kind, Server, certificate, free_port, program},
 };
 use serde_json::{Value, json};
 use std::{
@@ -15,23 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// Ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn python(script: &str) -> Result<Command> {
-    let mut command = Command::new(program("python3")?);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("sealed").join(script));
-    command.env("PYTHONPATH", cache().join("sealed")).stdin(Stdio::null());
-    Ok(command)
-}
 
 fn wait_for(port: u16, process: &mut Process) -> Result<()> {
     let begun = Instant::now();
@@ -115,15 +99,6 @@ impl Caller {
     }
 }
 
-fn rows(statistics: &Value) -> Vec<Value> {
-    statistics["unreadable_programs"].as_array().cloned().unwrap_or_default()
-}
-
-fn row<'a>(rows: &'a [Value], key: &str, value: &str) -> &'a Value {
-    let found = rows.iter().find(|row| row[key] == value);
-    found.unwrap_or_else(|| panic!("no {key} {value} in {rows:#?}"))
-}
-
 /// One of `reason`, with these names and these bytes: all but what the other end said last, which nobody read.
 fn assert_row(row: &Value, reason: &str, name: &str, [sent, received]: [u64; 2]) {
     assert_eq!(row["reason"], reason, "{row}");
@@ -142,19 +117,6 @@ const ALERT: u64 = 31;
 fn started(port: u16, more: &[&str], variables: &[(&str, &str)]) -> Watch {
     let port = port.to_string();
     Watch::start_with(&[&["--json", "--port", &port], more].concat(), variables, |_| true).unwrap()
-}
-
-/// What a running watch says of itself to `doctor`, as soon as it names this program.
-fn doctor(watch: &Watch, program: &str) -> String {
-    let (socket, begun) = (watch.socket(), Instant::now());
-    loop {
-        let said = run(&["doctor", "--socket", socket.to_str().unwrap()]).unwrap();
-        if said.out.contains(program) {
-            return said.out;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{program} is not named: {}", said.out);
-        std::thread::sleep(Duration::from_millis(300));
-    }
 }
 
 #[test]
@@ -402,7 +364,11 @@ fn flows_of_quic_in_a_capture_are_named_and_counted() {
         let port = free_port().unwrap();
         let recording = Recording::start(&folder, "udp", port).unwrap();
         let mut quic = python("quic.py").unwrap();
-        quic.arg(port.to_string()).args([certificate, key]).args(["media.example", "50000", version]);
+        quic.args(["both", &port.to_string()]).args([certificate, key]).args([
+            "media.example",
+            "50000",
+            version,
+        ]);
         let output = quic.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let counts: Value = serde_json::from_slice(&output.stdout).unwrap();

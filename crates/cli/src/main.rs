@@ -16,7 +16,6 @@ mod over_time;
 mod page;
 mod push;
 mod reference;
-mod reflection;
 mod rights;
 mod stop;
 mod summary;

@@ -3,7 +3,8 @@
 mod paths;
 
 use crate::{
-    Callers, Endpoint, Hints, Histogram, Model, OTHER, Way, callers::Calls, service::Service, shape::Shapes,
+    Callers, Descriptors, Endpoint, Hints, Histogram, Model, OTHER, Way, callers::Calls, service::Service,
+    shape::Shapes,
 };
 use overhear_exchange::{ErrorType, Http2Code, RpcStatus, Timestamp};
 use paths::SavedTree;
@@ -174,6 +175,8 @@ struct SavedModel {
     overhear_model: u32,
     key: u64,
     services: Vec<SavedService>,
+    #[serde(default, skip_serializing_if = "Descriptors::is_empty")]
+    descriptors: Descriptors,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -240,7 +243,8 @@ impl From<&Model> for SavedModel {
         let mut services: Vec<_> =
             saved.filter(|s| !(s.inbound.is_empty() && s.outbound.is_empty())).collect();
         services.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Self { overhear_model: VERSION, key: model.key(), services }
+        let descriptors = model.descriptors().clone();
+        Self { overhear_model: VERSION, key: model.key(), services, descriptors }
     }
 }
 
@@ -339,6 +343,7 @@ impl SavedModel {
     fn restore(self) -> Result<Model, LoadError> {
         let key = self.key;
         let mut model = Model::new(key);
+        model.descriptors.merge(&self.descriptors);
         for saved in self.services {
             model.make_service(&saved.name);
             let (service, bounds) =

@@ -1,6 +1,7 @@
 use crate::{
-    Bodies, Described, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
+    Bodies, Described, Descriptors, Endpoint, EndpointId, Hints, OTHER, Surface, Way,
     bounded::{Bounded, rank},
+    descriptors,
     endpoint::Outcome,
     open::Open,
     route::{
@@ -76,6 +77,8 @@ pub struct Model {
     services: Bounded<Service>,
     other: Service,
     hints: Hints,
+    /// What servers were heard to say of their own messages.
+    pub(crate) descriptors: Descriptors,
     /// Counts are also kept by time.
     pub(crate) records_times: bool,
     open: Open,
@@ -128,6 +131,7 @@ impl Model {
             services: Bounded::new(limits.services),
             other: Service::new(OTHER.into(), 0),
             hints: Hints::default(),
+            descriptors: Descriptors::default(),
             records_times: false,
             open: Open::default(),
             scratch: Scratch::default(),
@@ -147,6 +151,7 @@ impl Model {
         let response_body = bodies.response.map_or(&[][..], |body| body.bytes);
         let mut scratch = std::mem::take(&mut self.scratch);
         let Detail::Http(http) = &exchange.detail;
+        descriptors::learn(&mut self.descriptors, exchange.time, http, response_body);
         scratch.fill(exchange);
         let call = shape::Call::new(http, bodies.request, bodies.response);
         let said = shape::Call { effort, at: exchange.time, ..call };
@@ -276,6 +281,7 @@ impl Model {
             }
         }
         self.other.fold(self.key, &other.other);
+        self.descriptors.merge(&other.descriptors);
     }
 
     /// Decides the routes anew from all that was learned, for [`Self::route_of`] and for what is learned from now on.
@@ -389,6 +395,11 @@ impl Model {
 
     pub(crate) fn hints(&self) -> &Hints {
         &self.hints
+    }
+
+    /// What is known of names in protocol buffers.
+    pub fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
     }
 
     /// The key given to [`Self::new`].

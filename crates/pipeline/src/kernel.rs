@@ -2,6 +2,7 @@ use crate::{
     complete::{self, Remote},
     host_names::HostNames,
     people::People,
+    quic::Sockets,
     table::Table,
     unread::Ciphers,
 };
@@ -29,6 +30,7 @@ struct Hearing {
     people: People,
     names: HostNames,
     ciphers: Ciphers,
+    quic: Sockets,
     /// Connects that failed, by why.
     failed_connects: u64,
     evicted: u64,
@@ -74,6 +76,7 @@ impl Kernel {
         };
         let count = live.poll(&mut |record| hearing.record(record, &mut counted))?;
         let now = live.now();
+        hearing.quic.tick(now, live, &hearing.names);
         hearing.tick(now, &mut counted);
         live.judge(hearing.assembler.take_verdicts())?;
         Ok(count)
@@ -84,7 +87,7 @@ impl Kernel {
         // Records that arrived while the end was decided.
         while self.poll(sink)? > 0 {}
         let now = self.live.now();
-        let Hearing { assembler, table, people, names, ciphers, .. } = &mut self.hearing;
+        let Hearing { assembler, table, people, names, ciphers, quic, .. } = &mut self.hearing;
         let exchanges = &mut self.exchanges;
         assembler.flush(now, &mut |event: Event<'_>| table.event(event));
         for (id, observation) in table.take_found() {
@@ -94,6 +97,8 @@ impl Kernel {
             sink(complete::live(id, observation, ends.unwrap_or_default(), &remote));
         }
         ciphers.follow(assembler, people, names);
+        quic.finish(now, &mut self.live, names);
+        ciphers.follow_quic(quic, people);
         ciphers.finish();
         Ok(())
     }
@@ -114,6 +119,9 @@ impl Kernel {
         statistics.connections = statistics.connections.saturating_add_signed(unread);
         let tls = statistics.unreadable.entry("tls").or_default();
         *tls = tls.saturating_add_signed(unread);
+        let flows = self.hearing.quic.connections();
+        statistics.connections += flows;
+        statistics.unreadable.insert("quic", flows);
         statistics.unreadable.retain(|_, connections| *connections > 0);
         for (loss, events, bytes) in counters.losses {
             // What packets have brought since is not lost.
@@ -141,6 +149,7 @@ impl Hearing {
             people: People::default(),
             names: HostNames::default(),
             ciphers: Ciphers::new(None, Vec::new()),
+            quic: Sockets::default(),
             failed_connects: 0,
             evicted: 0,
         }
@@ -149,6 +158,7 @@ impl Hearing {
     fn record(&mut self, record: Record<'_>, sink: &mut dyn FnMut(Exchange)) {
         self.people.note(&record);
         self.ciphers.note(&record);
+        self.quic.record(&record);
         if let What::Answer { message } = record.what {
             self.names.answered(message);
             return;
@@ -170,7 +180,8 @@ impl Hearing {
         self.assembler.tick(now, &mut |event: Event<'_>| table.event(event));
         self.tell(sink);
         self.people.tick(now);
-        self.ciphers.tick(now, &self.assembler, &mut self.people, &self.names);
+        self.ciphers.follow_quic(&mut self.quic, &mut self.people);
+        self.ciphers.tick(now, &self.assembler, &self.quic, &mut self.people, &self.names);
         self.evicted += self.assembler.take_evicted();
     }
 

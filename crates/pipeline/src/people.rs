@@ -32,7 +32,7 @@ impl People {
     pub(crate) fn note(&mut self, record: &Record<'_>) {
         let Some(Thread { tgid, .. }) = record.thread else { return };
         match &record.what {
-            What::Open(open) => {
+            What::Open(open) | What::Quic { open, .. } => {
                 if self.ended.contains_key(&tgid) {
                     self.forget(tgid);
                 }
@@ -55,7 +55,8 @@ impl People {
             | What::TlsTouch { .. }
             | What::ByPackets { .. }
             | What::Packet { .. }
-            | What::Answer { .. } => {}
+            | What::Answer { .. }
+            | What::Datagram { .. } => {}
         }
     }
 

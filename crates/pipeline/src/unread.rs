@@ -3,6 +3,7 @@
 use crate::{
     host_names::HostNames,
     people::{MOURNING, People},
+    quic,
 };
 use overhear_capture::tls::{Finding, Inspected, Inspector};
 use overhear_exchange::{
@@ -10,7 +11,7 @@ use overhear_exchange::{
 };
 use overhear_probe::record::{Record, Thread, What};
 use overhear_protocol::tls;
-use overhear_stream::socket::{Assembler, Sealed, Wanted};
+use overhear_stream::socket::{Assembler, End, Sealed, Wanted};
 use rustc_hash::FxHashMap;
 use std::{
     collections::VecDeque,
@@ -47,6 +48,7 @@ pub(crate) struct Ciphers {
 /// Connections of one process.
 struct Row {
     pid: Option<u32>,
+    cipher: Cipher,
     from_start: bool,
     program: Arc<str>,
     direction: Direction,
@@ -70,6 +72,8 @@ impl Ciphers {
         let Some(Thread { tgid, .. }) = record.thread else { return };
         match &record.what {
             What::Exec { .. } => self.reasons.forget(tgid),
+            // Many a client is gone before it is told of.
+            What::Quic { .. } => self.reasons.ask(Some(tgid)),
             What::Exit => self.reasons.mourned.push_back((record.time, tgid)),
             What::Open(_)
             | What::Data { .. }
@@ -80,7 +84,8 @@ impl Ciphers {
             | What::TlsTouch { .. }
             | What::ByPackets { .. }
             | What::Packet { .. }
-            | What::Answer { .. } => {}
+            | What::Answer { .. }
+            | What::Datagram { .. } => {}
         }
     }
 
@@ -99,8 +104,22 @@ impl Ciphers {
         }
     }
 
+    /// Takes in the sockets of QUIC that are over.
+    pub(crate) fn follow_quic(&mut self, sockets: &mut quic::Sockets, people: &mut People) {
+        for told in sockets.take_over() {
+            self.take(row_of_quic(told, people));
+        }
+    }
+
     /// It is this late, on the clock of the records.
-    pub(crate) fn tick(&mut self, now: u64, assembler: &Assembler, people: &mut People, names: &HostNames) {
+    pub(crate) fn tick(
+        &mut self,
+        now: u64,
+        assembler: &Assembler,
+        sockets: &quic::Sockets,
+        people: &mut People,
+        names: &HostNames,
+    ) {
         if now < self.next {
             return;
         }
@@ -117,6 +136,11 @@ impl Ciphers {
                     table.add(self.reasons.key(&row), &row.what);
                 }
             }
+        }
+        for told in sockets.open_ones(names) {
+            let row = row_of_quic(told, people);
+            self.reasons.ask(row.pid);
+            table.add(self.reasons.key(&row), &row.what);
         }
         self.table = table;
         self.next = now.saturating_add(EVERY.saturating_mul(1 + open / AT_A_TIME));
@@ -197,9 +221,7 @@ fn rows<'a>(
     sides.map(move |side| {
         let [mine, other] = [side, side.other()].map(|side| &sealed.ends[side.index()]);
         let direction = direction(sealed, side);
-        let process = people.peer(mine).process;
-        let pid = mine.owner.as_ref().map(|owner| owner.pid);
-        let unnamed = || pid.map_or_else(|| "unknown".into(), |pid| format!("process {pid}").into());
+        let (pid, program) = program(mine, people);
         let mut what = Unread {
             connections: 1,
             open: open.into(),
@@ -215,9 +237,23 @@ fn rows<'a>(
         if let Some(protocol) = protocol {
             what.protocols.add(protocol, 1);
         }
-        let program = process.map_or_else(unnamed, |process| Arc::clone(&process.service));
-        Row { pid, from_start: sealed.from_start, program, direction, what }
+        Row { pid, cipher: Cipher::Tls, from_start: sealed.from_start, program, direction, what }
     })
+}
+
+/// What a socket of QUIC says of itself.
+fn row_of_quic(told: quic::Told, people: &mut People) -> Row {
+    let quic::Told { end, direction, what } = told;
+    let (pid, program) = program(&end, people);
+    Row { pid, cipher: Cipher::Quic, from_start: true, program, direction, what }
+}
+
+/// Whose it is, and what that is called.
+fn program(end: &End, people: &mut People) -> (Option<u32>, Arc<str>) {
+    let pid = end.owner.as_ref().map(|owner| owner.pid);
+    let unnamed = || pid.map_or_else(|| "unknown".into(), |pid| format!("process {pid}").into());
+    let process = people.peer(end).process;
+    (pid, process.map_or_else(unnamed, |process| Arc::clone(&process.service)))
 }
 
 /// Whom a program asks that names nobody: as name servers have it, else where that is.
@@ -298,19 +334,20 @@ impl Reasons {
 
     fn key(&self, row: &Row) -> UnreadKey {
         let known = row.pid.and_then(|pid| self.known.get(&pid)).and_then(Option::as_ref);
-        let reason = match (self.off, known.map(|known| known.finding)) {
-            (Some(off), _) => off,
-            (None, Some(Finding::Hidden(reason))) => reason,
-            (None, Some(Finding::Probed)) if row.from_start => UnreadReason::NoPlaintext,
-            (None, Some(Finding::Probed)) => UnreadReason::BeganBefore,
-            (None, None) => UnreadReason::Ended,
+        let reason = match (row.cipher, self.off, known.map(|known| known.finding)) {
+            (Cipher::Quic, ..) => UnreadReason::Quic,
+            (Cipher::Tls, Some(off), _) => off,
+            (Cipher::Tls, None, Some(Finding::Hidden(reason))) => reason,
+            (Cipher::Tls, None, Some(Finding::Probed)) if row.from_start => UnreadReason::NoPlaintext,
+            (Cipher::Tls, None, Some(Finding::Probed)) => UnreadReason::BeganBefore,
+            (Cipher::Tls, None, None) => UnreadReason::Ended,
         };
         let executable = known.and_then(|known| known.executable.as_deref()).map(Arc::from);
         UnreadKey {
             program: Arc::clone(&row.program),
             executable,
             direction: row.direction,
-            cipher: Cipher::Tls,
+            cipher: row.cipher,
             reason,
         }
     }

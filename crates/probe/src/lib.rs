@@ -3,6 +3,7 @@
 //! The programs are C (`src/bpf/`, CO-RE); `cargo xtask bpf` compiles them into `objects/`, which is committed, so that
 //! building Overhear needs no clang. [`record`] is the user-space half of the one ABI between them.
 
+pub mod datagram;
 pub mod record;
 
 /// The object that hears stream sockets by two tracepoints of their own (kernel 6.3 and later), for the architecture this

@@ -3,6 +3,7 @@
 //! Integers are in the host's byte order, addresses and ports in network order until they become [`SocketAddr`]s.
 //! A record that is too short or of an unknown kind parses to `None`.
 
+use crate::datagram::Peer;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the head that every record begins with.
@@ -156,6 +157,11 @@ pub enum What<'a> {
     Tls { session: Cookie, socket: Option<Cookie>, from_start: bool },
     /// A name server answered a process of this machine, by UDP.
     Answer { message: &'a [u8] },
+    /// A UDP socket speaks QUIC. `from_start`: nothing moved on it before that could be heard. Said more than once.
+    Quic { open: Box<Open>, from_start: bool },
+    /// A datagram of such a socket, or several at once, of which `bytes` are the beginning: one that opens a connection, or the first that is
+    /// sent to `peer`.
+    Datagram { socket: Cookie, way: Way, size: u32, peer: Option<Peer>, bytes: &'a [u8] },
     /// The thread is done with a call into this session, whose socket is not known, that moved no plaintext.
     TlsTouch { session: Cookie },
     /// The process is a new program.
@@ -244,13 +250,19 @@ impl<'a> Record<'a> {
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
             9 => What::TlsTouch { session: socket },
-            11 => What::ByPackets { socket, way, offset, sequence: size },
-            12 => {
+            13 => What::ByPackets { socket, way, offset, sequence: size },
+            14 => {
                 let (sequence, bytes) = payload(rest.0.get(..length as usize)?, offset)?;
                 let size = (size - length.min(size)).saturating_add(bytes.len() as u32);
                 What::Packet { socket, way, sequence, size, bytes }
             }
             10 => What::Answer { message: rest.0.get(..length as usize)? },
+            11 => What::Quic { open: Box::new(Open::parse(socket, rest)?), from_start: size != 0 },
+            12 => {
+                let (peer, payload) = rest.0.split_first_chunk::<24>()?;
+                let bytes = payload.get(..length as usize)?;
+                What::Datagram { socket, way, size, peer: Peer::parse(peer), bytes }
+            }
             _ => return None,
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
@@ -464,20 +476,33 @@ impl Fields<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::{path::Path, process::Command};
+
+    /// What a C program over the header says.
+    pub(crate) fn said_by(name: &str, source: &str) -> String {
+        const BEFORE: &str = "#include <stddef.h>\n#include <stdio.h>\ntypedef unsigned char __u8; typedef unsigned short __u16; \
+            typedef unsigned int __u32; typedef unsigned long long __u64;\n#include \"record.h\"\n";
+        let folder = std::env::temp_dir().join(format!("overhear-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("layout.c"), format!("{BEFORE}{source}")).unwrap();
+        let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bpf");
+        let compiled = Command::new("cc")
+            .args(["-I".as_ref(), include.as_os_str(), "-o".as_ref(), folder.join("layout").as_os_str()])
+            .arg(folder.join("layout.c"))
+            .status()
+            .unwrap();
+        assert!(compiled.success());
+        let output = Command::new(folder.join("layout")).output().unwrap().stdout;
+        std::fs::remove_dir_all(&folder).unwrap();
+        String::from_utf8(output).unwrap()
+    }
 
     /// Compiles a C program over the header and compares what it says with our constants and field places.
     #[test]
     fn layout_is_the_headers() {
-        let folder = std::env::temp_dir().join(format!("overhear-layout-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
         let source = r#"
-            #include <stddef.h>
-            #include <stdio.h>
-            typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned int __u32; typedef unsigned long long __u64;
-            #include "record.h"
             int main(void) {
                 printf("%zu %zu %zu %zu %zu\n", sizeof(struct record), sizeof(struct open_record), sizeof(struct exec_record),
                     sizeof(struct existing_record), sizeof(struct settings));
@@ -500,17 +525,7 @@ mod tests {
                 for (size_t i = 0; i < sizeof(t); i++) printf("%02x", ((unsigned char *)&t)[i]);
                 return 0;
             }"#;
-        std::fs::write(folder.join("layout.c"), source).unwrap();
-        let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bpf");
-        let compiled = Command::new("cc")
-            .args(["-I".as_ref(), include.as_os_str(), "-o".as_ref(), folder.join("layout").as_os_str()])
-            .arg(folder.join("layout.c"))
-            .status()
-            .unwrap();
-        assert!(compiled.success());
-        let output = Command::new(folder.join("layout")).output().unwrap().stdout;
-        std::fs::remove_dir_all(&folder).unwrap();
-        let text = String::from_utf8(output).unwrap();
+        let text = said_by("layout", source);
         let lines: Vec<&str> = text.lines().collect();
         let sizes = [RECORD_SIZE, OPEN_RECORD_SIZE, EXEC_RECORD_SIZE, EXISTING_RECORD_SIZE, SETTINGS_SIZE]
             .map(|n| n.to_string());
@@ -563,7 +578,7 @@ mod tests {
         assert_eq!(Record::parse(&data), None);
     }
 
-    fn unhex(text: &str) -> Vec<u8> {
+    pub(crate) fn unhex(text: &str) -> Vec<u8> {
         text.as_bytes()
             .chunks(2)
             .map(|c| u8::from_str_radix(std::str::from_utf8(c).unwrap(), 16).unwrap())

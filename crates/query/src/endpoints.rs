@@ -60,6 +60,7 @@ pub fn endpoint(model: &Model, id: &EndpointId) -> Option<EndpointDetail> {
         path: api::path(&described),
         why: described.why.iter().map(|(route, why)| explained(route, why)).collect(),
         shape: endpoint.shapes.operation(),
+        names: model.descriptors().of_method(&id.route),
     })
 }
 

@@ -27,9 +27,9 @@ pub use filter::{EndpointFilter, Filter};
 pub use metric::{Accumulator, Bounds, Metric};
 pub use outline::{OutlineRow, outline, outline_of_messages};
 pub use overhear_exchange::{Authority, Direction};
-pub use overhear_model::Way;
 /// Shapes of requests and responses, as they are told.
 pub use overhear_model::shape::schema as shape;
+pub use overhear_model::{Descriptors, Way};
 pub use rows::{
     CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, OpenStream, Percentiles,
     RouteReason,

@@ -1,7 +1,9 @@
 //! A shape as the lines of an API reference: one per field, indented below what holds it.
 
-use overhear_model::shape::schema::{
-    Format, Number, Object, ProtoField, ProtoKind, ProtoMessage, Record, Schema, Text,
+use overhear_model::{
+    Descriptors,
+    descriptors::{KnownField, KnownKind},
+    shape::schema::{Format, Number, Object, ProtoField, ProtoKind, ProtoMessage, Record, Schema, Text},
 };
 
 /// One line.
@@ -31,30 +33,45 @@ pub fn outline(schema: &Schema) -> Vec<OutlineRow> {
     rows
 }
 
-/// The lines of messages in protocol buffers, by number: the wire has no names. Those of a `.proto` sketch are given.
-pub fn outline_of_messages(message: &ProtoMessage) -> Vec<OutlineRow> {
+/// The lines of messages in protocol buffers, by number, for the wire has no names; by name where the descriptors know the
+/// message by this one.
+pub fn outline_of_messages(
+    message: &ProtoMessage,
+    (names, of): (&Descriptors, Option<&str>),
+) -> Vec<OutlineRow> {
     let mut rows = Vec::new();
-    numbered(&mut rows, 0, message);
+    numbered(&mut rows, 0, message, (names, of));
     rows
 }
 
-fn numbered(rows: &mut Vec<OutlineRow>, depth: usize, message: &ProtoMessage) {
+fn numbered(
+    rows: &mut Vec<OutlineRow>,
+    depth: usize,
+    message: &ProtoMessage,
+    (names, of): (&Descriptors, Option<&str>),
+) {
+    let known = of.and_then(|of| names.message(of));
     for field in &message.fields {
         if rows.len() >= MOST_ROWS {
             return;
         }
         let ProtoField { number, present, repeated, packed, kind } = field;
+        let told = known.and_then(|known| known.fields.get(number));
         let repeated = if *repeated { "repeated " } else { "" };
         rows.push(OutlineRow {
             depth,
-            name: format!("field_{number}"),
+            name: told.map_or_else(|| format!("field_{number}"), |told| told.name.clone()),
             kind: format!("{repeated}{}", kind.as_str()),
             presence: share(*present, message.seen),
             required: *present == message.seen,
             notes: if *packed { "packed".to_owned() } else { String::new() },
         });
         if let ProtoKind::Message(inner) = kind {
-            numbered(rows, depth + 1, inner);
+            let of = match told.and_then(KnownField::kind) {
+                Some(KnownKind::Message(name)) => Some(name),
+                Some(KnownKind::Scalar(_) | KnownKind::Enum(_)) | None => None,
+            };
+            numbered(rows, depth + 1, inner, (names, of));
         }
     }
 }
@@ -199,7 +216,7 @@ fn share(seen: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{outline, outline_of_messages};
+    use super::{Descriptors, outline, outline_of_messages};
     use overhear_model::shape::schema::{
         Array, Field, Format, Number, Object, ProtoField, ProtoKind, ProtoMessage, Record, Schema, Text,
     };
@@ -215,7 +232,7 @@ mod tests {
         let lines = ProtoField { repeated: true, ..field(2, 3, ProtoKind::Message(line)) };
         let codes = ProtoField { repeated: true, packed: true, ..field(7, 4, ProtoKind::Int64) };
         let order = ProtoMessage { seen: 4, fields: vec![field(1, 4, ProtoKind::Int32), lines, codes] };
-        let rows: Vec<String> = outline_of_messages(&order)
+        let rows: Vec<String> = outline_of_messages(&order, (&Descriptors::default(), None))
             .iter()
             .map(|row| {
                 format!(

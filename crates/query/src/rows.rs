@@ -3,7 +3,7 @@
 use crate::PathParameter;
 use overhear_exchange::{ErrorType, Exchange, Timestamp};
 pub use overhear_model::EndpointId;
-use overhear_model::shape::schema::Operation;
+use overhear_model::{Descriptors, shape::schema::Operation};
 use std::sync::Arc;
 
 /// One line of `endpoints`. Latencies in seconds.
@@ -56,6 +56,8 @@ pub struct EndpointDetail {
     pub path: Vec<PathParameter>,
     /// Parameters, bodies, security.
     pub shape: Operation,
+    /// Of a remote procedure, what its messages and fields are called, as far as its server was heard to say.
+    pub names: Descriptors,
     /// Why segments of the route are parameters or literals, where there was something to weigh.
     pub why: Vec<RouteReason>,
 }

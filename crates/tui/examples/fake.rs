@@ -168,6 +168,7 @@ impl LiveSource for Moving {
             }],
             path: Vec::new(),
             shape: Default::default(),
+            names: Default::default(),
             why: Vec::new(),
             row,
         })

@@ -208,6 +208,7 @@ fn detail(row: EndpointRow) -> EndpointDetail {
         callers,
         path: Vec::new(),
         shape: Default::default(),
+        names: Default::default(),
         why: Vec::new(),
         row,
     }

@@ -5,7 +5,7 @@ use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp, 
 use overhear_export::proto;
 use overhear_model::server_asked;
 use overhear_query::{
-    EndpointDetail, EndpointId, OutlineRow, Value as Attribute, attributes,
+    Descriptors, EndpointDetail, EndpointId, OutlineRow, Value as Attribute, attributes,
     monitor::{
         Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
         ServiceFigures, Spot,
@@ -294,7 +294,7 @@ pub(crate) fn detail(detail: &EndpointDetail) -> Value {
         "request": shape.request.iter().map(payload).collect::<Vec<_>>(),
         "responses": responses.collect::<Vec<_>>(),
         "messages": shape.messages.as_ref().map(messages),
-        "procedure": shape.procedure.as_ref().map(|one| procedure(&detail.row.id.route, one)),
+        "procedure": shape.procedure.as_ref().map(|one| procedure(&detail.row.id.route, one, &detail.names)),
         "models": shape.models.iter().map(model).collect::<Vec<_>>(),
     })
 }
@@ -335,17 +335,19 @@ fn payload(payload: &Payload) -> Value {
     })
 }
 
-/// What a remote procedure takes and gives: each with its fields by number, and all as a `.proto` sketch has it.
-fn procedure(name: &str, procedure: &Procedure) -> Value {
-    let sent = |sent: &Sent| {
+/// What a remote procedure takes and gives: each with its fields by name or number, and all as a `.proto` sketch has it.
+fn procedure(name: &str, procedure: &Procedure, names: &Descriptors) -> Value {
+    let method = names.method(name);
+    let sent = |sent: &Sent, of: Option<&String>| {
         json!({
             "streams": sent.streams, "messages": sent.seen, "unread": sent.unread,
-            "fields": rows(&outline_of_messages(&sent.message)),
+            "fields": rows(&outline_of_messages(&sent.message, (names, of.map(String::as_str)))),
         })
     };
     json!({
-        "request": sent(&procedure.request), "response": sent(&procedure.response),
-        "proto": proto::sketch(name, procedure),
+        "request": sent(&procedure.request, method.map(|method| &method.input)),
+        "response": sent(&procedure.response, method.map(|method| &method.output)),
+        "proto": proto::sketch(name, procedure, names),
     })
 }
 

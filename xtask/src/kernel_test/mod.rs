@@ -3,7 +3,7 @@
 //! Each machine boots from memory, says on its serial line what `overhear` said and how it ended, and powers off.
 
 mod machine;
-mod packages;
+pub(crate) mod packages;
 mod session;
 
 use crate::{

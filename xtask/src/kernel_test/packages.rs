@@ -91,6 +91,11 @@ impl Apt {
     }
 }
 
+/// A package of another Debian release, unpacked into `folder` when it is not there yet.
+pub(crate) fn unpacked_from(release: &str, package: &str, folder: &Path) -> Result<()> {
+    if folder.is_dir() { Ok(()) } else { unpack(&Apt::of(release)?, package, folder) }
+}
+
 /// Downloads beside its place and moves it there: a folder that is there is whole.
 fn unpack(apt: &Apt, package: &str, folder: &Path) -> Result<()> {
     let kernels = folder.parent().unwrap_or(folder);

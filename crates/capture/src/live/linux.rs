@@ -11,8 +11,12 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
 };
 use overhear_exchange::UnreadReason;
-use overhear_probe::record::{
-    Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict, What,
+use overhear_probe::{
+    datagram::{DATAGRAM_COUNTS, DATAGRAM_KEY_SIZE, DatagramKey, Moved},
+    record::{
+        Cookie, EXISTING_RECORD_SIZE, Existing, Loss, MAX_PORTS, Record, SETTINGS_SIZE, Settings, Verdict,
+        What,
+    },
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -46,6 +50,8 @@ pub struct Live {
     targets: HashMap<MapData, u32, u8>,
     losses: PerCpuArray<MapData, [u64; 2]>,
     heard: PerCpuArray<MapData, [u64; 2]>,
+    /// What moves on QUIC sockets, where that is heard.
+    datagrams: Option<HashMap<MapData, [u8; DATAGRAM_KEY_SIZE], [u64; DATAGRAM_COUNTS]>>,
     settings: Settings,
     /// Nothing where packets cannot be copied: what is in no buffer is a gap then.
     packets: Option<Packets>,
@@ -83,7 +89,7 @@ impl Live {
         }
         // A kernel that has not what they need hears everything else.
         let wanted = options.tls && plan == Plan::Sockets;
-        let probes = wanted.then(|| Tls::load(&mut ebpf, &programs)).transpose();
+        let probes = wanted.then(|| Tls::load(&mut ebpf, &programs, options.uprobes)).transpose();
         let (tls, off, unheard) = match probes {
             Ok(Some(tls)) => (Some(tls), None, None),
             Ok(None) if !options.tls => (None, Some(UnreadReason::Off), None),
@@ -266,6 +272,19 @@ impl Live {
         Ok(Counters { events, bytes, losses })
     }
 
+    /// How much moved on a QUIC socket, or to one of its peers; `None` where that is not known, or not any more.
+    pub fn moved(&self, key: DatagramKey) -> Option<Moved> {
+        self.datagrams.as_ref()?.get(&key.to_bytes(), 0).ok().map(Moved::of)
+    }
+
+    /// Nobody asks for it any more. Should it move again, it is told of as if it were new.
+    pub fn forget(&mut self, key: DatagramKey) {
+        if let Some(datagrams) = &mut self.datagrams {
+            // Another may have pushed it out.
+            let _gone = datagrams.remove(&key.to_bytes());
+        }
+    }
+
     fn assemble(ebpf: &mut Ebpf, plan: Plan, options: &Options) -> Result<Self, Error> {
         let settings = Settings {
             own: 0,
@@ -289,6 +308,7 @@ impl Live {
             targets: take(ebpf, "targets")?,
             losses: take(ebpf, "losses")?,
             heard: take(ebpf, "heard")?,
+            datagrams: (plan == Plan::Sockets).then(|| take(ebpf, "datagrams")).transpose()?,
             tls: None,
             tls_off: None,
             tls_unheard: None,

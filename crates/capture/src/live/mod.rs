@@ -25,7 +25,7 @@ pub use linux::Live;
 #[cfg(not(target_os = "linux"))]
 pub use stub::Live;
 
-pub use plan::{Missing, Plan, Types};
+pub use plan::{Missing, Plan, Types, Uprobes};
 
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Options {
     pub no_tls_for: Vec<String>,
     /// This way of listening; the best that the kernel has when absent.
     pub plan: Option<Plan>,
+    /// The same for how TLS libraries are probed.
+    pub uprobes: Option<Uprobes>,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             tls: true,
             no_tls_for: Vec::new(),
             plan: None,
+            uprobes: None,
         }
     }
 }

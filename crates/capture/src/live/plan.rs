@@ -17,6 +17,28 @@ pub enum Plan {
     Syscalls,
 }
 
+/// How probes are put into TLS libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uprobes {
+    /// All of a program in a file by one link (6.6 and later).
+    Together,
+    /// Each by itself, as root.
+    Each,
+}
+
+impl Uprobes {
+    /// Both, the better one first.
+    pub const ALL: [Self; 2] = [Self::Together, Self::Each];
+
+    /// As `OVERHEAR_UPROBES` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Together => "together",
+            Self::Each => "each",
+        }
+    }
+}
+
 /// What stands in the way of every plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {

@@ -1,4 +1,5 @@
 use super::{Counters, Error, Options, Plan};
+use overhear_probe::datagram::{DatagramKey, Moved};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
 /// Live capture where there is none: it can only say so.
@@ -42,6 +43,12 @@ impl Live {
         match self.0 {}
     }
     pub fn needs_rights(&self) -> bool {
+        match self.0 {}
+    }
+    pub fn moved(&self, _: DatagramKey) -> Option<Moved> {
+        match self.0 {}
+    }
+    pub fn forget(&mut self, _: DatagramKey) {
         match self.0 {}
     }
     pub fn counters(&self) -> Result<Counters, Error> {

@@ -3,7 +3,7 @@
 //!
 //! A probe belongs to a file, not to a process: it holds for every process that has the file mapped, now and later.
 
-use super::{multi::Multi, object::Programs};
+use super::{multi::Multi, object::Programs, plan::Uprobes};
 use crate::tls::{Function, Identity, Mapped, Scanner, cheaper};
 use aya::{
     Ebpf,
@@ -96,8 +96,14 @@ struct Thread {
 
 impl Tls {
     /// Loads the programs, while the object still holds its maps.
-    pub(super) fn load(ebpf: &mut Ebpf, programs: &Programs<'_>) -> Result<Loaded, ProgramError> {
-        if let Ok(multi) = Multi::load(programs, &PROGRAMS) {
+    pub(super) fn load(
+        ebpf: &mut Ebpf,
+        programs: &Programs<'_>,
+        asked: Option<Uprobes>,
+    ) -> Result<Loaded, ProgramError> {
+        if asked != Some(Uprobes::Each)
+            && let Ok(multi) = Multi::load(programs, &PROGRAMS)
+        {
             return Ok(Loaded::Multi(multi));
         }
         PROGRAMS.into_iter().try_for_each(|name| uprobe(ebpf, name)?.load())?;

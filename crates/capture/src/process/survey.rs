@@ -122,9 +122,10 @@ impl Surveyor {
         if listening.is_empty() && connections == 0 {
             return Ok(None);
         }
-        obstacles.extend(self.tls_of(pid).into_iter().map(Obstacle::Tls));
+        let tls = self.heard.heard(pid);
+        obstacles.extend(self.tls_of(pid, tls.is_empty()).into_iter().map(Obstacle::Tls));
         let Some(process) = self.names.process(pid) else { return Ok(None) };
-        let (listening, tls) = (listening.into_iter().collect(), self.heard.heard(pid));
+        let listening = listening.into_iter().collect();
         Ok(Some(Heard { process, listening, connections, tls, obstacles }))
     }
 
@@ -142,7 +143,9 @@ impl Surveyor {
         }))
     }
 
-    fn tls_of(&mut self, pid: u32) -> BTreeSet<Unreadable> {
+    /// Why TLS of a process is not read. Its libraries are searched where nothing else speaks it for the process: many
+    /// hold some that they never use.
+    fn tls_of(&mut self, pid: u32, unheard: bool) -> BTreeSet<Unreadable> {
         let maps = self.proc.read_table(pid, "maps").unwrap_or_default();
         let mut found = mapped(&String::from_utf8_lossy(&maps));
         let executable = self.proc.executable(pid).ok();
@@ -154,6 +157,9 @@ impl Surveyor {
                 .or_insert_with(|| metadata.is_file().then(|| unreadable(&file)).flatten())
         });
         found.extend(linked);
+        if found.is_empty() && unheard {
+            found.extend(self.heard.hidden(pid, &maps));
+        }
         found
     }
 }

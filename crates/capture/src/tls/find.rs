@@ -164,9 +164,10 @@ impl std::fmt::Display for Unreadable {
     }
 }
 
-/// Texts that are in the constants of every program with such a library inside: paths of its source files, which its
-/// errors and panics name.
-const MARKS: [(&str, Library); 2] = [("ssl/ssl_lib.c", Library::OpenSsl), ("/rustls-0.", Library::Rustls)];
+/// Texts that are all in the constants of every program with such a library inside: paths of its source files, which its
+/// errors and panics name. Each is spelled backwards, for this program holds them as well.
+const MARKS: [(Library, &[&str]); 2] =
+    [(Library::OpenSsl, &["c.bil_lss/lss", "c.trec_lss/lss"]), (Library::Rustls, &[".0-sltsur/"])];
 
 /// Why the TLS of a program cannot be read, if it holds some. Reads most of the file where no functions are found: for
 /// `doctor`, not for every library of a machine.
@@ -180,15 +181,28 @@ pub fn unreadable(file: &File) -> Option<Unreadable> {
         };
     }
     if elf.go_build().is_some() {
+        if let Some(has_tls) = go::old_table(&elf) {
+            return has_tls.then_some(Unreadable::OldGo);
+        }
         // Its own table names all that there is; without one nothing is known.
         return (!go::has_table(&elf)).then_some(Unreadable::NoSymbols(Library::Go));
     }
-    let finders: Vec<(Finder<'_>, Library)> =
-        MARKS.iter().map(|(mark, library)| (Finder::new(mark), *library)).collect();
+    linked(&elf).map(Unreadable::NoSymbols)
+}
+
+/// The library whose every mark a program holds.
+fn linked(elf: &Elf<'_>) -> Option<Library> {
+    let mark = |backwards: &&str| Finder::new(&backwards.bytes().rev().collect::<Vec<u8>>()).into_owned();
+    let mut left = MARKS.map(|(library, marks)| (library, marks.iter().map(mark).collect::<Vec<_>>()));
     let mut found = None;
-    search_constants(&elf, 64, |block| {
-        found = finders.iter().find(|(mark, _)| mark.find(block).is_some()).map(|(_, library)| *library);
+    search_constants(elf, 64, |block| {
+        for (library, marks) in &mut left {
+            marks.retain(|mark| mark.find(block).is_none());
+            if marks.is_empty() {
+                found = Some(*library);
+            }
+        }
         found.is_some()
     });
-    found.map(Unreadable::NoSymbols)
+    found
 }

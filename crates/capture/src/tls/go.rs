@@ -45,6 +45,23 @@ pub(super) fn has_table(elf: &Elf<'_>) -> bool {
         .is_some_and(|section| Table::open(elf, section).is_some())
 }
 
+/// What begins the table of Go 1.2 to 1.15.
+const OLD_TABLE: [u8; 4] = [0xfb, 0xff, 0xff, 0xff];
+
+/// The program has such a table: whether `crypto/tls` is in it.
+pub(super) fn old_table(elf: &Elf<'_>) -> Option<bool> {
+    let section = SECTIONS.iter().find_map(|name| elf.named(name))?;
+    let is_old = elf.at(section.offset, 4) == OLD_TABLE;
+    is_old.then(|| {
+        let (finder, mut found) = (Finder::new(NAMES[0].0), false);
+        elf.blocks((section.offset, section.size.min(MOST_SEARCHED)), 64, |_, block| {
+            found = finder.find(block).is_some();
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        found
+    })
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Function(Function),

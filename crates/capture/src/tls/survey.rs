@@ -1,7 +1,7 @@
 //! Which TLS libraries of a process are heard: for `doctor`.
 
 use super::{
-    Library, Scanner, find,
+    Library, Scanner, Unreadable, find,
     scan::{Mapping, Place},
     unreadable,
 };
@@ -36,12 +36,17 @@ impl fmt::Display for HeardTls {
 pub(crate) struct TlsSurvey {
     scanner: Scanner,
     files: FxHashMap<Place, Option<HeardTls>>,
+    hidden: FxHashMap<Place, Option<Unreadable>>,
 }
 
 impl TlsSurvey {
     /// Reads `/proc`, mounted here.
     pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
-        Self { scanner: Scanner::at(root, Vec::new()), files: FxHashMap::default() }
+        Self {
+            scanner: Scanner::at(root, Vec::new()),
+            files: FxHashMap::default(),
+            hidden: FxHashMap::default(),
+        }
     }
 
     /// What this process has that is heard.
@@ -69,6 +74,17 @@ impl TlsSurvey {
             }
         }
         (heard, passed_over)
+    }
+
+    /// Why TLS that one of its files holds is not read. Each file is searched once, which takes a while.
+    pub(crate) fn hidden(&mut self, pid: u32, maps: &[u8]) -> Option<Unreadable> {
+        if self.hidden.len() >= REMEMBERED {
+            self.hidden.clear();
+        }
+        Scanner::mappings(maps).find_map(|mapping| {
+            let looked = || unreadable(&self.scanner.open(pid, &mapping)?);
+            *self.hidden.entry(mapping.place).or_insert_with(looked)
+        })
     }
 
     fn in_mapping(&mut self, pid: u32, mapping: &Mapping<'_>) -> Option<HeardTls> {

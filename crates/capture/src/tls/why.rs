@@ -75,7 +75,8 @@ impl Inspector {
             return Finding::Hidden(UnreadReason::LeftAlone);
         }
         let hidden = hides_tls(&String::from_utf8_lossy(maps)).into_iter().next();
-        match hidden.or_else(|| self.executable(pid)) {
+        // Extensions of interpreters bring libraries of their own.
+        match hidden.or_else(|| self.executable(pid)).or_else(|| self.heard.hidden(pid, maps)) {
             Some(why) => Finding::Hidden(why.into()),
             None if heard => Finding::Probed,
             None => Finding::Hidden(UnreadReason::UnknownLibrary),

@@ -106,7 +106,9 @@ fn by_system_calls(has: impl Fn(&str) -> bool + Copy) -> String {
     } else {
         "; of what io_uring moves, how much it was is told with the socket's next call or its end"
     };
-    format!("listens by the system calls, which costs more{why} (it came with kernel 6.3){uring}")
+    format!(
+        "listens by the system calls, which costs more{why} (it came with kernel 6.3), and does not hear QUIC{uring}"
+    )
 }
 
 /// The effective set of this process (proc_pid_status(5)).

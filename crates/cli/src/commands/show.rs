@@ -92,7 +92,9 @@ fn write(out: &mut dyn Write, detail: &EndpointDetail, style: Style) -> io::Resu
     summary::endpoints(out, std::slice::from_ref(&detail.row), style)?;
     reference::write(out, &detail.path, &detail.shape, style)?;
     let procedure = detail.shape.procedure.as_ref();
-    if let Some(sketch) = procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure)) {
+    if let Some(sketch) =
+        procedure.and_then(|procedure| proto::sketch(&detail.row.id.route, procedure, &detail.names))
+    {
         heading(out, "Messages", style)?;
         out.write_all(sketch.as_bytes())?;
     }

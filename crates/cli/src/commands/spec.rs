@@ -24,9 +24,9 @@ use std::{
 pub(crate) const OUTBOUND: &str = "outbound";
 
 pub(crate) fn run(arguments: &Spec) -> Result<i32, Fault> {
-    let mut answer = endpoints::learn(&arguments.question, Effort::Whole)?;
+    let answer = endpoints::learn(&arguments.question, Effort::Whole)?;
     let written = match &arguments.all {
-        _ if arguments.format == Syntax::Proto => proto::write(&mut answer, arguments),
+        _ if arguments.format == Syntax::Proto => proto::write(&answer, arguments),
         Some(folder) => write_all(&answer, arguments, folder),
         None => write_one(&answer, arguments),
     };

@@ -68,7 +68,9 @@ pub(crate) fn attach(options: Options, listening_to: &str) -> Result<Kernel, Fau
 
 fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     let begun = Instant::now();
-    let options = Options { plan: asked_plan()?, ..options };
+    let plan = asked(PLAN, "plan", live::Plan::ALL, live::Plan::name)?;
+    let uprobes = asked(UPROBES, "way of probing", live::Uprobes::ALL, live::Uprobes::name)?;
+    let options = Options { plan, uprobes, ..options };
     let kernel = Kernel::attach(options, Limits::default()).map_err(refused)?;
     if let Some(reason) = kernel.tls_unheard() {
         tell(&format!("overhear: TLS is not read, everything else is: {reason}"));
@@ -76,15 +78,24 @@ fn attach_silently(options: Options) -> Result<(Kernel, Duration), Fault> {
     Ok((kernel, begun.elapsed()))
 }
 
-/// For tests: another way of listening than the best that the kernel has.
+/// For tests: another way of listening than the best that the kernel has, …
 const PLAN: &str = "OVERHEAR_PLAN";
+/// … and of probing TLS libraries.
+const UPROBES: &str = "OVERHEAR_UPROBES";
 
-fn asked_plan() -> Result<Option<live::Plan>, Fault> {
-    let Ok(name) = std::env::var(PLAN) else { return Ok(None) };
-    let plan = live::Plan::ALL.into_iter().find(|plan| plan.name() == name);
-    let names = || live::Plan::ALL.map(live::Plan::name).join(", ");
-    plan.map(Some)
-        .ok_or_else(|| Fault::new(format_args!("{PLAN}={name}: no such plan; there are {}", names())))
+/// The one of `all` that a variable of the environment names, if it is set.
+fn asked<T: Copy, const N: usize>(
+    variable: &str,
+    what: &str,
+    all: [T; N],
+    name: fn(T) -> &'static str,
+) -> Result<Option<T>, Fault> {
+    let Ok(asked) = std::env::var(variable) else { return Ok(None) };
+    let found = all.into_iter().find(|one| name(*one) == asked);
+    let names = || all.map(name).join(", ");
+    found
+        .map(Some)
+        .ok_or_else(|| Fault::new(format_args!("{variable}={asked}: no such {what}; there are {}", names())))
 }
 
 fn tell_of(listening_to: &str, took: Duration) {

@@ -3,13 +3,12 @@
 //!
 //! The wire has no names but those of services and methods. Where descriptors are at hand, they give the others.
 
-mod descriptor;
 #[cfg(test)]
 mod tests;
 
-pub use descriptor::{Descriptors, NotDescriptors};
+pub use overhear_model::descriptors::{Descriptors, NotDescriptors};
 
-use descriptor::{Known, KnownKind, KnownMethod};
+use overhear_model::descriptors::{KnownField, KnownKind, KnownMessage, KnownMethod};
 use overhear_query::{
     ApiProcedure,
     shape::{Procedure, ProtoField, ProtoKind, ProtoMessage, Sent},
@@ -46,9 +45,9 @@ pub fn sketches(procedures: &[ApiProcedure], descriptors: &Descriptors) -> BTree
 }
 
 /// The same of one procedure, without what a file begins with.
-pub fn sketch(name: &str, procedure: &Procedure) -> Option<String> {
+pub fn sketch(name: &str, procedure: &Procedure, descriptors: &Descriptors) -> Option<String> {
     let procedure = ApiProcedure { name: name.into(), procedure: procedure.clone() };
-    let file = sketches(std::slice::from_ref(&procedure), &Descriptors::default()).into_values().next()?;
+    let file = sketches(std::slice::from_ref(&procedure), descriptors).into_values().next()?;
     file.split_once("\nservice ").map(|(_, rest)| format!("service {rest}"))
 }
 
@@ -69,7 +68,7 @@ struct Wanted<'a> {
     /// Its name in the descriptors.
     full: Option<&'a str>,
     sent: &'a Sent,
-    known: Option<&'a Known>,
+    known: Option<&'a KnownMessage>,
 }
 
 impl<'a> Sketch<'a> {
@@ -137,7 +136,7 @@ impl<'a> Sketch<'a> {
         name
     }
 
-    fn message(&mut self, depth: usize, name: &str, message: &ProtoMessage, known: Option<&Known>) {
+    fn message(&mut self, depth: usize, name: &str, message: &ProtoMessage, known: Option<&KnownMessage>) {
         if message.fields.is_empty() && known.is_none_or(|known| known.fields.is_empty()) {
             return self.line(depth, &format!("message {name} {{}}"));
         }
@@ -150,7 +149,7 @@ impl<'a> Sketch<'a> {
             self.field(depth + 1, field, (message.seen, known), &mut names);
         }
         for (number, field) in known.into_iter().flat_map(|known| &known.fields) {
-            if let KnownKind::Scalar(kind) = field.kind
+            if let Some(KnownKind::Scalar(kind)) = field.kind()
                 && !message.fields.iter().any(|seen| seen.number == *number)
             {
                 let repeated = if field.repeated { "repeated " } else { "" };
@@ -165,7 +164,7 @@ impl<'a> Sketch<'a> {
         &mut self,
         depth: usize,
         field: &ProtoField,
-        (of, known): (u64, Option<&descriptor::KnownField>),
+        (of, known): (u64, Option<&KnownField>),
         names: &mut BTreeSet<String>,
     ) {
         let ProtoField { number, present, .. } = *field;
@@ -176,7 +175,7 @@ impl<'a> Sketch<'a> {
             if field.repeated || known.is_some_and(|known| known.repeated) { "repeated " } else { "" };
         let name = known.map_or_else(|| free(names, format!("field_{number}")), |known| known.name.clone());
         let mut note = format!("in {present} of {of}");
-        let kind = match (&field.kind, known.map(|known| &known.kind)) {
+        let kind = match (&field.kind, known.and_then(KnownField::kind)) {
             (ProtoKind::Message(message), told) => {
                 let told = match told {
                     Some(KnownKind::Message(name)) => self.descriptors.message(name),
@@ -187,7 +186,7 @@ impl<'a> Sketch<'a> {
                 self.message(depth, &inner, message, told);
                 inner
             }
-            (_, Some(KnownKind::Scalar(scalar))) => (*scalar).to_owned(),
+            (_, Some(KnownKind::Scalar(scalar))) => scalar.to_owned(),
             (_, Some(KnownKind::Enum(name))) => {
                 let _ = write!(note, ", {}", name.trim_start_matches('.'));
                 "int32".to_owned()

@@ -59,6 +59,7 @@ impl Model {
     pub fn joined(&self, names: &Names) -> Self {
         let mut sum = Self::with_limits(self.key, self.limits);
         sum.hints.clone_from(&self.hints);
+        sum.descriptors.clone_from(&self.descriptors);
         let called = |name: &Arc<str>| Arc::clone(names.get(name).unwrap_or(name));
         let mut services: Vec<&Service> = self.all_services().collect();
         services.sort_unstable_by_key(|service| &service.name);

@@ -26,6 +26,7 @@ mod node;
 mod objects;
 mod payloads;
 pub mod proto;
+pub(crate) use proto::envelopes;
 mod read;
 mod recursion;
 mod saved;

@@ -18,14 +18,14 @@ static __always_inline bool is_unix_stream(struct sock *sk)
 	return sk->__sk_common.skc_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
 }
 
-static __always_inline bool port_wanted(struct sock *sk, struct settings *set)
+static __always_inline bool is_udp(struct sock *sk)
 {
-	if (!(set->flags & FILTER_PORTS))
-		return true;
-	if (sk->__sk_common.skc_family == AF_UNIX)
-		return false;
-	__u16 remote = sk->__sk_common.skc_dport;
-	__u16 local = bpf_htons(sk->__sk_common.skc_num);
+	__u16 family = sk->__sk_common.skc_family;
+	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_UDP;
+}
+
+static __always_inline bool one_wanted(__u16 remote, __u16 local, struct settings *set)
+{
 	for (int i = 0; i < MAX_PORTS; i++) {
 		if (i >= set->port_count)
 			break;
@@ -33,6 +33,15 @@ static __always_inline bool port_wanted(struct sock *sk, struct settings *set)
 			return true;
 	}
 	return false;
+}
+
+static __always_inline bool port_wanted(struct sock *sk, struct settings *set)
+{
+	if (!(set->flags & FILTER_PORTS))
+		return true;
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return false;
+	return one_wanted(sk->__sk_common.skc_dport, bpf_htons(sk->__sk_common.skc_num), set);
 }
 
 static __always_inline bool process_wanted(__u32 tgid, struct settings *set)
@@ -66,23 +75,15 @@ static __always_inline void copy_addresses(struct sock *sk, __u16 family, __u8 *
 	}
 }
 
-/* Says once per socket whose it is. Tried again on the next event when the ring was full. */
-static __always_inline bool announce(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
-				     bool owner_runs)
+/* What the kernel knows of a socket; whose it is says the caller. */
+static __always_inline void describe(struct open_record *open, __u8 kind, struct sock *sk, __u64 cookie, __u8 role)
 {
-	if (state->announced)
-		return true;
-	struct open_record *open = bpf_ringbuf_reserve(&records, sizeof(*open), 0);
-	if (!open) {
-		lose(LOSS_RING_FULL, 0);
-		return false;
-	}
 	__u16 family = sk->__sk_common.skc_family;
-	fill(&open->head, RECORD_OPEN, cookie);
+	fill(&open->head, kind, cookie);
 	__builtin_memset((char *)open + sizeof(open->head), 0, sizeof(*open) - sizeof(open->head));
 	open->inode = inode_of(sk);
 	open->family = family;
-	open->role = state->role;
+	open->role = role;
 	open->netns = sk->__sk_common.skc_net.net->ns.inum;
 	if (family == AF_UNIX) {
 		struct unix_sock *local = bpf_skc_to_unix_sock(sk);
@@ -94,6 +95,20 @@ static __always_inline bool announce(struct sock *sk, struct socket_state *state
 		open->remote_port = sk->__sk_common.skc_dport;
 		copy_addresses(sk, family, open->local, open->remote);
 	}
+}
+
+/* Says once per socket whose it is. Tried again on the next event when the ring was full. */
+static __always_inline bool announce(struct sock *sk, struct socket_state *state, struct settings *set, __u64 cookie,
+				     bool owner_runs)
+{
+	if (state->announced)
+		return true;
+	struct open_record *open = bpf_ringbuf_reserve(&records, sizeof(*open), 0);
+	if (!open) {
+		lose(LOSS_RING_FULL, 0);
+		return false;
+	}
+	describe(open, RECORD_OPEN, sk, cookie, state->role);
 	if (state->connector) {
 		open->head.tgid = open->head.tid = state->connector;
 		__builtin_memcpy(open->comm, state->comm, sizeof(open->comm));

@@ -11,6 +11,7 @@ struct copy {
 	__u64 offset;  /* of the next byte, in the stream */
 	__u64 base;    /* of the next byte, in user memory */
 	__u64 vector;  /* the next iovec */
+	__u64 name;    /* of a message, in user memory: whom it goes to, where the call says that */
 	__u32 vectors; /* how many are left */
 	__u32 piece;   /* bytes left at base */
 	__u32 left;    /* bytes still to copy */
@@ -98,6 +99,7 @@ static __always_inline int locate_message(struct copy *copy, __u64 header)
 	if (bpf_probe_read_user(&message, sizeof(message), (void *)header))
 		return LOSS_FAULT;
 	copy->vector = (__u64)message.msg_iov;
+	copy->name = (__u64)message.msg_name;
 	copy->vectors = message.msg_iovlen < 1024 ? message.msg_iovlen : 1024;
 	return LOSS_NONE;
 }
@@ -143,9 +145,11 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, str
 
 	copy->vectors = 0;
 	copy->piece = 0;
+	copy->name = 0;
 	if (call.shape == SHAPE_BUFFER) {
 		copy->base = call.buffer;
 		copy->piece = copy->left;
+		copy->name = call.number == SENDTO ? call.fifth : 0;
 		return LOSS_NONE;
 	}
 	if (call.shape == SHAPE_IOVEC) {
@@ -157,7 +161,7 @@ static __always_inline int locate(struct task_struct *task, struct sock *sk, str
 		return locate_message(copy, call.buffer);
 	/* A recvmmsg that may time out can end without a sign; where the next one begins is then unknown. */
 	__u32 index;
-	if (call.way == WAY_RECEIVED && call.timeout)
+	if (call.way == WAY_RECEIVED && call.fifth)
 		return LOSS_GUARDED;
 	if (!(set->flags & KNOW_MESSAGES))
 		return LOSS_GUARDED;

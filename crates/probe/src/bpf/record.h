@@ -25,15 +25,22 @@ enum record_kind {
 	 * What this direction of the socket moves in no buffer comes by packets from now on. The next byte that it moves
 	 * is at `offset`, and `size` is TCP's number of it.
 	 */
-	RECORD_BY_PACKETS = 11,
+	RECORD_BY_PACKETS = 13,
 	/*
 	 * A packet of the socket, not in the ring but as a perf event: struct record, then the first `length` of its `size`
 	 * bytes. Its TCP header begins at `offset`.
 	 */
-	RECORD_PACKET = 12,
+	RECORD_PACKET = 14,
 	RECORD_ANSWER = 10, /* a name server answered: struct record, then `length` bytes of its message; `socket` is 0 */
 	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
 	RECORD_TLS_TOUCH = 9,
+	/*
+	 * A UDP socket speaks QUIC: struct open_record; `size` is 1 where it does so since it is heard. Said again for each
+	 * entry of `datagrams` that is new.
+	 */
+	RECORD_QUIC = 11,
+	/* A datagram of such a socket that opens a connection, or is the first to a peer: struct datagram_record. */
+	RECORD_DATAGRAM = 12,
 };
 
 enum way { WAY_SENT = 0, WAY_RECEIVED = 1 };
@@ -82,6 +89,30 @@ struct open_record {
 	__u8 local[16];    /* network byte order; IPv4 in the first four */
 	__u8 remote[16];
 	char comm[16];     /* of the thread group's leader */
+};
+
+/* Where a datagram goes to. All zero where the socket has one peer, or it is not known. */
+struct peer {
+	__u16 family;
+	__u16 port; /* network byte order */
+	__u32 reserved;
+	__u8 address[16]; /* network byte order; IPv4 in the first four */
+};
+
+struct datagram_record {
+	struct record head; /* `size` bytes moved, the first `length` of them follow */
+	struct peer peer;
+};
+
+/* What moved on a QUIC socket, to one peer where it has several: in the map `datagrams`. */
+struct datagram_key {
+	__u64 socket; /* cookie */
+	struct peer peer; /* of what is sent without a connection; what is received is the socket's */
+};
+
+struct datagram_count {
+	__u64 moved[2]; /* bytes per enum way */
+	__u64 last;     /* when the last of them did, CLOCK_MONOTONIC */
 };
 
 struct exec_record {
@@ -153,11 +184,17 @@ struct settings {
 #define EXEC_RECORD_SIZE 64
 #define EXISTING_RECORD_SIZE 80
 #define SETTINGS_SIZE 72
+#define DATAGRAM_RECORD_SIZE 72
+#define DATAGRAM_KEY_SIZE 32
+#define DATAGRAM_COUNT_SIZE 24
 
 _Static_assert(sizeof(struct record) == RECORD_SIZE, "record");
 _Static_assert(sizeof(struct open_record) == OPEN_RECORD_SIZE, "open_record");
 _Static_assert(sizeof(struct exec_record) == EXEC_RECORD_SIZE, "exec_record");
 _Static_assert(sizeof(struct existing_record) == EXISTING_RECORD_SIZE, "existing_record");
 _Static_assert(sizeof(struct settings) == SETTINGS_SIZE, "settings");
+_Static_assert(sizeof(struct datagram_record) == DATAGRAM_RECORD_SIZE, "datagram_record");
+_Static_assert(sizeof(struct datagram_key) == DATAGRAM_KEY_SIZE, "datagram_key");
+_Static_assert(sizeof(struct datagram_count) == DATAGRAM_COUNT_SIZE, "datagram_count");
 
 #endif

@@ -10,9 +10,7 @@
 /* Sockets that are connected to one, as those of resolvers are. */
 static __always_inline bool is_name_server(struct sock *sk)
 {
-	__u16 family = sk->__sk_common.skc_family;
-	return sk->__sk_common.skc_dport == bpf_htons(NAME_SERVER) && (family == AF_INET || family == AF_INET6) &&
-	       sk->sk_protocol == IPPROTO_UDP;
+	return sk->__sk_common.skc_dport == bpf_htons(NAME_SERVER) && is_udp(sk);
 }
 
 /*

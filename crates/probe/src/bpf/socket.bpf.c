@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Dual MIT/GPL
 /*
- * Hears every stream socket of the machine through two tracepoints that fire in the calling thread after each send
- * and receive, and on nothing else. Kernel 6.3 and later. No bpf_probe_read_kernel: typed loads only, so that it also
+ * Hears every stream socket of the machine, and what QUIC moves, through two tracepoints that fire in the calling thread
+ * after each send and receive, and on nothing else. Kernel 6.3 and later. No bpf_probe_read_kernel: typed loads only, so that it also
  * runs under lockdown=confidentiality.
  */
 #include "kernel.h"
@@ -21,6 +21,7 @@
 #include "spliced.h"
 #include "tally.h"
 #include "resolve.h"
+#include "quic.h"
 #include "tls.h"
 #include "go.h"
 #include "rustls.h"
@@ -53,8 +54,12 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (!set)
 		return 0;
 	if (!is_tcp(sk) && !is_unix_stream(sk)) {
-		if (way == WAY_RECEIVED && ret > 0 && is_name_server(sk))
-			on_answer(sk, ret, flags, set);
+		if (is_name_server(sk)) {
+			if (way == WAY_RECEIVED && ret > 0)
+				on_answer(sk, ret, flags, set);
+		} else if (is_udp(sk)) {
+			on_datagram(sk, ret, flags, way, set);
+		}
 		return 0;
 	}
 	/* Urgent bytes and what the kernel says of earlier sends are beside the stream. */
@@ -93,13 +98,7 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 		state->room[way == WAY_SENT ? WAY_RECEIVED : WAY_SENT] = 0;
 	}
 
-	__u32 zero = 0;
-	struct heard_count *count = bpf_map_lookup_elem(&heard, &zero);
-	if (count) {
-		count->events++;
-		if (ret > 0)
-			count->bytes += ret;
-	}
+	count_heard(ret);
 	if (ret < 0) {
 		if (state->announced)
 			failed(set, state, cookie, way, -ret);

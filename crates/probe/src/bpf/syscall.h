@@ -14,7 +14,7 @@ enum shape {
 struct call {
 	__u64 buffer;  /* second argument */
 	__u64 count;   /* third argument */
-	__u64 timeout; /* fifth argument */
+	__u64 fifth;   /* argument: the time limit of recvmmsg, the address of sendto */
 	__u64 stack;   /* user stack pointer */
 	__u32 number;
 	__u8 shape;
@@ -25,6 +25,7 @@ struct call {
 #if defined(__TARGET_ARCH_x86)
 
 #define SPLICE 275
+#define SENDTO 44
 
 /* TS_COMPAT of arch/x86/include/asm/thread_info.h: the thread is in a 32-bit call. */
 #define TS_COMPAT 2
@@ -44,7 +45,7 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->number = call_number(regs);
 	call->buffer = regs->si;
 	call->count = regs->dx;
-	call->timeout = regs->r8;
+	call->fifth = regs->r8;
 	call->stack = regs->sp;
 	/* The entry code leaves -ENOSYS there until the call returns. */
 	call->entered = (long)regs->ax == -ENOSYS;
@@ -56,7 +57,7 @@ static __always_inline void call_shape(struct call *call)
 	call->way = WAY_SENT;
 	switch (call->number) {
 	case 1:  /* write */
-	case 44: /* sendto */
+	case SENDTO:
 		call->shape = SHAPE_BUFFER;
 		break;
 	case 0:  /* read */
@@ -93,6 +94,7 @@ static __always_inline void call_shape(struct call *call)
 #elif defined(__TARGET_ARCH_arm64)
 
 #define SPLICE 76
+#define SENDTO 206
 
 /* TIF_32BIT of arch/arm64/include/asm/thread_info.h. */
 #define TIF_32BIT 22
@@ -112,7 +114,7 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->number = call_number(regs);
 	call->buffer = regs->regs[1];
 	call->count = regs->regs[2];
-	call->timeout = regs->regs[4];
+	call->fifth = regs->regs[4];
 	call->stack = regs->sp;
 	/* x0 holds the first argument until the result replaces it. Weaker than on x86: they may be equal. */
 	call->entered = regs->regs[0] == regs->orig_x0;
@@ -124,7 +126,7 @@ static __always_inline void call_shape(struct call *call)
 	call->way = WAY_SENT;
 	switch (call->number) {
 	case 64:  /* write */
-	case 206: /* sendto */
+	case SENDTO:
 		call->shape = SHAPE_BUFFER;
 		break;
 	case 63:  /* read */

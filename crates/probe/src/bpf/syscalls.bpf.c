@@ -159,16 +159,6 @@ static __always_inline bool asked_for_something(struct request *request)
 	return request->call.shape != SHAPE_BUFFER || request->call.count;
 }
 
-static __always_inline void count_event(__u32 size)
-{
-	__u32 zero = 0;
-	struct heard_count *count = bpf_map_lookup_elem(&heard, &zero);
-	if (count) {
-		count->events++;
-		count->bytes += size;
-	}
-}
-
 /* Bytes of which no more is known than how many. */
 static __always_inline void missed(struct socket_state *state, __u8 way, __u32 bytes, __u8 reason)
 {
@@ -195,7 +185,7 @@ static __always_inline void on_moved(struct request *request, long result, struc
 	__u32 size = result > 0 ? size_of(request, result) : 0;
 	__s32 beyond = unseen(held->sk, state, way, size, &sure);
 
-	count_event(size);
+	count_heard(size);
 	/* Other bytes went through it, and these were another's: it was not there when the call began. */
 	if (!sure && beyond + (__s32)size == 0 && state->counted == COUNTED)
 		return;

@@ -86,4 +86,16 @@ static __always_inline void lose(__u8 reason, __u64 bytes)
 	}
 }
 
+/* A call that passed the filters, and how much it moved. */
+static __always_inline void count_heard(int bytes)
+{
+	__u32 zero = 0;
+	struct heard_count *count = bpf_map_lookup_elem(&heard, &zero);
+	if (count) {
+		count->events++;
+		if (bytes > 0)
+			count->bytes += bytes;
+	}
+}
+
 #endif

@@ -13,6 +13,7 @@ use crate::tls::{ClientHello, Reading, client_hello};
 use frame::Crypto;
 use keys::Keys;
 use packet::Initial;
+pub use packet::{Kind, LongHeader};
 
 /// Packets of one client that are decrypted: a hello is in one or two, and more of them are no honest one's.
 const MOST_PACKETS: u8 = 16;
@@ -39,6 +40,7 @@ pub fn is_initial(datagram: &[u8]) -> bool {
 pub struct Handshake {
     crypto: Crypto,
     opened: u8,
+    proved: bool,
     done: bool,
 }
 
@@ -60,6 +62,7 @@ impl Handshake {
             else {
                 continue;
             };
+            self.proved = true;
             self.crypto.take(&payload);
             if let Reading::Whole(hello) = client_hello(&self.crypto.beginning()) {
                 self.done = true;
@@ -72,6 +75,11 @@ impl Handshake {
     /// True when nothing more is to be learned of it.
     pub const fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// True once a packet was what only a client sends to a connection id of its own choice: it is encrypted with what comes from it.
+    pub const fn is_proved(&self) -> bool {
+        self.proved
     }
 
     /// What is there of it: no more will come.

@@ -15,17 +15,57 @@ impl Version {
         }
     }
 
-    /// The type of an Initial packet in its first byte (RFC 9000 §17.2, RFC 9369 §3.2).
-    const fn initial(self) -> u8 {
-        match self {
-            Self::One => 0,
-            Self::Two => 1,
+    /// The types of packets in their first byte (RFC 9000 §17.2, RFC 9369 §3.2).
+    const fn kind(self, first: u8) -> Kind {
+        match (self, first >> 4 & 3) {
+            (Self::One, 0) | (Self::Two, 1) => Kind::Initial,
+            (Self::One, 3) | (Self::Two, 0) => Kind::Retry,
+            _ => Kind::Other,
         }
     }
 }
 
 /// Longest connection id (RFC 9000 §17.2).
 const LONGEST_ID: usize = 20;
+
+/// What a packet with a long header is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first of either end.
+    Initial,
+    /// A server's that wants to see its client's address proved, before it answers.
+    Retry,
+    /// What goes on with a handshake.
+    Other,
+}
+
+/// The head of a packet of a version that is known (RFC 9000 §17.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongHeader<'a> {
+    /// What it is for.
+    pub kind: Kind,
+    /// The connection id that its receiver chose, or was given (RFC 9000 §7.2).
+    pub destination: &'a [u8],
+    /// The one that its sender chose.
+    pub source: &'a [u8],
+}
+
+impl<'a> LongHeader<'a> {
+    /// The first packet of a datagram, or of the beginning of one.
+    pub fn parse(datagram: &'a [u8]) -> Option<Self> {
+        Self::take(&mut Input { bytes: datagram, at: 0 }).map(|(header, _)| header)
+    }
+
+    fn take(input: &mut Input<'a>) -> Option<(Self, Version)> {
+        let first = input.u8()?;
+        let version = Version::of(u32::from_be_bytes(*input.take(4)?.first_chunk()?))?;
+        if first & 0xc0 != 0xc0 {
+            return None;
+        }
+        let (destination, source) = (input.id()?, input.id()?);
+        Some((Self { kind: version.kind(first), destination, source }, version))
+    }
+}
 
 /// An Initial packet (RFC 9000 §17.2.2), whose first byte and number are still protected.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +83,10 @@ impl<'a> Initial<'a> {
     /// The first packet of a datagram, if it is one; and what comes behind it.
     pub(super) fn parse(datagram: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut input = Input { bytes: datagram, at: 0 };
-        let first = input.u8()?;
-        let version = Version::of(u32::from_be_bytes(*input.take(4)?.first_chunk()?))?;
-        if first & 0xc0 != 0xc0 || first >> 4 & 3 != version.initial() {
+        let (LongHeader { kind, destination, .. }, version) = LongHeader::take(&mut input)?;
+        if kind != Kind::Initial {
             return None;
         }
-        let destination = input.id()?;
-        input.id()?;
         let token = input.varint()?;
         input.take(token)?;
         let length = input.varint()?;

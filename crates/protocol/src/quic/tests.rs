@@ -1,4 +1,4 @@
-use super::{Handshake, frame::Crypto, is_initial, looks_like};
+use super::{Handshake, Kind, LongHeader, frame::Crypto, is_initial, looks_like};
 use proptest::prelude::*;
 
 fn bytes(hexadecimal: &str) -> Vec<u8> {
@@ -16,8 +16,12 @@ fn the_samples_of_both_versions_say_whom_they_want() {
         let datagram = bytes(sample);
         assert_eq!(datagram.len(), 1200);
         assert!(is_initial(&datagram) && looks_like(&datagram));
+        let head = LongHeader::parse(&datagram[..64]).unwrap();
+        assert_eq!((head.kind, head.destination.len(), head.source.len()), (Kind::Initial, 8, 8));
         let mut handshake = Handshake::default();
+        assert!(!handshake.is_proved());
         let hello = handshake.datagram(&datagram).unwrap();
+        assert!(handshake.is_proved());
         assert_eq!(hello.server_name.as_deref(), Some("api.shop.example"));
         assert_eq!((hello.version, hello.encrypted, hello.protocols), (0x0304, false, vec!["h3".to_owned()]));
         assert!(
@@ -32,7 +36,8 @@ fn what_was_changed_on_its_way_says_nothing() {
     // Its padding is behind the packet.
     for at in [1, 7, 30, 200] {
         datagram[at] ^= 1;
-        assert!(Handshake::default().datagram(&datagram).is_none(), "{at}");
+        let mut handshake = Handshake::default();
+        assert!(handshake.datagram(&datagram).is_none() && !handshake.is_proved(), "{at}");
         datagram[at] ^= 1;
     }
     assert!(Handshake::default().datagram(&datagram[..200]).is_none());

@@ -207,7 +207,7 @@ impl Assembler {
                     self.exit(tgid, time, sink);
                 }
             }
-            What::Exec { .. } | What::Answer { .. } => {}
+            What::Exec { .. } | What::Answer { .. } | What::Quic { .. } | What::Datagram { .. } => {}
             What::TlsTouch { session } => self.touch(session, record.thread, sink),
             What::Tls { session, socket, from_start } => {
                 self.session(session, socket, from_start, record.thread, sink);

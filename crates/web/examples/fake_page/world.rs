@@ -430,6 +430,7 @@ impl LiveSource for World {
                 .map(|name| PathParameter { name: name.into(), schema: shape::number(1000.0, 9999.0) })
                 .collect(),
             shape: shape::operation(id),
+            names: Default::default(),
             why: Vec::new(),
         })
     }

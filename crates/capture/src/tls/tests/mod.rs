@@ -265,6 +265,8 @@ fn reasons_why_not() {
     strip(&path);
     assert_eq!(reason(&path), Some(Unreadable::NoSymbols(Library::OpenSsl)));
     assert_eq!(reason(&go(GoKind::Stripped)), None, "its own table is enough");
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(reason(&own), None, "it knows the marks and holds none");
 }
 
 #[test]

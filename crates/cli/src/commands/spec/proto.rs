@@ -20,9 +20,9 @@ use std::{
 /// What a package without a name is called, where it has to be called something.
 const NAMELESS: &str = "default";
 
-pub(super) fn write(answer: &mut Answer, arguments: &Spec) -> Result<(), Fault> {
+pub(super) fn write(answer: &Answer, arguments: &Spec) -> Result<(), Fault> {
     // What somebody gives goes before what was heard.
-    let mut descriptors = std::mem::take(&mut answer.descriptors);
+    let mut descriptors = answer.model.descriptors().clone();
     arguments.proto.iter().try_for_each(|path| add(&mut descriptors, path))?;
     let mut found = procedures(&answer.model, &answer.selection);
     let answered = found.iter().any(|one| one.owner.direction() == Direction::Inbound);

@@ -85,7 +85,7 @@ impl Side {
 }
 
 /// The messages that are there whole, and whether they are compressed. What ends a stream is none.
-fn envelopes(body: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
+pub(crate) fn envelopes(body: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     const ENDS: u8 = 0x80 | 0x02;
     let mut rest = body;
     std::iter::from_fn(move || {

@@ -7,7 +7,6 @@
 
 #include "../kernel.h"
 
-enum { BPF_NOEXIST = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
 
 /* The helper came with 5.11; before it, threads are read like any other memory. */

@@ -6,10 +6,12 @@ use overhear_probe::record::{Cookie, Role, Verdict, Way};
 
 impl Connection {
     /// This end asked and is answered, and the other has not shown: it would have been seen to read what was asked before it
-    /// could answer. So nobody hears it. True once.
+    /// could answer. So nobody hears it; or it was reading when its library was probed, and shows too late to tell what was
+    /// asked next in its order. True once.
     pub(in crate::socket) fn is_answered_unheard(&mut self, side: Side) -> bool {
         let [here, there] = [side, side.other()].map(|side| self.places[side.index()].vantage);
-        let asked = here.is_some_and(|here| here.role == Role::Client && here.from_start);
+        let said = || self.spares.iter().any(|spare| spare.from == side && spare.data.is_some());
+        let asked = here.is_some_and(|here| here.role == Role::Client && (here.from_start || said()));
         asked && there.is_none() && std::mem::replace(&mut self.twin_expected, false)
     }
 

@@ -104,6 +104,35 @@ fn a_request_that_only_the_client_is_heard_to_make_is_told() {
     scene.told(&[OPENED, "A: ask", "B: answer", "A: more", "B: so"]);
 }
 
+/// The answer is told of late, after what the client asked next.
+#[test]
+fn answers_that_are_told_late_are_told() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.data(ASK, Way::Received, 0, "answer", 10).data(ASK, Way::Sent, 3, "more", 10);
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.data(ANSWER, Way::Received, 0, "more", 20).data(ANSWER, Way::Sent, 6, "so", 20);
+    scene.data(ASK, Way::Received, 6, "so", 10);
+    scene.told(&[OPENED, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
+#[test]
+fn answers_that_are_told_late_of_a_connection_that_was_there_before_are_told() {
+    let mut scene = Scene::new();
+    scene.handshake();
+    let begins = |scene: &mut Scene, session, socket, pid| {
+        scene.record(pid, What::Tls { session, socket: Some(socket), from_start: false });
+    };
+    begins(&mut scene, ASK, CLIENT, 10);
+    scene.data(ASK, Way::Sent, 0, "ask", 10);
+    scene.data(ASK, Way::Received, 0, "answer", 10).data(ASK, Way::Sent, 3, "more", 10);
+    begins(&mut scene, ANSWER, SERVER, 20);
+    scene.data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.data(ANSWER, Way::Received, 0, "more", 20).data(ANSWER, Way::Sent, 6, "so", 20);
+    scene.data(ASK, Way::Received, 6, "so", 10);
+    scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
 /// And on a busy machine its call is told of after the answer.
 #[test]
 fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it() {
@@ -144,8 +173,8 @@ fn what_was_told_is_not_told_again_by_the_client() {
 fn what_a_client_alone_is_heard_to_ask_is_told_before_its_answer() {
     let mut scene = Scene::new();
     scene.handshake().record(10, What::Tls { session: ASK, socket: Some(CLIENT), from_start: false });
-    scene.data(ASK, Way::Sent, 0, "ask", 10).data(ASK, Way::Received, 0, "answer", 10).told(&[]);
-    scene.later(60_000_000).told(&[OPENED_LATE, "A: ask", "B: answer"]);
+    scene.data(ASK, Way::Sent, 0, "ask", 10).told(&[]);
+    scene.data(ASK, Way::Received, 0, "answer", 10).told(&[OPENED_LATE, "A: ask", "B: answer"]);
 }
 
 #[test]

@@ -1,21 +1,18 @@
-//! Flows of QUIC in a capture: how many, how much they move, and whom their clients want.
+//! Flows of QUIC in a capture.
 
-use crate::{host_names::HostNames, unread::wanted};
+use super::{Hello, PORT, SILENT};
+use crate::host_names::HostNames;
 use overhear_capture::file::UdpDatagram;
 use overhear_exchange::{
     Address, Cipher, Direction, Timestamp, Unread, UnreadKey, UnreadReason, UnreadTable,
 };
-use overhear_protocol::quic::{Handshake, is_initial, looks_like};
+use overhear_protocol::quic::{is_initial, looks_like};
 use overhear_stream::socket::Wanted;
 use rustc_hash::FxHashMap;
 use std::{net::SocketAddr, sync::Arc};
 
-/// Port of HTTP/3 (RFC 9114 §3.1).
-const PORT: u16 = 443;
 /// Flows followed at once; when there are more all of them count as over.
 const MOST: usize = 1 << 16;
-/// A flow that is silent for so long is over: no end of it can be seen (RFC 9000 §10.1; 30 seconds are usual).
-const SILENT: u64 = 120_000_000_000;
 
 /// By the two ends, the lesser first.
 #[derive(Default)]
@@ -30,9 +27,7 @@ struct Flow {
     began: Timestamp,
     last: Timestamp,
     sent: [u64; 2],
-    handshake: Option<Handshake>,
-    /// What its client said; nothing where it began before.
-    wanted: Option<Wanted>,
+    hello: Hello,
 }
 
 impl Flows {
@@ -75,7 +70,7 @@ impl Flows {
 
 impl Flow {
     fn new(ends: [SocketAddr; 2], began: Timestamp) -> Self {
-        Self { ends, began, last: began, sent: [0; 2], handshake: Some(Handshake::default()), wanted: None }
+        Self { ends, began, last: began, sent: [0; 2], hello: Hello::new() }
     }
 
     fn take(&mut self, datagram: &UdpDatagram<'_>) {
@@ -83,27 +78,17 @@ impl Flow {
         let sent = if datagram.source == self.ends[0] { first } else { second };
         *sent = sent.saturating_add(datagram.length.into());
         self.last = self.last.max(datagram.time);
-        let Some(handshake) = &mut self.handshake else { return };
-        let said = handshake.datagram(datagram.payload);
-        let goes_on = is_initial(datagram.payload) && !handshake.is_done();
-        // What is spread over several datagrams comes before anything else does.
-        let said = said.or_else(|| if goes_on { None } else { handshake.finish() });
-        if let Some(hello) = said {
-            self.wanted = Some(wanted(hello));
-        }
-        if !goes_on {
-            self.handshake = None;
-        }
+        self.hello.take(datagram.payload);
     }
 
     /// The API is what its server answers: whoever the client sent its first datagram to, else who has the port.
     fn tell(&self, names: &HostNames, table: &mut UnreadTable) {
         let [first, second] = self.ends;
         let [from_first, from_second] = self.sent;
-        let first_answers = self.wanted.is_none() && first.port() == PORT && second.port() != PORT;
+        let first_answers = self.hello.wanted().is_none() && first.port() == PORT && second.port() != PORT;
         let (server, sent, received) =
             if first_answers { (first, from_first, from_second) } else { (second, from_second, from_first) };
-        let Wanted { server_name, protocol } = self.wanted.clone().unwrap_or_default();
+        let Wanted { server_name, protocol } = self.hello.wanted().cloned().unwrap_or_default();
         let named = server_name.clone().or_else(|| names.of(&Address::Ip(server)).cloned());
         let duration = self.last.since(self.began);
         let mut what = Unread { connections: 1, sent, received, duration, ..Unread::default() };
