@@ -1,6 +1,7 @@
 // Says on the page what somebody knows of an endpoint: looks at the proposal, saves it, and tells what was shown.
 // Usage: edit.cjs <browser> <address with token> <path of the endpoint> <new route> <owner> <folder for pictures>
 const puppeteer = require('puppeteer-core');
+const { copied, looks } = require('./looks.cjs');
 
 const [browser_path, address, path, template, owner, folder] = process.argv.slice(2);
 
@@ -27,13 +28,9 @@ async function main() {
     told.added = await texts('.diff[aria-label="Lines of the overlay"] .added');
     told.document = await texts('.diff[aria-label="Lines of the API document"] .added');
     told.moves = await texts('.moves li');
-    for (const [kind, value, width] of [['light', 'light', 1440], ['dark', 'dark', 1440], ['narrow', 'light', 390]]) {
-      await page.setViewport({ width, height: 900 });
-      await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
-      await new Promise((done) => setTimeout(done, 250));
-      await page.screenshot({ path: `${folder}/edit-${kind}.png` });
-    }
-    await page.setViewport({ width: 1440, height: 900 });
+    told.looks = await looks(page, folder, 'edit');
+    await browser.defaultBrowserContext().overridePermissions(new URL(address).origin, ['clipboard-read', 'clipboard-sanitized-write']);
+    told.copied = await copied(page, 'copy the entry');
     await page.click('dialog.edit .button.first');
     await page.waitForSelector('.note.fine', { timeout: 15000 });
     told.saved = (await texts('.note.fine'))[0];

@@ -1,14 +1,11 @@
 """An OTLP receiver, by HTTP or gRPC, by TLS or not: reads with OpenTelemetry's own messages, writes what came as lines of
-JSON.
+JSON."""
 
-Arguments: how many requests to answer with 503 (UNAVAILABLE) before any is taken; http or grpc; a file with a certificate
-and its key, for TLS.
-"""
-
+import argparse
+import gzip
 import http.server
 import json
 import ssl
-import sys
 import threading
 from concurrent import futures
 
@@ -27,7 +24,14 @@ METHODS = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "/v1/logs",
     "/opentelemetry.proto.collector.trace.v1.TraceService/Export": "/v1/traces",
 }
-busy, protocol, pem = int(sys.argv[1]), sys.argv[2], (sys.argv[3:] or [None])[0]
+arguments = argparse.ArgumentParser()
+arguments.add_argument("protocol", choices=["http", "grpc"])
+arguments.add_argument("--port", type=int, default=0)
+arguments.add_argument("--busy", type=int, default=0, help="how many requests are answered with 503 (UNAVAILABLE) first")
+arguments.add_argument("--pem", help="a file with a certificate and its key, for TLS")
+arguments.add_argument("--clients", help="a file with the certificates of those who vouch for clients, which have to show one")
+told = arguments.parse_args()
+busy = told.busy
 lock = threading.Lock()
 
 
@@ -38,7 +42,7 @@ def is_busy():
         return busy >= 0
 
 
-def tell(path, kind, authorization, body):
+def tell(path, kind, authorization, client, body):
     asked, answer = KINDS[path]
     message = asked.FromString(body)
     message.DiscardUnknownFields()
@@ -46,6 +50,8 @@ def tell(path, kind, authorization, body):
         "path": path,
         "type": kind,
         "authorization": authorization,
+        "client": client,
+        "size": len(body),
         # What has no field would be gone.
         "whole": message.ByteSize() == len(body),
         "text": str(message),
@@ -65,22 +71,36 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             self.send_header("content-length", "0")
             self.end_headers()
             return
-        said = tell(self.path, self.headers["content-type"], self.headers["authorization"], body)
+        if self.headers["content-encoding"] == "gzip":
+            body = gzip.decompress(body)
+        said = tell(self.path, self.headers["content-type"], self.headers["authorization"], self.client(), body)
         self.send_response(200)
         self.send_header("content-type", "application/x-protobuf")
         self.send_header("content-length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
 
+    def client(self):
+        subject = self.connection.getpeercert()["subject"] if told.clients else ()
+        return dict(pair for part in subject for pair in part).get("commonName")
+
     def log_message(self, *_):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A client that is not let in is no error of ours."""
+
+
 def by_http():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    if pem:
+    server = Server(("127.0.0.1", told.port), Receiver)
+    if told.pem:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
+        context.load_cert_chain(told.pem)
+        if told.clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(told.clients)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     print(json.dumps({"port": server.server_address[1]}), flush=True)
     server.serve_forever()
@@ -97,20 +117,25 @@ def by_grpc():
                 if is_busy():
                     context.abort(grpc.StatusCode.UNAVAILABLE, "busy: 503")
                 metadata = dict(context.invocation_metadata())
-                return tell(path, "application/x-protobuf", metadata.get("authorization"), body)
+                names = context.auth_context().get("x509_common_name", [])
+                client = b"".join(names).decode() or None
+                return tell(path, "application/x-protobuf", metadata.get("authorization"), client, body)
 
             return grpc.unary_unary_rpc_method_handler(take)
 
     server = grpc.server(futures.ThreadPoolExecutor(4))
     server.add_generic_rpc_handlers([Services()])
-    if pem:
-        text = open(pem, "rb").read()
-        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(text, text)]))
+    at = f"127.0.0.1:{told.port}"
+    if told.pem:
+        text = open(told.pem, "rb").read()
+        clients = open(told.clients, "rb").read() if told.clients else None
+        credentials = grpc.ssl_server_credentials([(text, text)], clients, require_client_auth=clients is not None)
+        port = server.add_secure_port(at, credentials)
     else:
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(at)
     server.start()
     print(json.dumps({"port": port}), flush=True)
     server.wait_for_termination()
 
 
-by_grpc() if protocol == "grpc" else by_http()
+by_grpc() if told.protocol == "grpc" else by_http()

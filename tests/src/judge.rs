@@ -36,10 +36,34 @@ pub fn makes_a_client(document: &Path) -> Result<()> {
     said("tsc", &compile.args(["--noEmit", "--strict"]).arg(&types).output()?)
 }
 
+/// `grafana-foundation-sdk`, Grafana's own types: they know of all that is in a dashboard.
+pub fn is_known_to_grafana(dashboard: &Path) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/grafana.py");
+    let mut python = Command::new("python3");
+    python.arg(script).arg(dashboard).env("PYTHONPATH", cache().join("python"));
+    said("grafana-foundation-sdk", &python.output()?)
+}
+
 /// Chromium goes through the views of the page: what it saw and what the server said meanwhile. Leaves pictures.
 pub fn visits(page: &str, shop: &str, pictures: &Path) -> Result<serde_json::Value> {
     let seen = browse("page.cjs", [OsStr::new(page), OsStr::new(shop), pictures.as_os_str()])?;
     Ok(serde_json::from_str(&seen)?)
+}
+
+/// Of the looks of a view: nothing sticks out, what is touched is large enough, and `axe-core` has nothing serious against it.
+///
+/// # Panics
+/// Where it does not look well.
+pub fn assert_looks_well(view: &str, looks: &serde_json::Value) {
+    let all = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    for (look, told) in looks.as_object().into_iter().flatten() {
+        assert_eq!(all(&told["out"]), Vec::<serde_json::Value>::new(), "{view}, {look}: sticks out");
+        assert_eq!(all(&told["small"]), Vec::<serde_json::Value>::new(), "{view}, {look}: hard to touch");
+        let accused = all(&told["axe"]);
+        let serious = accused.iter().filter(|one| one["impact"] == "serious" || one["impact"] == "critical");
+        assert_eq!(serious.collect::<Vec<_>>(), Vec::<&serde_json::Value>::new(), "{view}, {look}");
+    }
+    assert_eq!(looks.as_object().map(serde_json::Map::len), Some(4), "{view}");
 }
 
 /// The text of one view of the page, as soon as there is something that the selector finds.

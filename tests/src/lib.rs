@@ -4,6 +4,7 @@ pub mod captures;
 pub mod compiled;
 pub mod har;
 pub mod judge;
+pub mod otlp;
 pub mod page;
 pub mod program;
 pub mod script;

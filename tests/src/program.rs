@@ -32,6 +32,22 @@ fn named_or_built() -> Result<PathBuf> {
     }
 }
 
+/// A binary that needs no library: `OVERHEAR_BINARY` where that is one, else built.
+pub fn static_overhear() -> Result<PathBuf> {
+    const TARGET: &str = "x86_64-unknown-linux-musl";
+    let named = std::env::var_os("OVERHEAR_BINARY").map(PathBuf::from);
+    match named.filter(|binary| !asks_for_libraries(binary)) {
+        Some(binary) => Ok(binary),
+        None => build(&["--package", "overhear", "--target", TARGET]),
+    }
+}
+
+fn asks_for_libraries(binary: &Path) -> bool {
+    let listed = Command::new("ldd").arg(binary).output();
+    listed
+        .is_ok_and(|listed| listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("=>"))
+}
+
 /// Builds one program of this workspace.
 pub(crate) fn build(what: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -123,6 +139,7 @@ pub struct Watch {
     folder: TempDir,
     out: Option<JoinHandle<std::result::Result<Lines, String>>>,
     err: Arc<Mutex<String>>,
+    err_reader: JoinHandle<()>,
     /// From the start of the process until it said that it listens.
     pub attached_in: Duration,
 }
@@ -177,7 +194,7 @@ impl Watch {
         let out = std::thread::spawn(move || Lines::read(BufReader::new(out), wanted));
         let said = Arc::new(Mutex::new(String::new()));
         let told = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let err_reader = std::thread::spawn(move || {
             for line in BufReader::new(err).lines().map_while(std::result::Result::ok) {
                 if let Ok(mut told) = told.lock() {
                     told.push_str(&line);
@@ -185,7 +202,8 @@ impl Watch {
                 }
             }
         });
-        let mut watch = Self { child, folder, out: Some(out), err: said, attached_in: Duration::ZERO };
+        let attached_in = Duration::ZERO;
+        let mut watch = Self { child, folder, out: Some(out), err: said, err_reader, attached_in };
         watch.wait_until_listening(begun)?;
         Ok(watch)
     }
@@ -223,6 +241,11 @@ impl Watch {
     pub fn heard(mut self) -> Result<Heard> {
         let status = self.wait(Duration::from_secs(60))?;
         let lines = self.out.take().ok_or("already taken")?.join().map_err(|_| "reader panicked")??;
+        // Its last words may be on their way; who inherited its standard error may keep that open.
+        let ended = Instant::now();
+        while !self.err_reader.is_finished() && ended.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let err = self.complaints();
         let last = lines.last.ok_or_else(|| format!("nothing on standard output: {err}"))?;
         let statistics = last.get("statistics").cloned().ok_or("the last line holds no statistics")?;

@@ -141,6 +141,8 @@ fn somebody_says_in_the_browser_what_an_endpoint_is_called() {
     assert!(told["saved"].as_str().unwrap().contains("Saved to"));
     assert!(told["after"]["title"].as_str().unwrap().contains("/orders/{number}"), "{told:#}");
     assert_eq!(told["complaints"], json!([]));
+    judge::assert_looks_well("edit", &told["looks"]);
+    takes_what_was_copied(told["copied"].as_str().unwrap());
 
     let text = fs::read_to_string(serve.file()).unwrap();
     assert!(has_all_lines(&text, WRITTEN), "{text}");
@@ -151,6 +153,24 @@ fn somebody_says_in_the_browser_what_an_endpoint_is_called() {
         run(&["endpoints", "--json", "--store", &store, "--overlay", &file]).unwrap().document().unwrap();
     let routes: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["route"].as_str().unwrap()).collect();
     assert!(routes.contains(&"/orders/{number}") && !routes.contains(&"/orders/{orderId}"), "{routes:?}");
+}
+
+/// The entry that the page puts on the clipboard, below the head of a file of one's own.
+fn takes_what_was_copied(entry: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml").display().to_string();
+    let head = "overlay: 1.1.0\ninfo: {title: mine, version: '1'}\n";
+    let check = || {
+        run(&["overlay", "check", "--from", CAPTURE, "--service", "127.0.0.1:8301", "--overlay", &file])
+            .unwrap()
+    };
+    fs::write(&file, format!("{head}{entry}")).unwrap();
+    let said = check();
+    assert_eq!(said.code, Some(0), "{entry}{said:?}");
+    // It does judge.
+    fs::write(&file, format!("{head}{}", entry.replace("/orders/{number}", "/nowhere/{number}"))).unwrap();
+    let said = check();
+    assert_ne!(said.code, Some(0), "{said:?}");
 }
 
 #[test]

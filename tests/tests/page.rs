@@ -1,6 +1,10 @@
 //! The page in a real browser (Chromium), served by the real program that listens to the shop of `overhear demo`.
 
-use overhear_tests::{Result, judge::visits, program::Watch};
+use overhear_tests::{
+    Result,
+    judge::{self, assert_looks_well, visits},
+    program::Watch,
+};
 use serde_json::Value;
 use std::{path::Path, sync::OnceLock};
 
@@ -11,7 +15,7 @@ fn told() -> std::result::Result<&'static Value, &'static str> {
 }
 
 fn visit() -> Result<Value> {
-    let demo = Watch::start_as("demo", &["--json", "--listen", "127.0.0.1:0", "--for", "60s"], |_| false)?;
+    let demo = Watch::start_as("demo", &["--json", "--listen", "127.0.0.1:0", "--for", "300s"], |_| false)?;
     let page = demo.told("the page is ")?;
     let shop = demo.told("the demo's shop, ")?;
     let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/page-screenshots");
@@ -70,6 +74,25 @@ fn an_endpoint_shows_the_counts_of_the_server() {
 }
 
 #[test]
+fn an_endpoint_shows_what_its_calls_make() {
+    let links = &told().unwrap()["links"];
+    let made = |when: &str| links[when]["calls"].as_array().unwrap();
+    let [product] = made("after").as_slice() else { panic!("the gateway asks the catalog alone: {links}") };
+    assert_eq!(
+        [&product["service"], &product["method"], &product["route"]],
+        ["shop-catalog", "GET", "/products/{productId}"]
+    );
+    // The gateway asks once per call; what is not certain is not told.
+    assert_eq!(product["each"], 1.0, "{links}");
+    let (calls, answered) =
+        (product["requests"].as_u64().unwrap(), links["after"]["answered"].as_u64().unwrap());
+    assert!(calls > 0 && calls <= answered, "{links}");
+    let shown = strings(&links["shown"]);
+    assert!(shown[0].starts_with("GET /products/{productId} shop-catalog 1.0 per call"), "{shown:?}");
+    assert!(strings(&links["titles"]).contains(&"Calls it makes"), "{links}");
+}
+
+#[test]
 fn the_list_shows_endpoints_of_the_server() {
     let endpoints = &told().unwrap()["endpoints"];
     let asked = endpoints["asked"].as_array().unwrap();
@@ -108,6 +131,41 @@ fn changes_and_health_show_what_the_server_says() {
 fn an_unknown_endpoint_is_a_clear_sentence() {
     let said = told().unwrap()["unknown"].as_str().unwrap();
     assert!(said.contains("never called") && said.contains("/nowhere"), "{said}");
+}
+
+/// In each of the looks: wide and narrow, light and dark.
+#[test]
+fn nothing_sticks_out_and_everybody_can_read_and_touch_it() {
+    for (view, looks) in told().unwrap()["looks"].as_object().unwrap() {
+        assert_looks_well(view, looks);
+    }
+}
+
+/// A line needs two points.
+#[test]
+fn a_time_line_of_one_step_is_a_dot() {
+    let once = &told().unwrap()["once"];
+    assert_eq!(once["calls"], 1, "{once}");
+    let of = |name: &str| once["ink"][name].as_f64().unwrap();
+    let most = 8.0 * of("scale");
+    assert!(of("pixels") >= 9.0 && of("width") <= most && of("height") <= most, "{once}");
+}
+
+/// The command gives what the server answers, and the document is one.
+#[test]
+fn what_is_copied_is_of_use() {
+    let copied = &told().unwrap()["copied"];
+    let text = |name: &str| copied[name].as_str().unwrap();
+    let (body, status) = text("said").rsplit_once('\n').unwrap();
+    assert_eq!(status, "200", "{copied}");
+    let product: Value = serde_json::from_str(body).unwrap();
+    assert!(text("curl").contains(product["slug"].as_str().unwrap()), "{copied}");
+    let folder = tempfile::tempdir().unwrap();
+    let document = folder.path().join("openapi.yaml");
+    std::fs::write(&document, text("openapi")).unwrap();
+    assert!(text("openapi").contains("/api/products/{productId}"), "{copied}");
+    judge::is_valid_openapi(&document).unwrap();
+    judge::passes_redocly(&document).unwrap();
 }
 
 #[test]

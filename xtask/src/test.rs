@@ -61,12 +61,15 @@ pub(crate) fn run(scope: Scope) -> Result<()> {
                 cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
             let unnamed =
                 cargo(&["test", "--package", "overhear-tests", "--test", "unnamed", "--", "--ignored"]);
+            let container =
+                cargo(&["test", "--package", "overhear-tests", "--test", "container", "--", "--ignored"]);
             recorded(&mut [
                 cargo(&["test", "--workspace", "--no-fail-fast"]),
                 figures,
                 store,
                 kernels,
                 systemd,
+                container,
                 soak,
                 kills,
                 restarts,

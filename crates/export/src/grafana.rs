@@ -41,7 +41,7 @@ pub fn dashboard(service: &str, objectives: &[Objective], histograms: Histograms
         "annotations": {"list": [{
             "name": "Deploys", "enable": true, "iconColor": "purple", "datasource": source(),
             "expr": format!("overhear_deploy_timestamp_seconds{{{}}} * 1000", asking.of),
-            "useValueForTime": true, "step": "60s",
+            "useValueForTime": true,
             "titleFormat": "Deploy", "textFormat": "{{service_version}}", "tagKeys": "service_name",
         }]},
         "panels": placed(panels),

@@ -116,13 +116,21 @@ impl RouteIndex {
     /// The endpoint that a series is part of; that of [`OTHER`] when no route is like it.
     pub fn endpoint(&self, series: &Series) -> EndpointId {
         let series = series.called(&self.names);
-        let found = series.place.as_ref().and_then(|place| {
-            // The key of the map is owned on both sides; questions are asked once per series.
-            let routes = self.routes.get(&(Arc::clone(&series.service), series.way.clone()))?;
-            Some((&*place.verb, &*routes.node(place.node(routes)?)?.route))
-        });
-        let (verb, route) = found.unwrap_or((OTHER, OTHER));
+        let (verb, route) = self.place(&series).unwrap_or((OTHER, OTHER));
         identity(&series.service, &series.way, verb, route)
+    }
+
+    /// The same; nothing when no route is like it, though it has a place.
+    pub fn found(&self, series: &Series) -> Option<EndpointId> {
+        let has_route = series.place.is_none() || self.place(&series.called(&self.names)).is_some();
+        has_route.then(|| self.endpoint(series))
+    }
+
+    fn place<'a>(&'a self, series: &'a Series) -> Option<(&'a str, &'a str)> {
+        let place = series.place.as_ref()?;
+        // The key of the map is owned on both sides; questions are asked once per series.
+        let routes = self.routes.get(&(Arc::clone(&series.service), series.way.clone()))?;
+        Some((&*place.verb, &*routes.node(place.node(routes)?)?.route))
     }
 
     /// Of a model in which these names were joined: series that were counted before are those of the joined ones.

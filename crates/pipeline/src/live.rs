@@ -5,7 +5,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use overhear_exchange::{Detail, Direction, Exchange, LossReason, Statistics};
 use overhear_model::{Counted, Learned, Model, Shaped};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource, OpenStream,
+    EndpointDetail, EndpointId, Links, LiveRow, LiveSource, OpenStream,
     live::{Retention, Session},
     monitor::Deploy,
 };
@@ -159,6 +159,10 @@ impl LiveSource for Picture {
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.route_of(exchange)
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        self.session().links(id)
     }
 
     fn statistics(&self) -> Statistics {

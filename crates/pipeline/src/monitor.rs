@@ -8,7 +8,8 @@ use known::Known;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_model::{Hints, Names, Series, Slot, Sum, Tally};
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream, Selection, apis, endpoint,
+    Api, EndpointDetail, EndpointId, Links, LiveRow, LiveSource, Metric, OpenStream, Selection, apis,
+    endpoint,
     monitor::{
         Asked, Beside, Change, Counts, Covered, Deploy, Depth, Edges, EndpointFigures, EndpointHistory,
         Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
@@ -309,10 +310,12 @@ impl Monitor {
         let from = windows().map(|window| window.from).min().unwrap_or_default();
         let until = windows().map(|window| window.until).max().unwrap_or_default();
         let step = spans.iter().map(|span| span.step.seconds()).max().unwrap_or_default();
+        let sessions = spans.iter().flat_map(|span| &span.sessions).map(|session| session.started);
         Ok(Covered {
             what,
             from: from.start(),
             until: until.start(),
+            listened_from: sessions.min().unwrap_or_default().max(from.start()).min(until.start()),
             step: Duration::from_secs(step),
             deploys: questions.deploys(Window { from, until })?.into_iter().map(since_deploy::told).collect(),
             since: spans.iter().filter_map(|span| span.since.clone()).collect(),
@@ -493,6 +496,10 @@ impl LiveSource for Monitor {
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.picture.as_ref()?.route(exchange)
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        self.picture.as_ref()?.links(id)
     }
 
     fn statistics(&self) -> Statistics {

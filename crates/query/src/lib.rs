@@ -31,8 +31,8 @@ pub use overhear_exchange::{Authority, Direction};
 pub use overhear_model::shape::schema as shape;
 pub use overhear_model::{Descriptors, Way};
 pub use rows::{
-    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, OpenStream, Percentiles,
-    RouteReason,
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, Link, Links, LiveRow, OpenStream,
+    Percentiles, RouteReason,
 };
 pub use service::{ServiceSeen, services};
 pub use source::LiveSource;

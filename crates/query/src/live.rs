@@ -1,21 +1,23 @@
 //! What the live view asks of a running capture.
 
 mod activity;
+mod links;
 mod open;
 mod recent;
 
 use crate::{
-    EndpointDetail, EndpointId, EndpointRow, LiveRow, LiveSource, OpenStream, Selection, endpoint, endpoints,
-    redact,
+    EndpointDetail, EndpointId, EndpointRow, Links, LiveRow, LiveSource, OpenStream, Selection, endpoint,
+    endpoints, redact,
 };
 use activity::Activity;
 use bytes::Bytes;
+use links::Causes;
 use open::Open;
 use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
 use overhear_model::{Bodies, Counted, Learned, Model, Shaped, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 /// How many recent exchanges a [`Session`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub struct Session {
     activities: FxHashMap<Arc<EndpointId>, Activity>,
     recent: Recent,
     open: Open,
+    causes: Causes,
     /// Something was learned of a stream that goes on, since that was last asked.
     told_underway: bool,
     /// What all activities keep of exchanges.
@@ -70,6 +73,7 @@ impl Session {
             activities: FxHashMap::default(),
             recent: Recent::new(retention.exchanges),
             open: Open::default(),
+            causes: Causes::default(),
             told_underway: false,
             kept_bytes: 0,
             full_at: 0,
@@ -115,6 +119,7 @@ impl Session {
     pub fn advance(&mut self, now: Timestamp) {
         self.started.get_or_insert(now);
         self.now = self.now.max(now);
+        self.causes.advance(self.now);
     }
 
     /// What the capture says of itself.
@@ -149,6 +154,7 @@ impl Session {
     fn note(&mut self, exchange: &Exchange, decoded: Option<&Bytes>, learned: &Learned) {
         let done = after(exchange.time, exchange.duration.unwrap_or_default());
         self.started = Some(self.started.map_or(exchange.time, |started| started.min(exchange.time)));
+        self.causes.observe(exchange, &learned.id, learned.error.is_some());
         self.advance(done);
         if !self.activities.contains_key(&learned.id) && !self.has_room() {
             self.recent.push(masked(exchange, decoded));
@@ -254,6 +260,20 @@ impl LiveSource for Session {
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.model.route_of(exchange)
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        let known: HashSet<_> = self.model.endpoints().into_iter().map(|(id, _)| id).collect();
+        let current = |one: &Arc<EndpointId>| {
+            // Before a route was found, it was a path.
+            let today = || {
+                self.model.endpoints_of(&one.route).into_iter().find(|today| {
+                    (&today.service, &today.way, &today.method) == (&one.service, &one.way, &one.method)
+                })
+            };
+            if known.contains(one) { Arc::clone(one) } else { today().unwrap_or_else(|| Arc::clone(one)) }
+        };
+        Some(self.causes.of(id, &current))
     }
 
     fn statistics(&self) -> Statistics {

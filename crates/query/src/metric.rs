@@ -22,11 +22,14 @@ pub struct Metric {
     pub since: Timestamp,
 }
 
+/// How often it is asked before what no route is known of is told of as [`OTHER`]: counts may be ahead of the routes.
+const PATIENCE: u32 = 20;
+
 /// Adds up what a model counted by time ([`overhear_model::Model::take_counted`]).
 ///
 /// What it tells of an endpoint never becomes less. So a call stays with the route that was known when it was first told
 /// of: when `/users/42` turns out to be one of `/users/{userId}`, the count of the former stops and that of the latter
-/// goes on. The sum over all is the number of calls, always.
+/// goes on. The sum over all is the number of calls; those of which no route is known yet are told of a little later.
 ///
 /// It tells of at most [`Bounds::told`] endings of endpoints apart. Those who came first stay; what follows is counted as
 /// [`OTHER`] of its service, at most as many again, and then as [`OTHER`] of no service.
@@ -34,7 +37,7 @@ pub struct Metric {
 pub struct Accumulator {
     bounds: Bounds,
     /// Not yet told of, so that its routes are decided as late as they can be.
-    waiting: HashMap<(Series, Ending), Sum>,
+    waiting: HashMap<(Series, Ending), Waits>,
     told: HashMap<(EndpointId, Told), Sum>,
 }
 
@@ -58,6 +61,14 @@ impl Default for Bounds {
 struct Told {
     status: Option<u16>,
     error: Option<ErrorType>,
+}
+
+/// What has not been told of an endpoint.
+#[derive(Clone, Debug)]
+struct Waits {
+    sum: Sum,
+    /// How often it was asked for while no route was like it.
+    asked: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -92,9 +103,9 @@ impl Accumulator {
         let key = (series.clone(), ending);
         let has_room = self.waiting.len() < self.bounds.waiting;
         match self.waiting.get_mut(&key) {
-            Some(sum) => sum.merge(more),
+            Some(waits) => waits.sum.merge(more),
             None if has_room => {
-                self.waiting.insert(key, more.clone());
+                self.waiting.insert(key, Waits { sum: more.clone(), asked: 0 });
             }
             None => self.tell(other(&series.service, &series.way), Told::of(ending), more),
         }
@@ -105,8 +116,15 @@ impl Accumulator {
         let mut waiting: Vec<_> = std::mem::take(&mut self.waiting).into_iter().collect();
         // Who comes first stays: that must not depend on a hash.
         waiting.sort_unstable_by(|((a, x), _), ((b, y), _)| (a, x).cmp(&(b, y)));
-        for ((series, ending), sum) in waiting {
-            self.tell(routes.endpoint(&series), Told::of(ending), &sum);
+        for ((series, ending), mut waits) in waiting {
+            match routes.found(&series) {
+                Some(id) => self.tell(id, Told::of(ending), &waits.sum),
+                None if waits.asked < PATIENCE => {
+                    waits.asked += 1;
+                    self.waiting.insert((series, ending), waits);
+                }
+                None => self.tell(other(&series.service, &series.way), Told::of(ending), &waits.sum),
+            }
         }
         let mut metrics: Vec<_> = self.told.iter().map(|((id, told), sum)| sum.metric(id, *told)).collect();
         metrics.sort_unstable_by(|a, b| (&a.id, a.status, a.error).cmp(&(&b.id, b.status, b.error)));
@@ -180,7 +198,7 @@ fn other(service: &Arc<str>, way: &Way) -> EndpointId {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accumulator, Bounds, Metric};
+    use super::{Accumulator, Bounds, Metric, PATIENCE};
     use crate::sample;
     use overhear_exchange::ErrorType;
     use overhear_model::{Model, OTHER};
@@ -255,6 +273,23 @@ mod tests {
         let last: std::collections::BTreeSet<_> =
             model.endpoints().iter().map(|(id, _)| id.route.clone()).collect();
         assert!(routes.iter().any(|route| !last.contains(route)), "no route changed on the way: {routes:?}");
+    }
+
+    #[test]
+    fn what_is_counted_before_its_route_is_known_waits_for_it() {
+        let (mut model, empty) = (model(), model().route_index());
+        call(&mut model, "/orders", 200);
+        let counted = model.take_counted();
+        let mut sums = Accumulator::default();
+        sums.add(&counted);
+        assert_eq!(requests(&sums.metrics(&empty)), 0);
+        let metrics = sums.metrics(&model.route_index());
+        assert_eq!((requests(&metrics), &*metrics[0].id.route), (1, "/orders"));
+        // What never gets one is told all the same.
+        let mut sums = Accumulator::default();
+        sums.add(&counted);
+        let told = (0..=PATIENCE).map(|_| sums.metrics(&empty)).last().unwrap();
+        assert_eq!((requests(&told), &*told[0].id.route), (1, OTHER));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub struct Covered<T> {
     pub from: Timestamp,
     /// Until when.
     pub until: Timestamp,
+    /// From when on somebody listened, where that was not all of it.
+    pub listened_from: Timestamp,
     /// Length of the steps of time lines.
     pub step: Duration,
     /// Deploys within it, oldest first.

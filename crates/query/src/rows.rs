@@ -4,7 +4,7 @@ use crate::PathParameter;
 use overhear_exchange::{ErrorType, Exchange, Timestamp};
 pub use overhear_model::EndpointId;
 use overhear_model::{Descriptors, shape::schema::Operation};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// One line of `endpoints`. Latencies in seconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +106,35 @@ pub struct LiveRow {
     pub error_share: Option<f64>,
     /// Median latency in seconds per time slice of the last minute, oldest first; `None` = no exchange in it.
     pub sparkline: Vec<Option<f64>>,
+}
+
+/// What the calls of an endpoint make, and whose calls make them, since the listening began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Links {
+    /// Calls of it that were answered by a process of this machine.
+    pub answered: u64,
+    /// What was asked while they were answered, and for no other.
+    pub calls: Vec<Link>,
+    /// What was answered when it was asked.
+    pub callers: Vec<Link>,
+    /// What was asked while calls of it were answered, and others too: for whom is not known.
+    pub unsure: u64,
+}
+
+/// The calls between two endpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// The other one.
+    pub id: Arc<EndpointId>,
+    /// Calls.
+    pub calls: u64,
+    /// Of those: 5xx or `error.type`.
+    pub errors: u64,
+    /// How long they took, in the mean.
+    pub mean: Duration,
+    /// How many each call of the one that makes them makes, in the mean over those of which all is certain; absent without
+    /// any.
+    pub each: Option<f64>,
 }
 
 /// A stream that goes on.

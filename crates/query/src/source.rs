@@ -1,4 +1,4 @@
-use crate::{EndpointDetail, EndpointId, LiveRow, OpenStream};
+use crate::{EndpointDetail, EndpointId, Links, LiveRow, OpenStream};
 use overhear_exchange::{Exchange, Statistics};
 use std::sync::Arc;
 
@@ -15,6 +15,11 @@ pub trait LiveSource {
     /// The route of an exchange, by the routes as they are known now; absent where that is not known.
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         let _ = exchange;
+        None
+    }
+    /// What the calls of an endpoint make, and whose calls make them; absent where nobody listens.
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        let _ = id;
         None
     }
     /// What was captured, lost and unreadable so far.

@@ -3,7 +3,7 @@
 use crate::asking::Told;
 use overhear_exchange::{Exchange, Statistics, Timestamp};
 use overhear_query::{
-    EndpointDetail, EndpointId, LiveRow, LiveSource,
+    EndpointDetail, EndpointId, Links, LiveRow, LiveSource,
     monitor::{Covered, Health, Map},
 };
 use std::{
@@ -55,6 +55,8 @@ pub(crate) enum Answer<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) detail: EndpointDetail,
+    /// What its calls make.
+    pub(crate) links: Option<Links>,
     /// Newest first.
     pub(crate) recent: Vec<Arc<Exchange>>,
 }
@@ -75,7 +77,8 @@ impl Data {
     pub(crate) fn look_at(&mut self, source: &dyn LiveSource, id: Option<&EndpointId>) {
         self.endpoint = id.and_then(|id| {
             let detail = source.endpoint(id)?;
-            Some(Endpoint { detail, recent: source.recent(Some(id), RECENT) })
+            let links = source.links(id);
+            Some(Endpoint { detail, links, recent: source.recent(Some(id), RECENT) })
         });
     }
 

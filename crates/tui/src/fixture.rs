@@ -6,7 +6,8 @@ use overhear_exchange::{
     Process, Redacted, Scheme, Statistics, Timestamp, wire::ConnectionId,
 };
 use overhear_query::{
-    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, LiveRow, LiveSource, Percentiles, Way,
+    CallerRow, EndpointDetail, EndpointId, EndpointRow, LatencyBucket, Link, Links, LiveRow, LiveSource,
+    Percentiles, Way,
     monitor::{
         Asked, Change, Covered, EndpointFigures, EndpointHistory, Figures, Health, History, Latency, Map,
         MapEdge, MapNode, ServiceFigures, StoreHealth, Unanswered,
@@ -36,6 +37,19 @@ impl LiveSource for Fake {
     fn endpoint(&self, id: &EndpointId) -> Option<EndpointDetail> {
         let row = self.rows.iter().find(|row| row.row.id == *id)?.row.clone();
         Some(detail(row))
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        let of = |row: &LiveRow| Link {
+            id: Arc::new(row.row.id.clone()),
+            calls: row.row.requests,
+            errors: row.row.errors,
+            mean: Duration::from_millis(3),
+            each: Some(0.6),
+        };
+        let calls =
+            self.rows.iter().filter(|row| row.row.id.way != Way::Inbound && row.row.id != *id).map(of);
+        Some(Links { answered: 500, calls: calls.collect(), callers: Vec::new(), unsure: 0 })
     }
 
     fn recent(&self, id: Option<&EndpointId>, limit: usize) -> Vec<Arc<Exchange>> {
@@ -75,7 +89,8 @@ impl History for Fake {
         let nodes = outside.map(|name| MapNode { name: name.into(), is_external: true });
         let what = Map { nodes: nodes.into(), edges };
         let (from, until) = (Timestamp::from_nanos(NOW.as_nanos() - 3_600_000_000_000), NOW);
-        Ok(Covered { what, from, until, step: Duration::ZERO, deploys: Vec::new(), since: Vec::new() })
+        let (deploys, since) = (Vec::new(), Vec::new());
+        Ok(Covered { what, from, until, listened_from: from, step: Duration::ZERO, deploys, since })
     }
 
     fn changes(&self, _: Asked) -> Result<Covered<Vec<Change>>, Unanswered> {

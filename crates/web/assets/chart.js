@@ -25,6 +25,13 @@ export function steps(points, from, until, step) {
   return out;
 }
 
+// How much of a step was listened to: the first and the last are rarely whole. Of next to nothing little can be said.
+export function heard_share({ at }, { step, listened_from: listened }) {
+  const width = step * 1000;
+  const heard = Math.min(at + width, Date.now()) - Math.max(at, listened);
+  return Math.min(1, Math.max(0.1, heard / width));
+}
+
 function marks(deploys) {
   return (plot) => {
     const { ctx, bbox } = plot;
@@ -78,7 +85,7 @@ function options({ width, lines, format, deploys, onCursor, range, least }) {
   };
 }
 
-// `lines`: [{colour, of(point), empty}]; `points` as `steps` gives them; the scale reaches to `least` at least.
+// `lines`: [{colour, of(point), empty, place}], the last above the others, told in the order of their places; `points` as `steps` gives them; the scale reaches to `least` at least.
 export function Chart({ title, aside, points, lines, format, deploys, from, until, headline, least = 1e-4 }) {
   const [frame, width] = useWidth();
   const target = useRef(null);
@@ -111,7 +118,7 @@ export function Chart({ title, aside, points, lines, format, deploys, from, unti
   return html`<section class="card chart" aria-label=${`${title} over time`}>
     <h3>${title}<span>${point ? clock(point.at, true) : aside}</span></h3>
     <div class="number">${point
-      ? lines.map((line, n) => html`${n > 0 && html`<i class="dim"> · </i>`}<span class=${`c-${line.colour}`}>${value(line) === null || value(line) === undefined ? '–' : format(value(line))}</span>`)
+      ? [...lines].sort((a, b) => a.place - b.place).map((line, n) => html`${n > 0 && html`<i class="dim"> · </i>`}<span class=${`c-${line.colour}`}>${value(line) === null || value(line) === undefined ? '–' : format(value(line))}</span>`)
       : headline}</div>
     <div ref=${frame} class="plot"><div ref=${target} /></div></section>`;
 }

@@ -77,14 +77,14 @@ function Form({ id, form, known, change }) {
 }
 
 const SIGN = { added: '+', gone: '−', kept: ' ' };
-const Lines = ({ lines, label }) => html`<pre class="diff" aria-label=${label}>${lines.map((one, n) => html`<span key=${n} class=${one.kind}>${SIGN[one.kind]} ${one.text}${'\n'}</span>`)}</pre>`;
+const Lines = ({ lines, label }) => html`<pre class="diff" tabindex="0" aria-label=${label}>${lines.map((one, n) => html`<span key=${n} class=${one.kind}>${SIGN[one.kind]} ${one.text}${'\n'}</span>`)}</pre>`;
 
 function Effect({ told, error, save }) {
   if (!told && !error) return html`<section class="effect" aria-busy="true" />`;
   if (error && !told) return html`<section class="effect"><p class="note">${error.message}</p></section>`;
   if (told.refused) {
     return html`<section class="effect"><p class=${told.nothing ? 'dim' : 'note'}>${told.nothing ? 'Say something beside: here is what it would add to the overlay, and what that changes.' : `${told.refused}.`}</p>
-      ${told.entry && html`<pre class="diff">${told.entry}</pre><${Copy} text=${told.entry} name="copy the entry" />`}</section>`;
+      ${told.entry && html`<pre class="diff" tabindex="0" aria-label="Entry">${told.entry}</pre><${Copy} text=${told.entry} name="copy the entry" />`}</section>`;
   }
   return html`<section class="effect">
     ${error && html`<p class="note">${error.message}</p>`}

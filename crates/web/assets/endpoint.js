@@ -2,8 +2,8 @@
 import { html, useState } from './vendor/preact.mjs';
 import { address, ask, useAnswer, window_of } from './api.js';
 import { href, set, useUrl } from './url.js';
-import { Bar, Copy, Empty, Route, Waiting, endpoint_params, useKeys } from './parts.js';
-import { Chart, steps } from './chart.js';
+import { Bar, Copy, Empty, Route, Waiting, endpoint_href, endpoint_key, endpoint_params, shown_from, useKeys } from './parts.js';
+import { Chart, heard_share, steps } from './chart.js';
 import { Heat } from './heat.js';
 import { Calls, Detail, OpenStreams } from './live.js';
 import { Edit } from './edit.js';
@@ -22,13 +22,13 @@ export function Endpoint() {
   const known = useAnswer(address('said', endpoint_params(id)), 10000).data;
   const [editing, setEditing] = useState(false);
   useKeys({ y: async () => navigator.clipboard?.writeText(await curl_of(id, described.data)), o: () => setEditing(true) });
-  if (!id.service || !id.method || !id.route) return html`<${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
+  if (!id.service || !id.method || !id.route) return html`<h1 class="unseen">Endpoint</h1><${Empty} title="No endpoint is named">Choose one under <a href=${href('/endpoints')}>Endpoints</a>.</${Empty}>`;
   const open = html`<${OpenStreams} id=${endpoint_params(id)} />`;
   const uncalled = answer.data && !answer.data.endpoint && !answer.stale;
   // One that is open is no call yet; what went over it is known all the same.
   if (uncalled && described.data?.messages) return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} /></h1>
     <p class="sub">No call of it is over yet.</p>${open}${Messages({ data: described.data })}`;
-  if (uncalled) return html`<${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
+  if (uncalled) return html`<h1 class="unseen">Endpoint</h1><${Empty} title="This endpoint was never called"><code>${id.method} ${id.route}</code> of ${id.service} is not among what was heard: its route may have been written otherwise since. <a href=${href('/endpoints')}>Endpoints</a> lists all that were.</${Empty}>`;
   const data = answer.data?.endpoint ? answer.data : null;
   return html`<h1><span class="dim light">${id.method}</span> <${Route} route=${id.route} />${known?.summary && html` <span class="dim light called">${known.summary}</span>`}</h1>
     ${known?.description && html`<p class="sub said">${known.description}</p>`}
@@ -40,7 +40,7 @@ export function Endpoint() {
       <h2>Duration of every call</h2>${HeatCard({ data, params })}
       ${Recent({ id, params, data })}
       <div class="two"><div>${Shape({ described, params })}${Messages({ data: described.data })}${Models({ data: described.data })}</div>
-      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Callees} id=${id} params=${params} /></div></div>`}</${Waiting}>
+      <div>${Statuses({ row: data.endpoint })}${Callers({ row: data.endpoint })}<${Links} id=${id} params=${params} /></div></div>`}</${Waiting}>
     ${editing && html`<${Edit} id=${id} known=${known} close=${() => setEditing(false)} />`}`;
 }
 
@@ -63,24 +63,25 @@ function Worse({ row, data }) {
 }
 
 function Lines({ data }) {
-  const { endpoint, from, until, step, deploys } = data;
+  const { endpoint, until, step, deploys } = data;
+  const from = shown_from(data);
   const { now, before } = endpoint;
   const points = steps(endpoint.points, from, until, step);
   const common = { points, from, until, deploys };
   const was = (text) => (before ? html` <small class="dim">was ${text}</small>` : '');
   const l = now.latency;
-  return html`<div class="cards charts">
+  return html`<h2 class="unseen">Over time</h2><div class="cards charts">
     <${Chart} ...${common} title="Calls" aside="per second" format=${rate} headline=${html`${rate(now.rate)}${was(rate(before?.rate))}`}
-      lines=${[{ colour: 'accent', area: true, empty: 0, of: (point) => point.rate }]} />
+      lines=${[{ colour: 'accent', area: true, empty: 0, of: (point) => point.rate / heard_share(point, data) }]} />
     <${Chart} ...${common} title="Errors" least=${0.01} aside=${now.errors_hidden ? `share · ${plural(now.errors_hidden, 'hidden error')} in 2xx` : 'share'} format=${percent}
       headline=${html`${share(now.errors, now.requests)}${was(before && share(before.errors, before.requests))}`}
       lines=${[{ colour: 'bad', area: true, empty: null, of: (point) => point.errors / point.requests }]} />
     <${Chart} ...${common} title="Duration" aside="p50 · p95 · p99" format=${duration}
       headline=${html`${duration(l?.p50)} · <b>${duration(l?.p95)}</b> · ${duration(l?.p99)}${was(duration(before?.latency?.p95))}`}
       lines=${[
-        { colour: 'dim', of: (point) => point.latency?.p50 },
-        { colour: 'accent', width: 2, of: (point) => point.latency?.p95 },
-        { colour: 'faint', dash: [4, 3], of: (point) => point.latency?.p99 }]} /></div>`;
+        { colour: 'dim', place: 0, of: (point) => point.latency?.p50 },
+        { colour: 'faint', place: 2, dash: [4, 3], of: (point) => point.latency?.p99 },
+        { colour: 'accent', place: 1, width: 2, of: (point) => point.latency?.p95 }]} /></div>`;
 }
 
 const region_of = (params) => (params.get('hi')
@@ -90,7 +91,7 @@ function HeatCard({ data, params }) {
   const onRegion = (region) => set(region
     ? { from: region.from, to: region.to, lo: region.lo.toPrecision(4), hi: region.hi.toPrecision(4) }
     : { from: null, to: null, lo: null, hi: null });
-  return html`<section class="card"><${Heat} heat=${data.endpoint.heat} from=${data.from} until=${data.until} step=${data.step}
+  return html`<section class="card"><${Heat} heat=${data.endpoint.heat} from=${shown_from(data)} until=${data.until} step=${data.step}
     deploys=${data.deploys} region=${region_of(params)} onRegion=${onRegion} /></section>`;
 }
 
@@ -136,10 +137,25 @@ function Callers({ row }) {
   }) : html`<p class="dim">Nobody on this machine is known to call it.</p>`}</section>`;
 }
 
-// Which call made which other is not known: these are all that the service makes.
+// What calls make other calls, as far as that is certain. Where nobody listens it is not known: all that the service makes.
+function Links({ id, params }) {
+  const answer = useAnswer(address('links', endpoint_params(id)), 5000);
+  if (!answer.data) return null;
+  const { links } = answer.data;
+  if (!links) return id.server ? null : html`<${Callees} id=${id} params=${params} />`;
+  const list = (title, made, per) => made.length > 0 && html`<h2>${title}</h2><section class="card lines links">${made.map((one) => html`<div key=${endpoint_key(one)}>
+    <span><a href=${endpoint_href(one)}>${one.method} <${Route} route=${one.route} /></a> <small class="dim">${one.server ?? one.service}</small></span>
+    <span>${per(one)}</span><span class=${one.errors ? 'bad' : ''}>${one.errors ? share(one.errors, one.requests) : ''}</span><span title="in the mean">${duration(one.mean)}</span></div>`)}</section>`;
+  const each = (one) => (one.each === null ? plural(one.requests, 'call') : html`${decimals(one.each)} <small class="dim">per call</small>`);
+  return html`${list('Calls it makes', links.calls, each)}${list(id.server ? 'Made for' : 'Called for', links.callers, (one) => plural(one.requests, 'call'))}
+    ${links.unsure > 0 && html`<p class="dim">${plural(links.unsure, 'more call')} may be of it or of others that were answered at the same moment: only those are listed that are certain.</p>`}
+    ${!links.calls.length && !id.server && links.unsure > 0 && html`<${Callees} id=${id} params=${params} />`}`;
+}
+
+const decimals = (value) => (value >= 10 ? count(Math.round(value)) : value.toFixed(value < 0.095 ? 2 : 1));
+
 function Callees({ id, params }) {
   const answer = useAnswer(address('map', window_of(params)), 5000);
-  if (id.server) return null;
   const edges = (answer.data?.map.edges ?? []).filter((edge) => edge.from === id.service).sort((a, b) => b.now.requests - a.now.requests);
   if (!edges.length) return null;
   const outside = new Set(answer.data.map.nodes.filter((node) => node.external).map((node) => node.name));
@@ -159,21 +175,21 @@ function Shape({ described, params }) {
   data.responses.forEach((one) => tabs.push([String(one.status), String(one.status), one.bodies, one.seen]));
   const wanted = params.get('shape') ?? String(data.responses[0]?.status ?? 'request');
   const tab = tabs.find(([key]) => key === wanted) ?? tabs[0];
-  return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema" role="tree" aria-label="Parameters">${data.parameters.map((one) =>
-    Field({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes }))}</section>`}
-    ${data.procedure ? html`<${Procedure} procedure=${data.procedure} />` : html`<h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} aria-pressed=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
-    ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" role="tree" aria-label=${body.media_type} key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
-      ${body.fields ? body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => Field({ ...one, depth: Math.max(0, one.depth - 1) })) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
+  return html`${data.parameters.length > 0 && html`<h2>Parameters</h2><section class="card schema">${Fields('Parameters', data.parameters.map((one) =>
+    ({ name: one.name, depth: 0, type: `${one.fields[0]?.type ?? ''} in ${one.in}`, presence: one.presence, required: one.required, notes: one.fields[0]?.notes })))}</section>`}
+    ${data.procedure ? html`<${Procedure} procedure=${data.procedure} />` : html`<h2 class="tabs">Bodies <span class="seg small" role="tablist">${tabs.map(([key, name]) => html`<button role="tab" aria-selected=${tab?.[0] === key} onClick=${() => set({ shape: key })}>${name}</button>`)}</span></h2>
+    ${tab?.[2].length ? tab[2].map((body) => html`<section class="card schema" key=${body.media_type}><h3>${body.media_type}<span>${plural(body.seen, 'body', 'bodies')}</span></h3>
+      ${body.fields ? Fields(body.media_type, body.fields.filter((one) => one.depth > 0 || body.fields.length === 1).map((one) => ({ ...one, depth: Math.max(0, one.depth - 1) }))) : html`<p class="dim">Text or bytes: there is no shape to tell.</p>`}</section>`)
       : html`<p class="dim">No body was seen.</p>`}`}`;
 }
 
 // What a remote procedure takes and gives. The wire numbers the fields and does not name them.
 function Procedure({ procedure }) {
   const sent = (who, one) => html`<h2>${who} ${one.streams && html`<small class="dim">a stream of messages</small>`}</h2>
-    <section class="card schema" role="tree" aria-label=${who}><h3>protobuf<span>${plural(one.messages, 'message')}${one.unread ? `, ${count(one.unread)} not read` : ''}</span></h3>
-      ${one.fields.length ? one.fields.map((field) => Field(field)) : html`<p class="dim">${one.messages ? 'They were empty.' : 'None was read.'}</p>`}</section>`;
+    <section class="card schema"><h3>protobuf<span>${plural(one.messages, 'message')}${one.unread ? `, ${count(one.unread)} not read` : ''}</span></h3>
+      ${one.fields.length ? Fields(who, one.fields) : html`<p class="dim">${one.messages ? 'They were empty.' : 'None was read.'}</p>`}</section>`;
   return html`${sent('Request', procedure.request)}${sent('Response', procedure.response)}
-    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
+    ${procedure.proto && html`<details class="sketch"><summary>As a .proto sketch</summary><pre tabindex="0" aria-label="Sketch">${procedure.proto}</pre><${Copy} text=${procedure.proto} name="copy the sketch" /></details>`}`;
 }
 
 // What went over streams, by who said it and kind.
@@ -182,8 +198,8 @@ function Messages({ data }) {
   if (!told) return null;
   const side = (who, said) => said.messages + said.gaps > 0 && html`<h2>Messages from the ${who} <small class="dim">${plural(said.messages, 'message')}, ${bytes(said.bytes)}${
     said.unread ? `, ${count(said.unread)} not read` : ''}${said.gaps ? `, ${plural(said.gaps, 'gap')}` : ''}</small></h2>
-    ${said.kinds.map((kind) => html`<section class="card schema" role="tree" aria-label=${kind.media_type} key=${kind.media_type}><h3>${kind.media_type}<span>${plural(kind.seen, 'message')}</span></h3>
-      ${kind.fields?.filter((one) => one.depth > 0).map((one) => Field({ ...one, depth: one.depth - 1 }))}</section>`)}
+    ${said.kinds.map((kind) => html`<section class="card schema" key=${kind.media_type}><h3>${kind.media_type}<span>${plural(kind.seen, 'message')}</span></h3>
+      ${Fields(kind.media_type, (kind.fields ?? []).filter((one) => one.depth > 0).map((one) => ({ ...one, depth: one.depth - 1 })))}</section>`)}
     ${said.other > 0 && html`<p class="dim">${plural(said.other, 'message')} of other kinds.</p>`}`;
   return html`${side('client', told.client)}${side('server', told.server)}
     ${told.closed.length > 0 && html`<h2>WebSockets closed</h2><section class="card lines">${told.closed.map(([code, n]) => html`<div key=${code}><span>${code}</span><span /><span class="dim">${count(n)}</span><span /></div>`)}</section>`}
@@ -195,6 +211,8 @@ function Models({ data }) {
   return html`<h2>Models</h2><section class="card lines">${data.models.map((one) => html`<div key=${one.name}><span>${one.name}</span><span>${plural(one.calls, 'call')}</span>
     <span class="dim">${count(one.input)} tokens in, ${count(one.output)} out</span><span class="dim">${one.first_token && `first token ${duration(one.first_token.p50)}`}</span></div>`)}</section>`;
 }
+
+const Fields = (name, fields) => fields.length > 0 && html`<div role="tree" aria-label=${name}>${fields.map((one) => Field(one))}</div>`;
 
 function Field({ name, depth, type, presence, required, notes }) {
   return html`<div class="field" role="treeitem" aria-level=${depth + 1}><span class="name" style=${{ paddingLeft: `${depth * 14}px` }}>${name || '·'}</span>

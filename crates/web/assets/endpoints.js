@@ -108,7 +108,7 @@ function Tree({ data, want }) {
 }
 
 function Table({ data, rows, see, want }) {
-  const { from, until, found } = data;
+  const { found } = data;
   const narrow = useMedia('(max-width: 760px)');
   const tall = narrow ? 54 : 34;
   const body = useRef(null);
@@ -149,16 +149,16 @@ function Table({ data, rows, see, want }) {
   const line = (n) => {
     const row = rows.get(n);
     if (!row) return null;
-    if (!drawn.has(n)) drawn.set(n, html`<${Row} key=${n} row=${row} n=${n} at=${at} tall=${tall} most=${most} from=${from} until=${until} />`);
+    if (!drawn.has(n)) drawn.set(n, html`<${Row} key=${n} row=${row} n=${n} at=${at} tall=${tall} most=${most} data=${data} />`);
     return drawn.get(n);
   };
   const shown = [];
   for (let n = begin; n < end; n += 1) shown.push(line(n));
   return html`<div class="grid" role="table" aria-rowcount=${found + 1} aria-label="Endpoints">
     <div class="row head" role="row">${COLUMNS.map(([key, name, sorts, kind]) => Heading({ key, name, sorts, kind, want }))}</div>
-    <div class="body" ref=${body} onScroll=${scrolled} tabindex="0"><div style=${{ height: `${found * tall}px`, position: 'relative' }}>
+    <div class="body" role="rowgroup" aria-label="Rows" ref=${body} onScroll=${scrolled} tabindex="0"><div role="presentation" style=${{ height: `${found * tall}px`, position: 'relative' }}>
       ${shown}
-      </div>${!found && html`<${Empty} title="No endpoint is like this">Shorten the filter, or press escape to let it go.</${Empty}>`}</div></div>`;
+      </div></div>${!found && html`<${Empty} title="No endpoint is like this">Shorten the filter, or press escape to let it go.</${Empty}>`}</div>`;
 }
 
 function Heading({ key, name, sorts, kind, want }) {
@@ -169,18 +169,18 @@ function Heading({ key, name, sorts, kind, want }) {
     ? html`<button onClick=${turn}>${name}${on ? (want.desc ? ' ↓' : ' ↑') : ''}</button>` : name}</div>`;
 }
 
-function Row({ row, n, at, tall, most, from, until }) {
+function Row({ row, n, at, tall, most, data }) {
   const { now } = row;
   const bad = p95_change(row).tone === 'bad';
   return html`<div role="row" aria-rowindex=${n + 2} class=${n === at ? 'row at' : 'row'}
     style=${{ position: 'absolute', top: `${n * tall}px`, height: `${tall}px`, left: 0, right: 0 }}>
-    <a role="cell" class="first" href=${endpoint_href(row)} title=${`${row.method} ${row.route}`}><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span><span class="of">${row.service}</span></a>
+    <div role="cell" class="first"><a href=${endpoint_href(row)} title=${`${row.method} ${row.route}`}><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span><span class="of">${row.service}</span></a></div>
     <div role="cell" class="wide dim service">${row.service}${row.server && html`<span class="faint"> → ${row.server}</span>`}</div>
     <div role="cell">${rate(now.rate)}</div>
     <div role="cell" class=${error_tone(row)}>${share(now.errors, now.requests)}</div>
     <div role="cell" class="wide dim">${duration(now.latency?.p50)}</div>
     <div role="cell" class="lat">${duration(now.latency?.p95)}<${Bar} share=${Math.log1p((now.latency?.p95 ?? 0) * 1000) / (most || 1)} bad=${bad} /></div>
     <div role="cell" class="wide dim">${duration(now.latency?.p99)}</div>
-    <div role="cell" class="wide"><${Spark} line=${row.line} from=${from} until=${until} /></div>
+    <div role="cell" class="wide"><${Spark} line=${row.line} data=${data} /></div>
     <div role="cell" class="wide"><${Change} row=${row} /></div></div>`;
 }

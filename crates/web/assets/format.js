@@ -72,6 +72,9 @@ export function clock(time, seconds = false) {
   return `${two(date.getHours())}:${two(date.getMinutes())}${seconds ? `:${two(date.getSeconds())}` : ''}`;
 }
 
+// To the millisecond.
+export const instant = (time) => `${moment(time).replace(/ ?\d\d:\d\d$/, '')} ${clock(time, true)}.${String(Math.floor(time % 1000)).padStart(3, '0')}`.trim();
+
 // For axes of several days.
 export function date(time) {
   const at = new Date(time);

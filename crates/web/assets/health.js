@@ -11,7 +11,7 @@ const LOST = {
   guarded: 'The program’s memory was not to be read at that moment.',
   fault: 'The memory was not there when it was read.',
   shed: 'The listener kept to its share of the processor and let these go.',
-  undecided: 'It was never clear what these connections speak.',
+  undecided: 'More came at the beginning of a connection than is copied before it is known what it speaks.',
   missing_segment: 'Packets that the recording does not have.',
   malformed: 'Packets that cannot be read.',
   too_many_connections: 'More connections at once than are followed.',
@@ -48,7 +48,7 @@ export function Health() {
 
 function Cards(health) {
   const { captured, lost: losses, unreadable: others } = health.statistics;
-  return html`${health.trouble && html`<p class="note warn"><b>${health.trouble}</b></p>`}<div class="cards">
+  return html`${health.trouble && html`<p class="note warn"><b>${health.trouble}</b></p>`}<h2 class="unseen">Figures</h2><div class="cards">
     <${Card} title="Captured" aside=${health.started ? `since ${moment(health.started)}` : 'not listening, only reading'}><dl class="facts">
       <dt>Calls</dt><dd>${count(captured.exchanges)}</dd><dt>Connections</dt><dd>${count(captured.connections)}</dd>
       <dt>Events</dt><dd>${count(captured.events)}</dd><dt>Payload</dt><dd>${bytes(captured.bytes)}</dd></dl></${Card}>

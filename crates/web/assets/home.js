@@ -42,7 +42,7 @@ function Worse({ data, rows, at }) {
     <a href=${endpoint_href(row)}><b>${finding(row.worse)}</b>
       <span class="endpoint"><span class="method">${row.method}</span><span class="route"><${Route} route=${row.route} /></span></span>
       <span class="dim of">${row.service}${row.server ? ` → ${row.server}` : ''} · ${short(row.now.requests)} calls</span></a>
-    <${Spark} line=${row.line} from=${data.from} until=${data.until} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;
+    <${Spark} line=${row.line} data=${data} bad /></li>`)}</ul>${rest > 0 && html`<button class="plain" onClick=${() => set({ all: '1' })}>${plural(rest, 'more endpoint')} got worse</button>`}`;
 }
 
 // Both answer without a time before.
@@ -69,7 +69,7 @@ function Services({ data }) {
       <td>${rate(row.now.rate)}</td>
       <td class=${error_tone(row)}>${share(row.now.errors, row.now.requests)}</td>
       <td><span class="lat">${duration(row.now.latency?.p95)} <${Bar} share=${(row.now.latency?.p95 ?? 0) / (most || 1)} bad=${p95_change(row).tone === 'bad'} /></span></td>
-      <td class="wide"><${Spark} line=${row.line} from=${data.from} until=${data.until} /></td>
+      <td class="wide"><${Spark} line=${row.line} data=${data} /></td>
       ${data.compared && html`<td class="wide"><${Change} row=${row} /></td>`}</tr>`)}</tbody></table></div>`;
 }
 

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from './vendor/preact.mjs';
 import { address, ask, useAnswer } from './api.js';
 import { set, useUrl } from './url.js';
 import { Empty, Route, endpoint_href, useKeys, useList } from './parts.js';
-import { bytes, clock, count, duration, plural } from './format.js';
+import { bytes, clock, count, duration, instant, plural } from './format.js';
 
 const KEPT = 400;
 const STATUS = 'http.response.status_code';
@@ -149,6 +149,7 @@ export function Calls({ calls, chosen, at = -1, pick, brief = false }) {
 const HIDDEN = new Set(['key', 'endpoint', 'request_headers', 'response_headers', 'request_shape', 'response_shape']);
 
 function value(name, content) {
+  if (name === 'time') return html`<time title=${content}>${instant(Date.parse(content))}</time>`;
   if (name === 'duration' || /time_to_first_/.test(name)) return duration(content);
   if (name.endsWith('.size') || name.endsWith('.bytes')) return bytes(content);
   return String(content);
@@ -161,14 +162,14 @@ export function Detail({ id, close }) {
   if (missing) return html`<aside class="detail card"><button class="close" aria-label="Close" onClick=${close}>×</button><p class="dim">${missing}</p></aside>`;
   if (!one) return html`<aside class="detail card" aria-busy="true" />`;
   return html`<aside class="detail card" aria-label="Call"><button class="close" aria-label="Close" onClick=${close}>×</button>
-    <h3 class="title"><span><span class="method">${one['http.request.method']}</span> ${one['url.path']}</span></h3>
+    <h2 class="title"><span class="method">${one['http.request.method']}</span> ${one['url.path']}</h2>
     ${one.endpoint && html`<p><a href=${endpoint_href(one.endpoint)}><${Route} route=${one.endpoint.route} /> of ${one.endpoint.service}</a></p>`}
-    <dl class="facts">${Object.entries(one).filter(([name]) => !HIDDEN.has(name)).map(([name, content]) => html`<dt key=${name}>${name}</dt><dd>${value(name, content)}</dd>`)}</dl>
+    <dl class="facts">${Object.entries(one).filter(([name, content]) => !HIDDEN.has(name) && content?.length !== 0).map(([name, content]) => html`<dt key=${name}>${name}</dt><dd>${value(name, content)}</dd>`)}</dl>
     ${Head({ title: 'Request', fields: one.request_headers, shape: one.request_shape })}
     ${Head({ title: 'Response', fields: one.response_headers, shape: one.response_shape })}</aside>`;
 }
 
 function Head({ title, fields, shape }) {
-  return html`<h4>${title}</h4>${fields.length ? html`<dl class="facts headers">${fields.map(([name, content], n) => html`<dt key=${n}>${name}</dt><dd>${content}</dd>`)}</dl>` : html`<p class="faint">no headers</p>`}
-    ${shape && html`<pre aria-label=${`Shape of the ${title.toLowerCase()} body`}>${JSON.stringify(shape, null, 2)}</pre>`}`;
+  return html`<h3>${title}</h3>${fields.length ? html`<dl class="facts headers">${fields.map(([name, content], n) => html`<dt key=${n}>${name}</dt><dd>${content}</dd>`)}</dl>` : html`<p class="faint">no headers</p>`}
+    ${shape && html`<pre tabindex="0" aria-label=${`Shape of the ${title.toLowerCase()} body`}>${JSON.stringify(shape, null, 2)}</pre>`}`;
 }

@@ -3,10 +3,12 @@ import { html, useMemo, useState } from './vendor/preact.mjs';
 import { Graph, layout } from './vendor/dagre.mjs';
 import { address, useAnswer, window_of } from './api.js';
 import { go, href, useUrl } from './url.js';
-import { Empty, Waiting } from './parts.js';
+import { Empty, Waiting, useMedia } from './parts.js';
 import { change, duration, error_tone, p95_change, plural, rate, share, window_name } from './format.js';
 
 const TALL = 38;
+// How far it is made smaller before it is scrolled.
+const LEAST = 0.7;
 
 function laid_out(nodes, edges, direction) {
   const graph = new Graph({ multigraph: false });
@@ -31,14 +33,14 @@ export function ServiceMap() {
 
 function Drawing({ map }) {
   const [over, setOver] = useState(null);
-  const direction = innerWidth < 760 ? 'TB' : 'LR';
+  const direction = useMedia('(max-width: 760px)') ? 'TB' : 'LR';
   const same = `${direction}|${map.nodes.map((node) => node.name).join()}|${map.edges.map(key).join()}`;
   // Laid out anew only when somebody comes or goes, so that nothing jumps.
   const graph = useMemo(() => laid_out(map.nodes, map.edges, direction), [same]);
   const { width, height } = graph.graph();
   const most = Math.max(...map.edges.map((edge) => edge.now.rate), 0.1);
   const near = (edge) => !over || edge.from === over || edge.to === over;
-  return html`<div class="card map"><svg viewBox=${`0 0 ${width} ${height}`} style=${{ width: direction === 'LR' ? '100%' : `${width}px`, maxWidth: `${width * (direction === 'LR' ? 1.35 : 1)}px` }} role="img" aria-label="Who calls whom">
+  return html`<div class="card map"><svg viewBox=${`0 0 ${width} ${height}`} style=${{ width: '100%', maxWidth: `${width * (direction === 'LR' ? 1.35 : 1)}px`, minWidth: direction === 'LR' ? null : `${width * LEAST}px` }} role="group" aria-label="Who calls whom">
     <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" /></marker></defs>
     ${map.edges.map((edge) => html`<${Edge} key=${key(edge)} edge=${edge} place=${graph.edge(edge.from, edge.to)} most=${most} near=${near(edge)} />`)}
     ${map.edges.map((edge) => html`<${Label} key=${key(edge)} edge=${edge} place=${graph.edge(edge.from, edge.to)} near=${near(edge)} />`)}

@@ -20,18 +20,24 @@ export const EndpointLink = ({ id, service = true }) => html`<a class="endpoint"
   <span class="method">${id.method}</span><span class="route"><${Route} route=${id.route} /></span>
   ${service && html`<span class="of">${id.service}${id.server ? ` → ${id.server}` : ''}</span>`}</a>`;
 
-export function Spark({ line, from, until, bad = false }) {
+// Time lines begin when somebody began to listen, and show some steps at least.
+export const shown_from = ({ from, until, listened_from: listened, step }) =>
+  Math.max(from, Math.min(listened - step * 1000, until - Math.max(300000, step * 5000)));
+
+// `line`: seconds since the window of `data` began, and a number.
+export function Spark({ line, data, bad = false }) {
+  const begin = shown_from(data);
   if (!line?.length) return html`<svg class="spark" viewBox="0 0 90 20" aria-hidden="true" />`;
   const most = Math.max(...line.map((point) => point[1])) * 1.1 || 1;
-  // Seconds since the window began.
-  const x = (second) => (Math.max(0, (second * 1000) / Math.max(1, until - from)) * 90).toFixed(1);
+  const { from, until } = data;
+  const x = (second) => (Math.max(0, (from + second * 1000 - begin) / Math.max(1, until - begin)) * 90).toFixed(1);
   const y = (value) => (19 - (value / most) * 18).toFixed(1);
   // A single point is a short stroke: a line needs two.
   if (line.length === 1) {
     const [[at, value]] = line;
-    const whole = (until - from) / 1000;
-    const begin = Math.min(at, whole * 0.95);
-    line = [[begin, value], [begin + whole * 0.05, value]];
+    const whole = (until - begin) / 1000;
+    const first = Math.min(at, (until - from) / 1000 - whole * 0.05);
+    line = [[first, value], [first + whole * 0.05, value]];
   }
   const path = line.map(([at, value], n) => `${n ? 'L' : 'M'}${x(at)} ${y(value)}`).join('');
   const area = `${path}L${x(line[line.length - 1][0])} 20L${x(line[0][0])} 20Z`;

@@ -47,6 +47,7 @@ pub(crate) fn routes(backend: Shared) -> Router {
         .route("/api/overview", ask(overview))
         .route("/api/services", ask(services))
         .route("/api/endpoint", ask(endpoint))
+        .route("/api/links", ask(links))
         .route("/api/describe", ask(describe))
         .route("/api/map", ask(map))
         .route("/api/changes", ask(changes))
@@ -170,6 +171,12 @@ fn map(backend: &dyn Backend, query: &Query) -> Answer {
 fn changes(backend: &dyn Backend, query: &Query) -> Answer {
     let covered = backend.changes(query.asked()?)?;
     Ok(json::covered(&covered, "changes", |rows, _| rows.iter().map(json::change).collect()))
+}
+
+/// What the calls of an endpoint make, and whose calls make them; null where nobody listens.
+fn links(backend: &dyn Backend, query: &Query) -> Answer {
+    let links = backend.links(&query.endpoint()?);
+    Ok(json!({"links": links.as_ref().map(json::links)}))
 }
 
 /// The most recent exchanges, newest first: of an endpoint or all, in a window where one is named, that a filter holds for.

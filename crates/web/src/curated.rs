@@ -4,7 +4,7 @@ use crate::{Shared, people::Editor};
 use overhear_exchange::{Exchange, Statistics};
 use overhear_model::Hints;
 use overhear_query::{
-    Api, EndpointDetail, EndpointId, LiveRow, LiveSource, Metric, OpenStream,
+    Api, EndpointDetail, EndpointId, Link, Links, LiveRow, LiveSource, Metric, OpenStream,
     monitor::{
         Asked, Change, Covered, Deploy, EndpointFigures, EndpointHistory, Health, History, Map,
         ServiceFigures, Unanswered,
@@ -101,6 +101,15 @@ impl LiveSource for Curated {
 
     fn route(&self, exchange: &Exchange) -> Option<Arc<str>> {
         self.all.route(exchange)
+    }
+
+    fn links(&self, id: &EndpointId) -> Option<Links> {
+        let mut links = self.all.links(id)?;
+        let hidden = self.editor.hidden(links.calls.iter().chain(&links.callers).map(|link| &*link.id));
+        let shown = |link: &Link| !hidden.contains(&link.id);
+        links.calls.retain(shown);
+        links.callers.retain(shown);
+        Some(links)
     }
 
     fn statistics(&self) -> Statistics {

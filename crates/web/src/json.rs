@@ -5,7 +5,7 @@ use overhear_exchange::{Body, Detail, Exchange, Headers, Statistics, Timestamp, 
 use overhear_export::proto;
 use overhear_model::server_asked;
 use overhear_query::{
-    Descriptors, EndpointDetail, EndpointId, OutlineRow, Value as Attribute, attributes,
+    Descriptors, EndpointDetail, EndpointId, Link, Links, OutlineRow, Value as Attribute, attributes,
     monitor::{
         Change, Covered, Deploy, EndpointFigures, EndpointHistory, Figures, Health, Map, Novelty, Point,
         ServiceFigures, Spot,
@@ -31,6 +31,7 @@ pub(crate) fn covered<T>(
     let mut object = json!({
         "from": time(covered.from),
         "until": time(covered.until),
+        "listened_from": time(covered.listened_from),
         "step": covered.step.as_secs_f64(),
         "deploys": covered.deploys.iter().map(deploy).collect::<Vec<_>>(),
         "since": covered.since.iter().map(deploy).collect::<Vec<_>>(),
@@ -160,6 +161,25 @@ pub(crate) fn history(history: &EndpointHistory, from: Timestamp) -> Value {
             json!({"name": &**name, "now": figures(now), "before": before(earlier.as_ref())})
         })
         .collect();
+    object
+}
+
+pub(crate) fn links(links: &Links) -> Value {
+    let told = |links: &[Link]| links.iter().map(link).collect::<Vec<_>>();
+    json!({
+        "answered": links.answered,
+        "calls": told(&links.calls),
+        "callers": told(&links.callers),
+        "unsure": links.unsure,
+    })
+}
+
+fn link(link: &Link) -> Value {
+    let mut object = endpoint_id(&link.id);
+    object["requests"] = link.calls.into();
+    object["errors"] = link.errors.into();
+    object["mean"] = link.mean.as_secs_f64().into();
+    object["each"] = link.each.into();
     object
 }
 

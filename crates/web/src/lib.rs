@@ -3,7 +3,7 @@
 //! Nobody gets in without the token, and nobody who reached this address by a name that is not its own (see `guard.rs`).
 //! The page holds no inline script or style and loads nothing from elsewhere.
 //!
-//! Under `/api/`: `overview`, `services`, `endpoints`, `endpoint`, `describe`, `map`, `changes`, `health`, `recent`, and
+//! Under `/api/`: `overview`, `services`, `endpoints`, `endpoint`, `links`, `describe`, `map`, `changes`, `health`, `recent`, and
 //! `live` as server-sent events; `said`, `fragment`, `overlay/preview` and `overlay/save` are about what people know. Times are milliseconds since the Unix epoch, durations seconds, absent is `null`;
 //! exchanges are told by OpenTelemetry's attribute names, as `requests --json` tells them. `/metrics` is for Prometheus.
 

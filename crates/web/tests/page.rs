@@ -171,7 +171,8 @@ fn lists_have_their_shape() {
     let server = shop(60);
     let endpoints = get(&server, "/api/endpoints?since=1h&points=10").json();
     let list = ["found", "in_all", "list", "offset", "paths", "services", "slowest"];
-    let mut expected = [&["deploys", "endpoints", "from", "since", "step", "until"][..], &list].concat();
+    let mut expected =
+        [&["deploys", "endpoints", "from", "listened_from", "since", "step", "until"][..], &list].concat();
     expected.sort_unstable();
     assert_eq!(names(&endpoints), expected);
     assert_eq!(endpoints["endpoints"].as_array().unwrap().len(), 60);

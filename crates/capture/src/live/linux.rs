@@ -429,7 +429,21 @@ fn refused(what: &str, error: &dyn std::error::Error) -> Error {
         reason.push_str(&cause.to_string());
         source = cause.source();
     }
+    // What is missing was looked for before: another may still be in the way.
+    if reason.contains(NOT_PERMITTED) && is_filtered() {
+        reason.push_str(FILTERED);
+    }
     Error::Refused { what: what.to_owned(), reason }
+}
+
+/// `EPERM` in words, which is all that is left of it here.
+const NOT_PERMITTED: &str = "Operation not permitted";
+const FILTERED: &str = "; a seccomp profile is set for this process, as containers have one: it has to allow bpf and \
+                        perf_event_open (`--security-opt seccomp=unconfined` does)";
+
+/// Whether a filter of system calls is set (proc(5), `Seccomp` of `status`).
+fn is_filtered() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("\nSeccomp:\t2\n"))
 }
 
 fn kernel_release() -> String {

@@ -17,6 +17,8 @@ use prost::Message;
 use std::{collections::BTreeMap, sync::Arc};
 
 const CUMULATIVE: i32 = 2;
+/// About how many bytes a request has at most: receivers of gRPC take 4 MiB, unless they are told otherwise.
+const ROOM: usize = 1 << 20;
 
 /// Of the resource, of the record itself, or never told.
 const ELSEWHERE: [Attribute; 4] =
@@ -190,8 +192,8 @@ impl Event {
     }
 }
 
-/// Calls so far, as `ExportMetricsServiceRequest`; nothing without any.
-pub fn metrics(metrics: &[Metric], now: Timestamp, version: &str) -> Option<Vec<u8>> {
+/// Calls so far, as one `ExportMetricsServiceRequest` after another; none without any.
+pub fn metrics(metrics: &[Metric], now: Timestamp, version: &str) -> Vec<Vec<u8>> {
     // The same attributes may come from several endpoints: methods that are not usual are one.
     let mut sums = BTreeMap::<_, BTreeMap<_, (Count, Timestamp)>>::new();
     for metric in metrics {
@@ -205,29 +207,68 @@ pub fn metrics(metrics: &[Metric], now: Timestamp, version: &str) -> Option<Vec<
         count.merge(&metric.count);
         *since = (*since).min(metric.since);
     }
-    let resources = sums.iter().map(|(service, calls)| {
-        let mut all = Vec::new();
-        for (side, is_client) in [("server", false), ("client", true)] {
-            let (mut requests, mut durations) = (Vec::new(), Vec::new());
-            for ((id, status, error), (count, since)) in calls {
-                if id.way.server().is_some() != is_client {
-                    continue;
-                }
-                let attributes = labels(id, *status, *error);
-                let (start, time) = (since.as_nanos(), now.as_nanos());
-                if count.latency.count() > 0 {
-                    durations.push(point(&count.latency, attributes.clone(), start, time));
-                }
-                let value = Some(i64::try_from(count.requests).unwrap_or(i64::MAX));
-                requests.push(message::Number { start, time, value, attributes });
+    let mut requests = Requests::new(version);
+    for (service, calls) in &sums {
+        for ((id, status, error), (count, since)) in calls {
+            requests.add(id, labels(id, *status, *error), count, [since.as_nanos(), now.as_nanos()]);
+            if requests.size > ROOM {
+                requests.end_service(service);
+                requests.end();
             }
-            all.extend(of_side(side, requests, durations));
         }
-        let scopes = vec![message::ScopeMetrics { scope: scope(version), metrics: all }];
-        message::ResourceMetrics { resource: resource(service), scopes }
-    });
-    let resources: Vec<_> = resources.collect();
-    (!resources.is_empty()).then(|| message::Metrics { resources }.encode_to_vec())
+        requests.end_service(service);
+    }
+    requests.end();
+    requests.done
+}
+
+/// Requests as they fill up: the points of one service by side, whole services, whole requests.
+struct Requests<'a> {
+    version: &'a str,
+    sides: [(Vec<message::Number>, Vec<message::Point>); 2],
+    resources: Vec<message::ResourceMetrics>,
+    size: usize,
+    done: Vec<Vec<u8>>,
+}
+
+impl<'a> Requests<'a> {
+    fn new(version: &'a str) -> Self {
+        Self { version, sides: Default::default(), resources: Vec::new(), size: 0, done: Vec::new() }
+    }
+
+    /// `times`: since when it counts, until when.
+    fn add(&mut self, id: &EndpointId, attributes: Vec<KeyValue>, count: &Count, times: [u64; 2]) {
+        let [server, client] = &mut self.sides;
+        let (requests, durations) = if id.way.server().is_some() { client } else { server };
+        let [start, time] = times;
+        if count.latency.count() > 0 {
+            let point = point(&count.latency, attributes.clone(), start, time);
+            self.size += point.encoded_len();
+            durations.push(point);
+        }
+        let value = Some(i64::try_from(count.requests).unwrap_or(i64::MAX));
+        let number = message::Number { start, time, value, attributes };
+        self.size += number.encoded_len();
+        requests.push(number);
+    }
+
+    fn end_service(&mut self, service: &str) {
+        let [server, client] = std::mem::take(&mut self.sides);
+        let mut metrics = of_side("server", server.0, server.1);
+        metrics.extend(of_side("client", client.0, client.1));
+        if !metrics.is_empty() {
+            let scopes = vec![message::ScopeMetrics { scope: scope(self.version), metrics }];
+            self.resources.push(message::ResourceMetrics { resource: resource(service), scopes });
+        }
+    }
+
+    fn end(&mut self) {
+        let resources = std::mem::take(&mut self.resources);
+        if !resources.is_empty() {
+            self.done.push(message::Metrics { resources }.encode_to_vec());
+        }
+        self.size = 0;
+    }
 }
 
 fn of_side(
@@ -304,6 +345,16 @@ fn labels(id: &EndpointId, status: Option<u16>, error: Option<ErrorType>) -> Vec
 fn known_method(method: &str) -> &str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
     if KNOWN.contains(&method) { method } else { "_OTHER" }
+}
+
+/// How many of these, from the first on, go in one request: at least that one.
+pub fn fitting(events: &[Event]) -> usize {
+    let mut size = 0;
+    let fits = |event: &&Event| {
+        size += event.record(event.exchange.time).encoded_len();
+        size <= ROOM
+    };
+    events.iter().take_while(fits).count().max(1)
 }
 
 /// What happened, as `ExportLogsServiceRequest`.

@@ -1,8 +1,8 @@
 //! OTLP over gRPC (<https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>). Messages come as they are to be sent.
 
-use super::{Ended, PATIENCE, Refused, Signal, Target};
+use super::{Ended, PATIENCE, Refused, Signal, Target, tls};
 use prost::{Message, bytes::BufMut};
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 use tonic::{
     Code, Request, Status, client,
@@ -16,6 +16,7 @@ pub(super) struct Grpc {
     client: client::Grpc<Channel>,
     metadata: MetadataMap,
     runtime: Runtime,
+    is_encrypted: bool,
 }
 
 impl Grpc {
@@ -35,11 +36,16 @@ impl Grpc {
             let _inside = runtime.enter();
             endpoint.connect_lazy()
         };
-        Ok(Self { client: client::Grpc::new(channel), metadata: metadata(target)?, runtime })
+        Ok(Self {
+            client: client::Grpc::new(channel),
+            metadata: metadata(target)?,
+            runtime,
+            is_encrypted: target.is_encrypted(),
+        })
     }
 
     pub(super) fn send(&mut self, signal: Signal, body: &[u8]) -> Ended {
-        let Self { client, metadata, runtime } = self;
+        let Self { client, metadata, runtime, is_encrypted } = self;
         let mut request = Request::new(body.to_vec());
         *request.metadata_mut() = metadata.clone();
         let path = PathAndQuery::from_static(match signal {
@@ -53,7 +59,7 @@ impl Grpc {
         });
         match answer {
             Ok(_) => Ended::Taken,
-            Err(status) => ended(&status),
+            Err(status) => ended(&status, *is_encrypted),
         }
     }
 }
@@ -81,7 +87,11 @@ fn metadata(target: &Target) -> Result<MetadataMap, Refused> {
 }
 
 /// OTLP, "Failures": which may be sent again.
-fn ended(status: &Status) -> Ended {
+fn ended(status: &Status, is_encrypted: bool) -> Ended {
+    // No answer, whatever its code is: what the receiver says comes from nothing else.
+    if let Some(trouble) = status.source() {
+        return Ended::Later(tls::told(trouble, is_encrypted), None);
+    }
     let after = retry_after(status.details());
     let why = match status.message() {
         "" => format!("it answers {:?}", status.code()),
@@ -183,8 +193,12 @@ impl Decoder for AsItIs {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, Ended, Status, ended};
+    use super::{Code, Ended, Status};
     use std::time::Duration;
+
+    fn ended(status: &Status) -> Ended {
+        super::ended(status, false)
+    }
 
     /// `Status { details: [Any(RetryInfo { 1.5 s })] }`, as protobuf's own encoder writes it.
     fn retry_info() -> Vec<u8> {

@@ -30,7 +30,10 @@ impl Http {
             request = request.header(name, value);
         }
         let answer = match request.send(body) {
-            Err(error) => return Ended::Later(error.to_string(), None),
+            Err(ureq::Error::Io(error)) => {
+                return Ended::Later(tls::told(&error, target.is_encrypted()), None);
+            }
+            Err(error) => return Ended::Later(tls::told(&error, target.is_encrypted()), None),
             Ok(answer) => answer,
         };
         let status = answer.status().as_u16();

@@ -3,6 +3,7 @@
 
 mod grpc;
 mod http;
+mod queue;
 mod tls;
 
 pub use tls::Trust;
@@ -12,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use overhear_export::otlp::{self, Event, Trace, Why};
 use overhear_model::{EndpointId, Histogram};
 use overhear_query::monitor::History;
+use queue::{Line, Queue, Way};
 use rustc_hash::FxHashMap;
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,8 +26,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Exchanges that wait to be pushed; what comes then is dropped, and counted.
-const WAITING: usize = 2_048;
 /// Endpoints that are told apart; of the others only failures matter.
 const ENDPOINTS: usize = 4_096;
 /// Calls of an endpoint before one of them can be slow, …
@@ -114,16 +114,17 @@ impl Push {
     ) -> Result<Self, Refused> {
         let stop = Arc::new(AtomicBool::new(false));
         let work = Work {
-            wire: Wire::new(&target)?,
-            lines: Signal::ALL.map(Line::new),
-            target,
+            way: Way { wire: Wire::new(&target)?, target, report },
+            metrics: Line::new(Signal::Metrics),
+            events: [
+                Queue::new(Signal::Logs, otlp::logs),
+                Queue::new(Signal::Traces, |events, _, version| otlp::traces(events, version)),
+            ],
             heard,
             missed,
             monitor,
-            report,
             stop: Arc::clone(&stop),
             kinds: Kinds::default(),
-            waiting: [Vec::new(), Vec::new()],
             random: RandomState::new(),
             count: 0,
         };
@@ -144,17 +145,15 @@ impl Drop for Push {
 }
 
 struct Work {
-    target: Target,
-    wire: Wire,
+    way: Way,
+    metrics: Line,
+    /// For logs, and for traces.
+    events: [Queue; 2],
     heard: Receiver<Arc<Heard>>,
     missed: Arc<AtomicU64>,
     monitor: Option<Arc<Monitor>>,
-    report: Report,
     stop: Arc<AtomicBool>,
-    lines: [Line; 3],
     kinds: Kinds,
-    /// For logs, and for traces.
-    waiting: [Vec<Event>; 2],
     random: RandomState,
     count: u64,
 }
@@ -168,13 +167,20 @@ enum Signal {
 }
 
 impl Signal {
-    const ALL: [Self; 3] = [Self::Metrics, Self::Logs, Self::Traces];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
             Self::Logs => "logs",
             Self::Traces => "traces",
+        }
+    }
+
+    /// What it is made of.
+    const fn items(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Logs => "log records",
+            Self::Traces => "spans",
         }
     }
 }
@@ -200,14 +206,6 @@ impl Wire {
     }
 }
 
-/// How the pushing of a signal goes.
-struct Line {
-    signal: Signal,
-    failing: bool,
-    pause: Duration,
-    not_before: Option<Instant>,
-}
-
 /// How a request ended.
 enum Ended {
     Taken,
@@ -225,17 +223,18 @@ impl Work {
                 Ok(heard) => self.take_in(&heard),
                 Err(RecvTimeoutError::Timeout) => over = self.stop.load(Ordering::Relaxed),
                 Err(RecvTimeoutError::Disconnected) => {
-                    while !self.stop.load(Ordering::Relaxed) && last.elapsed() < self.target.every {
+                    while !self.stop.load(Ordering::Relaxed) && last.elapsed() < self.way.target.every {
                         thread::sleep(Duration::from_millis(20));
                     }
                     over = self.stop.load(Ordering::Relaxed);
                 }
             }
-            if over || last.elapsed() >= self.target.every {
+            if over || last.elapsed() >= self.way.target.every {
                 last = Instant::now();
                 self.push();
             }
         }
+        self.events.iter_mut().for_each(|queue| queue.end(&self.way));
     }
 
     fn take_in(&mut self, heard: &Heard) {
@@ -248,59 +247,19 @@ impl Work {
         let Some(why) = self.kinds.judge(heard) else { return };
         let trace = Trace::of(exchange, self.random_id(), self.random_span());
         let event = Event::new(exchange, Arc::clone(&learned.id.route), learned.error, why, trace);
-        for waiting in &mut self.waiting {
-            if waiting.len() < WAITING {
-                waiting.push(event.clone());
-            } else {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.events.iter_mut().for_each(|queue| queue.add(event.clone()));
     }
 
     fn push(&mut self) {
-        let (now, version) = (now(), self.target.version);
+        let (now, missed) = (now(), self.missed.swap(0, Ordering::Relaxed));
         let metrics = self.monitor.as_ref().map(|monitor| monitor.metrics()).unwrap_or_default();
-        let metrics = otlp::metrics(&metrics, now, version);
-        let [logs, spans] = &self.waiting;
-        let logs = (!logs.is_empty()).then(|| otlp::logs(logs, now, version));
-        let traces = (!spans.is_empty()).then(|| otlp::traces(spans, version));
-        for (at, body) in [metrics, logs, traces].into_iter().enumerate() {
-            if body.is_some_and(|body| self.send(at, &body)) && at > 0 {
-                // Taken or refused for good.
-                self.waiting.get_mut(at - 1).map(Vec::clear);
-            }
+        for body in otlp::metrics(&metrics, now, self.way.target.version) {
+            // What is not taken is in the next counts too.
+            self.metrics.send(&mut self.way, &body);
         }
-    }
-
-    /// True when it needs no second attempt.
-    fn send(&mut self, at: usize, body: &[u8]) -> bool {
-        let Some(line) = self.lines.get_mut(at) else { return true };
-        if line.not_before.is_some_and(|time| Instant::now() < time) {
-            return false;
-        }
-        let (name, url) = (line.signal.name(), &self.target.url);
-        match self.wire.send(&self.target, line.signal, body) {
-            Ended::Taken => {
-                if line.failing {
-                    let missed = match self.missed.swap(0, Ordering::Relaxed) {
-                        0 => String::new(),
-                        missed => format!("; {missed} were dropped in the meantime"),
-                    };
-                    (self.report)(&format!("{name} are pushed to {url} again{missed}"));
-                }
-                *line = Line::new(line.signal);
-                true
-            }
-            Ended::Later(why, after) => {
-                line.fails(&self.report, &format!("{name} cannot be pushed to {url} now: {why}"));
-                line.not_before = Some(Instant::now() + after.unwrap_or(line.pause).min(RETRY.1));
-                line.pause = (line.pause * 2).min(RETRY.1);
-                false
-            }
-            Ended::Refused(why) => {
-                line.fails(&self.report, &format!("{name} are not taken by {url}: {why}"));
-                true
-            }
+        for queue in &mut self.events {
+            queue.missed(missed);
+            queue.push(&mut self.way, now);
         }
     }
 
@@ -312,20 +271,6 @@ impl Work {
 
     fn random_id(&mut self) -> u128 {
         u128::from(self.random_span()) << 64 | u128::from(self.random_span())
-    }
-}
-
-impl Line {
-    const fn new(signal: Signal) -> Self {
-        Self { signal, failing: false, pause: RETRY.0, not_before: None }
-    }
-
-    /// Says so, the first time.
-    fn fails(&mut self, report: &Report, sentence: &str) {
-        if !self.failing {
-            report(sentence);
-        }
-        self.failing = true;
     }
 }
 

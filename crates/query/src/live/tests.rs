@@ -8,6 +8,8 @@ use overhear_exchange::{
 use overhear_model::{Bodies, Model, shape::Content};
 use std::time::Duration;
 
+mod links;
+
 const SECOND: u64 = 1_000_000_000;
 /// A whole second, and a multiple of a slice.
 const START: u64 = 1_714_557_600 * SECOND;

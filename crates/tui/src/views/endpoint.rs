@@ -17,7 +17,7 @@ use crate::{
 };
 use jiff::{Timestamp as Instant, tz::TimeZone};
 use overhear_exchange::{Address, Exchange, Peer, Timestamp};
-use overhear_query::{CallerRow, EndpointDetail, EndpointId, Percentiles};
+use overhear_query::{CallerRow, EndpointDetail, EndpointId, Links, Percentiles};
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect, Size},
@@ -118,7 +118,9 @@ pub(crate) fn render(app: &App, state: &EndpointState, data: &Data, area: Rect, 
     Paragraph::new(head(app, detail, data, usize::from(area.width))).render(areas.head, buffer);
     Paragraph::new(answers(detail, app.theme, areas.answers)).render(areas.answers, buffer);
     Paragraph::new(latency(detail, app.theme, areas.latency)).render(areas.latency, buffer);
-    Paragraph::new(callers(&detail.callers, app.theme, areas.callers)).render(areas.callers, buffer);
+    let mut around = callers(&detail.callers, app.theme, areas.callers.width);
+    around.extend(endpoint.links.iter().flat_map(|links| calls_made(links, app.theme, areas.callers.width)));
+    Paragraph::new(cap(around, areas.callers, app.theme)).render(areas.callers, buffer);
     let recent = calls::lines(app, &state.calls, &endpoint.recent, areas.recent, false);
     Paragraph::new(recent).render(areas.recent, buffer);
 }
@@ -260,8 +262,8 @@ fn markers(histogram: &Histogram, detail: &EndpointDetail, columns: usize) -> St
     places.into_iter().collect()
 }
 
-fn callers(callers: &[CallerRow], theme: Theme, area: Rect) -> Vec<Line<'static>> {
-    let width = usize::from(area.width.min(60));
+fn callers(callers: &[CallerRow], theme: Theme, width: u16) -> Vec<Line<'static>> {
+    let width = usize::from(width.min(60));
     let mut lines = vec![Line::styled(" callers", theme.dim)];
     for caller in callers {
         let name = pieces::left(&text::clean(&caller.name), width.saturating_sub(18));
@@ -273,7 +275,23 @@ fn callers(callers: &[CallerRow], theme: Theme, area: Rect) -> Vec<Line<'static>
         }
         lines.push(line);
     }
-    cap(lines, area, theme)
+    lines
+}
+
+/// What its calls make, and how often each of them does.
+fn calls_made(links: &Links, theme: Theme, width: u16) -> Vec<Line<'static>> {
+    if links.calls.is_empty() {
+        return Vec::new();
+    }
+    let width = usize::from(width.min(60));
+    let mut lines = vec![Line::styled(" calls it makes, per call", theme.dim)];
+    for link in &links.calls {
+        let name = format!("{} {}", text::clean(&link.id.method), text::clean(&link.id.route));
+        let each = link.each.map_or_else(String::new, |each| format!("{each:.1}"));
+        let text = format!(" {} {}", pieces::left(&name, width.saturating_sub(9)), pieces::right(&each, 6));
+        lines.push(if link.errors > 0 { Line::styled(text, theme.error) } else { Line::raw(text) });
+    }
+    lines
 }
 
 /// Says how many lines there is no room for.

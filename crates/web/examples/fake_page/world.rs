@@ -112,6 +112,7 @@ impl World {
             what,
             from: Timestamp::from_nanos(from),
             until: Timestamp::from_nanos(until),
+            listened_from: Timestamp::from_nanos(from),
             step,
             deploys: deploys.collect(),
             since: since.into_iter().collect(),
