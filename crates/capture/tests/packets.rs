@@ -90,7 +90,9 @@ fn note(heard: &mut Heard, what: What<'_>) {
             }
             // What a loopback packet of full size has beyond 64 KiB with its head is never copied.
             assert!(u64::from(size) - bytes.len() as u64 <= BEYOND, "{size} {}", bytes.len());
-            direction.brought.insert(from, from + bytes.len() as u64);
+            // What comes again may be shorter.
+            let end = direction.brought.entry(from).or_default();
+            *end = (*end).max(from + bytes.len() as u64);
             direction.beyond += u64::from(size) - bytes.len() as u64;
         }
         What::Data { socket, way, offset, size, bytes, comes, .. } if bytes.len() < size as usize => {
