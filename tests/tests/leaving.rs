@@ -7,6 +7,7 @@ use overhear_tests::{
 };
 use std::{
     collections::BTreeSet,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -37,9 +38,16 @@ fn all_gone(ids: &BTreeSet<u32>) -> bool {
 
 #[test]
 fn nothing_stays_attached_however_it_ends() {
+    let server = Server::start(Kind::Nginx).unwrap();
     for name in ["KILL", "TERM", "INT"] {
-        let watch = Watch::start(&["--json", "--port", "9"]).unwrap();
+        let watch = Watch::start(&["--json", "--port", &server.port.to_string()]).unwrap();
         let pid = watch.pid();
+        // A file that the kernel sends by itself: from then on packets are copied.
+        let file = format!("http://127.0.0.1:{}/files/large", server.port);
+        for _ in 0..2 {
+            Command::new("curl").args(["--silent", "--output", "/dev/null", &file]).status().unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+        }
         let ids = held_programs(pid);
         assert!(ids.len() >= 6 && loaded(&ids) == ids.len(), "{ids:?}");
         signal(pid, name).unwrap();

@@ -13,21 +13,16 @@
     reason = "a test fails by panicking"
 )]
 
-use overhear_capture::live::{Live, Options, Plan, Types};
-use overhear_probe::record::{Ends, Loss, Record, Verdict, Way, What};
+mod peer;
+
+use overhear_capture::live::{Live, Options, Plan};
+use overhear_probe::record::{Ends, Loss, Verdict, Way, What};
+use peer::{listen, pattern, plan, start, usual};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
-
-/// Byte `n` of a direction, as peer.c sends it.
-fn pattern(n: u64) -> u8 {
-    ((n * 31 + 7 + (n >> 8)) & 0x7f) as u8
-}
 
 /// What was heard of one direction of one socket.
 #[derive(Debug, Default)]
@@ -42,40 +37,6 @@ struct Heard {
 
 type Sockets = BTreeMap<u64, [Heard; 2]>;
 
-fn peer() -> &'static PathBuf {
-    static PEER: OnceLock<PathBuf> = OnceLock::new();
-    PEER.get_or_init(|| {
-        if let Some(built) = std::env::var_os("OVERHEAR_PEER") {
-            return built.into();
-        }
-        let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overhear-peer");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer.c");
-        let compiled = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&built).arg(source).status();
-        assert!(compiled.expect("a C compiler").success(), "peer.c does not compile");
-        built
-    })
-}
-
-/// By the plan that `OVERHEAR_PLAN` names, where it names one.
-fn usual() -> Options {
-    let name = std::env::var("OVERHEAR_PLAN").ok();
-    let plan =
-        name.map(|name| Plan::ALL.into_iter().find(|plan| plan.name() == name).expect("a plan's name"));
-    Options { plan, ..Options::default() }
-}
-
-/// The plan that is tested.
-fn plan() -> Plan {
-    let types = Types::read().expect("a kernel with BTF");
-    usual().plan.unwrap_or_else(|| Plan::choose(|name| types.name(name)).expect("a plan"))
-}
-
-fn start(scene: &str, family: &str) -> Child {
-    let mut command = Command::new(peer());
-    command.args([scene, family]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command.spawn().expect("peer starts")
-}
-
 /// Plays a scene and returns what was heard, by socket, and what the peer says it did; `None` where this kernel has no
 /// such thing. Every byte that was copied is compared with what was sent.
 fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
@@ -87,43 +48,12 @@ fn play(scene: &str, family: &str, cap: u32) -> Option<(Sockets, [u64; 2])> {
     Some((sockets, moved))
 }
 
-/// Plays a scene; both functions are given the peer's process id.
-fn listen(
-    scene: &str,
-    family: &str,
-    options: impl FnOnce(u32) -> Options,
-    mut hear: impl FnMut(u32, Record<'_>),
-) -> Option<[u64; 2]> {
-    let mut child = start(scene, family);
-    let peer = child.id();
-    let mut live = Live::attach(options(peer)).expect("probes attach: root and Linux 5.8 are needed");
-    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
-    let began = Instant::now();
-    let mut quiet = 0;
-    while quiet < 3 {
-        assert!(began.elapsed() < Duration::from_secs(60), "{scene} over {family} does not end");
-        let count = live.poll(&mut |record| hear(peer, record)).unwrap();
-        let over = child.try_wait().unwrap().is_some();
-        quiet = if over && count == 0 { quiet + 1 } else { 0 };
-    }
-    assert!(child.wait().unwrap().success(), "{scene} over {family} failed");
-    let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    if said.starts_with("unavailable") {
-        let _ = writeln!(std::io::stderr(), "{scene}: {said}");
-        return None;
-    }
-    let numbers: Vec<u64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [sent, received] = numbers.try_into().expect("sent N received M");
-    Some([sent, received])
-}
-
 fn note(sockets: &mut Sockets, what: What<'_>) {
     let index = |way: Way| usize::from(way == Way::Received);
     if let What::End { socket, way } = what {
         sockets.entry(socket.0).or_default()[index(way)].ended = true;
     }
-    let What::Data { socket, way, offset, size, bytes, loss } = what else { return };
+    let What::Data { socket, way, offset, size, bytes, loss, comes: _ } = what else { return };
     for (n, byte) in bytes.iter().enumerate() {
         let at = offset + n as u64;
         assert_eq!(*byte, pattern(at), "a wrong byte at {at} of {way:?} of {socket:?}");

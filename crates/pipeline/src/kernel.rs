@@ -124,7 +124,12 @@ impl Kernel {
         statistics.unreadable.insert("quic", flows);
         statistics.unreadable.retain(|_, connections| *connections > 0);
         for (loss, events, bytes) in counters.losses {
-            statistics.lose(reason(loss), events, bytes);
+            // What packets have brought since is not lost.
+            let (gaps, brought) = self.hearing.assembler.regained(loss);
+            let (events, bytes) = (events.saturating_sub(gaps), bytes.saturating_sub(brought));
+            if events > 0 || bytes > 0 {
+                statistics.lose(reason(loss), events, bytes);
+            }
         }
         if self.hearing.evicted > 0 {
             statistics.lose(LossReason::TooManyConnections, self.hearing.evicted, 0);

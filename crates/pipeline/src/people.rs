@@ -53,6 +53,8 @@ impl People {
             | What::Error { .. }
             | What::Tls { .. }
             | What::TlsTouch { .. }
+            | What::ByPackets { .. }
+            | What::Packet { .. }
             | What::Answer { .. }
             | What::Datagram { .. } => {}
         }

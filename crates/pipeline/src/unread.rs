@@ -82,6 +82,8 @@ impl Ciphers {
             | What::Error { .. }
             | What::Tls { .. }
             | What::TlsTouch { .. }
+            | What::ByPackets { .. }
+            | What::Packet { .. }
             | What::Answer { .. }
             | What::Datagram { .. } => {}
         }

@@ -69,7 +69,7 @@ pub enum Role {
 }
 
 /// Why payload bytes were not copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Loss {
     /// The ring buffer had no room.
     RingFull,
@@ -131,7 +131,21 @@ pub enum What<'a> {
     Open(Box<Open>),
     /// `size` bytes moved, `offset` bytes into this direction of the socket. `bytes` are the first of them; why the
     /// rest is missing says `loss`. Without any it says how far the direction is.
-    Data { socket: Cookie, way: Way, offset: u64, size: u32, bytes: &'a [u8], loss: Option<Loss> },
+    /// `comes`: what is missing comes by packets, or has come.
+    Data {
+        socket: Cookie,
+        way: Way,
+        offset: u64,
+        size: u32,
+        bytes: &'a [u8],
+        loss: Option<Loss>,
+        comes: bool,
+    },
+    /// What this direction moves in no buffer comes by packets from now on. The next byte that it moves is at `offset`, and
+    /// `sequence` is TCP's number of it.
+    ByPackets { socket: Cookie, way: Way, offset: u64, sequence: u32 },
+    /// The payload of one TCP packet, `size` bytes, of which `bytes` were copied. `sequence` is TCP's number of its first.
+    Packet { socket: Cookie, way: Way, sequence: u32, size: u32, bytes: &'a [u8] },
     /// Nothing more comes in this direction.
     End { socket: Cookie, way: Way },
     /// The socket is over, with the kernel's error of it (0 = none).
@@ -208,7 +222,7 @@ impl<'a> Record<'a> {
         let socket = Cookie(head.u64()?);
         let offset = head.u64()?;
         let (size, length, tgid, tid) = (head.u32()?, head.u32()?, head.u32()?, head.u32()?);
-        let (kind, way, loss, _) = (head.u8()?, head.u8()?, head.u8()?, head.u8()?);
+        let (kind, way, loss, comes) = (head.u8()?, head.u8()?, head.u8()?, head.u8()?);
         let _syscall = head.u32()?;
         let way = if way == 0 { Way::Sent } else { Way::Received };
         let rest = head;
@@ -216,7 +230,15 @@ impl<'a> Record<'a> {
             1 => What::Open(Box::new(Open::parse(socket, rest)?)),
             2 => {
                 let payload = rest.0.get(..length as usize)?;
-                What::Data { socket, way, offset, size, bytes: payload, loss: Loss::from_index(loss) }
+                What::Data {
+                    socket,
+                    way,
+                    offset,
+                    size,
+                    bytes: payload,
+                    loss: Loss::from_index(loss),
+                    comes: comes != 0,
+                }
             }
             3 => What::End { socket, way },
             4 => What::Close { socket, errno: size },
@@ -228,6 +250,12 @@ impl<'a> Record<'a> {
                 What::Tls { session: socket, socket: carrier, from_start: size != 0 }
             }
             9 => What::TlsTouch { session: socket },
+            13 => What::ByPackets { socket, way, offset, sequence: size },
+            14 => {
+                let (sequence, bytes) = payload(rest.0.get(..length as usize)?, offset)?;
+                let size = (size - length.min(size)).saturating_add(bytes.len() as u32);
+                What::Packet { socket, way, sequence, size, bytes }
+            }
             10 => What::Answer { message: rest.0.get(..length as usize)? },
             11 => What::Quic { open: Box::new(Open::parse(socket, rest)?), from_start: size != 0 },
             12 => {
@@ -239,6 +267,17 @@ impl<'a> Record<'a> {
         };
         Some(Self { time, thread: (tgid != 0).then_some(Thread { tgid, tid }), what })
     }
+}
+
+/// TCP's number of the first byte of payload, and the payload, of a packet whose TCP header (RFC 9293 §3.1) begins at
+/// `header`. Nothing of one that opens a connection, whose number is that of the opening.
+fn payload(packet: &[u8], header: u64) -> Option<(u32, &[u8])> {
+    const SYN: u8 = 2;
+    let segment = packet.get(usize::try_from(header).ok()?..)?;
+    let sequence = u32::from_be_bytes(*segment.get(4..)?.first_chunk()?);
+    let length = usize::from(segment.get(12)? >> 4) * 4;
+    let opens = segment.get(13)? & SYN != 0;
+    (length >= 20 && !opens).then_some((sequence, segment.get(length..)?))
 }
 
 impl Open {
@@ -296,6 +335,10 @@ pub struct Settings {
     pub tls: bool,
     /// What calls were under way when the probes were attached is known.
     pub knows_calls: bool,
+    /// Packets can be copied, when somebody needs them.
+    pub packets: bool,
+    /// They are.
+    pub packets_attached: bool,
     /// Waiting ring bytes that wake the reader.
     pub high_water: u32,
     /// Waiting ring bytes above which only heads are copied.
@@ -312,10 +355,14 @@ impl Settings {
         const FOLLOW_FORKS: u32 = 4;
         const HEAR_TLS: u32 = 8;
         const KNOW_MESSAGES: u32 = 16;
+        const HEAR_PACKETS: u32 = 32;
+        const PACKETS_ATTACHED: u32 = 64;
         let ports = if self.ports.is_empty() { 0 } else { FILTER_PORTS };
         let pids = if self.only_targets { FILTER_PIDS | FOLLOW_FORKS } else { 0 };
         let tls = if self.tls { HEAR_TLS } else { 0 };
         let calls = if self.knows_calls { KNOW_MESSAGES } else { 0 };
+        let packets = if self.packets { HEAR_PACKETS } else { 0 };
+        let attached = if self.packets_attached { PACKETS_ATTACHED } else { 0 };
         let count = self.ports.len().min(MAX_PORTS) as u32;
         let words = [
             self.own,
@@ -323,7 +370,7 @@ impl Settings {
             self.cap,
             self.undecided,
             self.head,
-            ports | pids | tls | calls,
+            ports | pids | tls | calls | packets | attached,
             count,
             self.high_water,
             self.shed_water,
@@ -468,7 +515,7 @@ pub(crate) mod tests {
                     .state = 10, .type = 1 };
                 printf("\n");
                 for (size_t i = 0; i < sizeof(e); i++) printf("%02x", ((unsigned char *)&e)[i]);
-                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS | KNOW_MESSAGES,
+                struct settings s = { .self = 1, .epoch = 2, .cap = 3, .undecided = 4, .head = 5, .flags = FILTER_PORTS | FILTER_PIDS | FOLLOW_FORKS | HEAR_TLS | KNOW_MESSAGES | HEAR_PACKETS | PACKETS_ATTACHED,
                     .port_count = 1, .high_water = 7, .shed_water = 8 };
                 ((unsigned char *)s.ports)[1] = 80;
                 struct record t = { .time = 1, .socket = TLS_SESSION | TLS_MOVES | 2, .offset = 3, .size = 1, .tgid = 6, .tid = 7, .kind = RECORD_TLS };
@@ -506,6 +553,8 @@ pub(crate) mod tests {
             only_targets: true,
             tls: true,
             knows_calls: true,
+            packets: true,
+            packets_attached: true,
             high_water: 7,
             shed_water: 8,
             ports: vec![80],

@@ -7,10 +7,11 @@ use std::{
     ffi::CStr,
     fs::File,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 // enum bpf_cmd, bpf_prog_type, bpf_attach_type and the flag of linux/bpf.h.
+const BPF_MAP_UPDATE_ELEM: u32 = 2;
 const BPF_PROG_LOAD: u32 = 5;
 const BPF_RAW_TRACEPOINT_OPEN: u32 = 17;
 const BPF_BTF_LOAD: u32 = 18;
@@ -143,6 +144,20 @@ pub(super) fn iterate(program: &OwnedFd) -> io::Result<File> {
     Ok(unsafe { bpf(BPF_ITER_CREATE, &create) }?.into())
 }
 
+/// Puts what a descriptor stands for into an array.
+pub(super) fn put(map: BorrowedFd<'_>, index: u32, value: BorrowedFd<'_>) -> io::Result<()> {
+    let value = value.as_raw_fd();
+    let update = MapUpdate {
+        map_fd: u32::try_from(map.as_raw_fd()).unwrap_or(u32::MAX),
+        padding: 0,
+        key: std::ptr::from_ref(&index) as u64,
+        value: std::ptr::from_ref(&value) as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value are of the array's sizes, and live until the call returns.
+    unsafe { call(BPF_MAP_UPDATE_ELEM, &update) }.map(drop)
+}
+
 fn raw(fd: &OwnedFd) -> u32 {
     u32::try_from(fd.as_raw_fd()).unwrap_or(u32::MAX)
 }
@@ -233,15 +248,35 @@ struct IteratorCreate {
     flags: u32,
 }
 
+#[repr(C)]
+struct MapUpdate {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
 /// Calls bpf(2) with a command that answers with a new file descriptor.
 ///
 /// # Safety
 ///
-/// `attributes` is the beginning of what the command takes, and every address in it stays valid during the call.
+/// As [`call`].
 unsafe fn bpf<T>(command: u32, attributes: &T) -> io::Result<OwnedFd> {
-    // SAFETY: the kernel reads `size_of::<T>()` bytes from the reference, and the addresses in it are valid.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the caller's word.
+    let fd = unsafe { call(command, attributes) }?;
     // SAFETY: the kernel just made it, for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+///
+/// `attributes` is the beginning of what the command takes, and every address in it stays valid during the call.
+unsafe fn call<T>(command: u32, attributes: &T) -> io::Result<i32> {
+    // SAFETY: the kernel reads `size_of::<T>()` bytes from the reference, and the addresses in it are valid.
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
+    i32::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }

@@ -1,6 +1,7 @@
 use super::{
     Counters, Error, LONGEST_WAIT, Missing, OLDEST, Options, Plan, SHORTEST_WAIT, Types, bpf, lockdown,
     object::{self, Programs},
+    packets::{Packets, follow_packets},
     room,
     tls::Tls,
     version,
@@ -52,6 +53,8 @@ pub struct Live {
     /// What moves on QUIC sockets, where that is heard.
     datagrams: Option<HashMap<MapData, [u8; DATAGRAM_KEY_SIZE], [u64; DATAGRAM_COUNTS]>>,
     settings: Settings,
+    /// Nothing where packets cannot be copied: what is in no buffer is a gap then.
+    packets: Option<Packets>,
     existing: Vec<Existing>,
     plan: Plan,
     wait: Duration,
@@ -96,9 +99,12 @@ impl Live {
                 (None, Some(UnreadReason::Refused), Some(why))
             }
         };
+        let packets = (plan == Plan::Sockets).then(|| Packets::load(&ebpf, &programs));
         let (own_socket, _other_end) = UnixStream::pair()?;
         let mut live = Self::assemble(&mut ebpf, plan, &options)?;
         live.settings.tls = tls.is_some();
+        live.packets = packets.and_then(Result::ok);
+        live.settings.packets = live.packets.is_some();
         (live.tls_off, live.tls_unheard) = (off, unheard);
         // The iterator looks at the filters.
         live.write_settings()?;
@@ -169,11 +175,18 @@ impl Live {
             // Not before, because rights are given up in between.
             tls.follow()?;
         }
-        let mut count = 0;
+        let (mut count, mut wants_packets, mut packets_until) = (0, false, self.now());
         while count < BATCH {
             let Some(item) = self.records.next() else { break };
             count += 1;
             if let Some(record) = Record::parse(&item) {
+                if count == BATCH {
+                    packets_until = record.time;
+                }
+                wants_packets |= matches!(record.what, What::ByPackets { .. });
+                if let Some(packets) = self.packets.as_mut().filter(|_| follow_packets(&record.what)) {
+                    packets.drain(record.time, sink);
+                }
                 if let (Some(tls), What::Exec { .. }, Some(thread)) = (&self.tls, &record.what, record.thread)
                 {
                     tls.started(thread.tgid);
@@ -181,11 +194,35 @@ impl Live {
                 sink(record);
             }
         }
+        count += self.packets.as_mut().map_or(0, |packets| packets.drain(packets_until, sink));
+        self.keep_packets(wants_packets)?;
         self.wait = if count > 0 { SHORTEST_WAIT } else { (self.wait * 2).min(LONGEST_WAIT) };
         if count < BATCH {
             self.pause()?;
         }
         Ok(count)
+    }
+
+    /// Has packets copied while somebody needs them.
+    fn keep_packets(&mut self, wanted: bool) -> Result<(), Error> {
+        let Some(packets) = &mut self.packets else { return Ok(()) };
+        let attached = packets.are_attached();
+        if wanted && !attached && packets.attach().is_err() {
+            // What cannot be had now cannot be had later.
+            packets.detach();
+            self.packets = None;
+            self.settings.packets = false;
+            return self.write_settings();
+        }
+        if !wanted && packets.are_idle() {
+            packets.detach();
+        }
+        let attached_now = packets.are_attached();
+        if attached_now == attached {
+            return Ok(());
+        }
+        self.settings.packets_attached = attached_now;
+        self.write_settings()
     }
 
     /// Tells the probes how much of these sockets to copy.
@@ -258,6 +295,8 @@ impl Live {
             only_targets: options.pids.is_some(),
             tls: false,
             knows_calls: false,
+            packets: false,
+            packets_attached: false,
             high_water: options.ring / 8,
             shed_water: options.ring / 4 * 3,
             ports: options.ports.clone(),
@@ -275,6 +314,7 @@ impl Live {
             tls_unheard: None,
             links: Vec::new(),
             settings,
+            packets: None,
             existing: Vec::new(),
             plan,
             wait: SHORTEST_WAIT,

@@ -8,6 +8,10 @@ mod linux;
 mod multi;
 #[cfg(target_os = "linux")]
 mod object;
+#[cfg(target_os = "linux")]
+mod packets;
+#[cfg(target_os = "linux")]
+mod perf;
 mod plan;
 #[cfg(target_os = "linux")]
 mod room;

@@ -104,6 +104,7 @@ fn data(map: &Map) -> Option<&MapData> {
         | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
         | Map::PerCpuHashMap(data)
+        | Map::PerfEventArray(data)
         | Map::RingBuf(data)
         | Map::SkStorage(data)
         | Map::Unsupported(data) => Some(data),

@@ -65,7 +65,7 @@ impl Scene {
 
     fn data(&mut self, socket: Cookie, way: Way, bytes: &[u8]) {
         let size = u32::try_from(bytes.len()).unwrap();
-        self.record(What::Data { socket, way, offset: 0, size, bytes, loss: None });
+        self.record(What::Data { socket, way, offset: 0, size, bytes, loss: None, comes: false });
     }
 
     /// What happens every few milliseconds.

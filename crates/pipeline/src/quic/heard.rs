@@ -119,6 +119,8 @@ impl Sockets {
             | What::Exec { .. }
             | What::Tls { .. }
             | What::TlsTouch { .. }
+            | What::ByPackets { .. }
+            | What::Packet { .. }
             | What::Answer { .. } => {}
         }
     }

@@ -179,6 +179,7 @@ static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason
 	record->size = bytes;
 	record->way = copy->way;
 	record->loss = reason;
+	record->comes = copy->comes;
 	record->syscall = copy->number;
 	submit(record);
 }

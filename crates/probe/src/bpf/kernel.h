@@ -28,6 +28,7 @@ typedef _Bool bool;
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
@@ -39,6 +40,7 @@ enum { BPF_F_NO_PREALLOC = 1 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
+#define BPF_F_CURRENT_CPU 0xffffffffULL
 
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1 };
@@ -130,6 +132,15 @@ struct tcp_sock {
 	__u32 rcv_nxt;    /* the next byte that the other end sends; its FIN counts as one */
 	__u32 copied_seq; /* the next byte that is read */
 	__u32 write_seq;  /* the next byte that is written */
+	__u16 tcp_header_len;
+} CORE;
+
+struct sk_buff {
+	struct sock *sk;
+	unsigned int len;
+	__u16 transport_header; /* from head */
+	unsigned char *head;
+	unsigned char *data;
 } CORE;
 
 struct unix_sock {

@@ -18,6 +18,7 @@ struct copy {
 	__u32 number;
 	__u8 way;
 	__u8 loss; /* why copying stopped early */
+	bool comes; /* what is not copied comes by packets */
 };
 
 /* From here on nobody can say which message is which, until the thread calls from elsewhere or differently. */

@@ -6,6 +6,13 @@
 #include "kernel.h"
 #include "told.h"
 
+/* Whether a direction's packets are copied. */
+enum packets_copied {
+	PACKETS_LEFT = 0,
+	PACKETS_COPIED = 1,
+	PACKETS_NEVER = 2, /* TCP's numbers are not those of our offsets */
+};
+
 /* What a socket has been through. Lives and dies with the socket. */
 struct socket_state {
 	__u64 cookie;    /* the socket's, once it was asked for: one helper call less per event */
@@ -24,8 +31,13 @@ struct socket_state {
 	__u64 tallied[2]; /* when `moved` was told under VERDICT_TALLY */
 	__u32 file_tgid; /* where it is in `files`; 0 = nowhere */
 	__u32 file_fd;
-	__u32 first;     /* TCP's number of the first byte received, where `counted` */
-	__u8 counted;
+	__u32 first[2];  /* TCP's number of each direction's first byte, where `counted` */
+	__u8 counted[2];
+	__u8 packets[2]; /* enum packets_copied */
+	__u8 needless[2]; /* calls since whose bytes were in a buffer, while packets were copied */
+	__u16 header;    /* bytes of a packet's TCP header that carries no more than usual */
+	__u32 room[2];   /* bytes copied from packets since `room_since`, or since the other end said something */
+	__u64 room_since[2];
 };
 
 /* Where a thread is within one sendmmsg or recvmmsg. */

@@ -21,6 +21,16 @@ enum record_kind {
 	 * its end as CLOSE.
 	 */
 	RECORD_TLS = 8,
+	/*
+	 * What this direction of the socket moves in no buffer comes by packets from now on. The next byte that it moves
+	 * is at `offset`, and `size` is TCP's number of it.
+	 */
+	RECORD_BY_PACKETS = 13,
+	/*
+	 * A packet of the socket, not in the ring but as a perf event: struct record, then the first `length` of its `size`
+	 * bytes. Its TCP header begins at `offset`.
+	 */
+	RECORD_PACKET = 14,
 	RECORD_ANSWER = 10, /* a name server answered: struct record, then `length` bytes of its message; `socket` is 0 */
 	/* The thread is done with a call into this session, whose socket is not known, that moved no plaintext. */
 	RECORD_TLS_TOUCH = 9,
@@ -61,7 +71,7 @@ struct record {
 	__u8 kind;     /* enum record_kind */
 	__u8 way;      /* enum way */
 	__u8 loss;     /* enum loss, where length < size */
-	__u8 reserved;
+	__u8 comes;    /* DATA: what is missing comes by packets, or has come */
 	__u32 syscall; /* DATA: the call's number, for diagnosis */
 };
 
@@ -144,6 +154,8 @@ enum settings_flags {
 	FOLLOW_FORKS = 4, /* children of targets are targets */
 	HEAR_TLS = 8,     /* libraries are probed: threads may be inside them */
 	KNOW_MESSAGES = 16, /* what was under way when we came is known: calls of several messages are counted from their first */
+	HEAR_PACKETS = 32,     /* packets can be copied, when somebody needs them */
+	PACKETS_ATTACHED = 64, /* they are */
 };
 
 /* A session's number has this bit, a socket's cookie has not: they are told apart wherever one of them stands. */

@@ -33,7 +33,7 @@ static __always_inline void fill(struct record *record, __u8 kind, __u64 socket)
 	record->kind = kind;
 	record->way = 0;
 	record->loss = LOSS_NONE;
-	record->reserved = 0;
+	record->comes = 0;
 	record->syscall = 0;
 }
 

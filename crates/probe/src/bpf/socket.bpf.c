@@ -15,8 +15,10 @@
 #include "identity.h"
 #include "locate.h"
 #include "copy.h"
-#include "spliced.h"
 #include "allow.h"
+#include "counted.h"
+#include "packets.h"
+#include "spliced.h"
 #include "tally.h"
 #include "resolve.h"
 #include "quic.h"
@@ -32,6 +34,18 @@ static __always_inline void failed(struct settings *set, struct socket_state *st
 {
 	if (error == ECONNRESET || error == EPIPE || error == ETIMEDOUT || error == ECONNABORTED)
 		emit_plain(RECORD_ERROR, cookie, way, error);
+}
+
+/* Up to `end` it was not copied: whether it comes by packets, or is to. `copied`: packets were, before the call was looked at. */
+static __always_inline void gap(struct sock *sk, struct socket_state *state, struct settings *set, struct copy *copy,
+				__u8 way, bool copied, __u64 end)
+{
+	bool in_no_buffer = copy->loss == LOSS_NO_BUFFER || copy->loss == LOSS_GUARDED;
+	bool may_come = in_no_buffer && may_come_by_packets(sk, state, set, way, end);
+	copy->comes = may_come && comes_by_packets(state, set, way, copied);
+	emit_gap(copy, end - copy->offset, copy->loss);
+	if (may_come)
+		want_packets(sk, state, set, copy->socket, way);
 }
 
 static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 way)
@@ -75,11 +89,14 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	bool sealed = ret > 0 && call && tls_carries(call, sk, state, cookie, way);
 	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);
 	if (verdict == VERDICT_IGNORE) {
-		state->counted = 0;
+		count_no_more(state);
 		return 0;
 	}
-	if (way == WAY_RECEIVED && ret > 0 && !state->counted && is_tcp(sk))
-		count_from_here(sk, state, ret);
+	if (ret > 0 && is_tcp(sk)) {
+		if (!state->counted[way])
+			count_from_here(sk, state, way, ret);
+		state->room[way == WAY_SENT ? WAY_RECEIVED : WAY_SENT] = 0;
+	}
 
 	count_heard(ret);
 	if (ret < 0) {
@@ -87,7 +104,8 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 			failed(set, state, cookie, way, -ret);
 		return 0;
 	}
-	bool announced = announce(sk, state, set, cookie, !(task->flags & PF_KTHREAD));
+	bool copied = packets_are_copied(state, way);
+	bool announced = introduce(sk, state, set, cookie, !(task->flags & PF_KTHREAD));
 	if (!state->owned)
 		state->owned = speaks(task->tgid);
 	if (ret == 0) {
@@ -127,12 +145,14 @@ static __always_inline int on_moved(struct sock *sk, int ret, int flags, __u8 wa
 	if (!copy.loss) {
 		if (copy.left)
 			copy_all(&copy);
-		if (copy.offset == end)
+		if (copy.offset == end) {
+			without_packets(state, way);
 			return 0;
+		}
 		if (!copy.loss)
 			copy.loss = copy.left ? LOSS_GUARDED : over;
 	}
-	emit_gap(&copy, end - copy.offset, copy.loss);
+	gap(sk, state, set, &copy, way, copied, end);
 	return 0;
 }
 
@@ -161,6 +181,19 @@ int sock_spliced(__u64 *ctx)
 	return 0;
 }
 
+SEC("tp_btf/net_dev_queue")
+int packet_leaves(__u64 *ctx)
+{
+	struct sk_buff *skb = (struct sk_buff *)ctx[0];
+	return on_packet(skb->sk, skb, WAY_SENT);
+}
+
+SEC("tp_btf/tcp_probe")
+int packet_comes(__u64 *ctx)
+{
+	return on_packet((struct sock *)ctx[0], (struct sk_buff *)ctx[1], WAY_RECEIVED);
+}
+
 /* --- connections --------------------------------------------------------------------------------------------- */
 
 static __always_inline void on_connecting(struct sock *sk, struct settings *set)
@@ -185,8 +218,8 @@ static __always_inline void on_connected(struct sock *sk, struct settings *set)
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!state)
 		return;
-	count_from_here(sk, state, 0);
-	announce(sk, state, set, bpf_get_socket_cookie(sk), false);
+	count_both_from_here(sk, state);
+	introduce(sk, state, set, bpf_get_socket_cookie(sk), false);
 }
 
 static __always_inline void on_accepted(struct sock *sk, struct settings *set)
@@ -196,10 +229,10 @@ static __always_inline void on_accepted(struct sock *sk, struct settings *set)
 		return;
 	state->role = ROLE_SERVER;
 	state->opened = bpf_ktime_get_ns();
-	count_from_here(sk, state, 0);
+	count_both_from_here(sk, state);
 	/* Whose it will be is known when it is first used; that there is one is known now, before the client speaks. */
 	if (!(set->flags & FILTER_PIDS))
-		announce(sk, state, set, bpf_get_socket_cookie(sk), false);
+		introduce(sk, state, set, bpf_get_socket_cookie(sk), false);
 }
 
 static __always_inline void on_closed(struct sock *sk, int before, struct settings *set)

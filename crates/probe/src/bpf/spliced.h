@@ -8,25 +8,8 @@
 
 #include "copy.h"
 #include "identity.h"
+#include "packets.h"
 #include "tally.h"
-
-/* The other end's FIN was read: it counts as a byte. */
-static __always_inline bool end_was_read(struct sock *sk, struct tcp_sock *tcp)
-{
-	__u8 state = sk->__sk_common.skc_state;
-	bool came = state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK || state == TCP_CLOSING || state == TCP_TIME_WAIT;
-	return came && tcp->copied_seq == tcp->rcv_nxt;
-}
-
-/* From now on what the program reads is counted: `unread` bytes that were read are yet to be told. */
-static __always_inline void count_from_here(struct sock *sk, struct socket_state *state, __u32 unread)
-{
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
-	if (!tcp)
-		return;
-	state->first = tcp->copied_seq - unread - (__u32)state->moved[WAY_RECEIVED];
-	state->counted = 1;
-}
 
 /* Bytes that the program took since the last that was told of. */
 static __always_inline __u32 taken_unheard(struct sock *sk, struct socket_state *state)
@@ -34,7 +17,7 @@ static __always_inline __u32 taken_unheard(struct sock *sk, struct socket_state 
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp || tcp->inet_conn.icsk_ulp_ops)
 		return 0;
-	__u32 taken = tcp->copied_seq - state->first - end_was_read(sk, tcp) - (__u32)state->moved[WAY_RECEIVED];
+	__u32 taken = tcp->copied_seq - state->first[WAY_RECEIVED] - end_was_read(sk, tcp) - (__u32)state->moved[WAY_RECEIVED];
 	return taken > 0x7fffffff ? 0 : taken;
 }
 
@@ -46,8 +29,8 @@ static __always_inline void on_spliced(struct sock *sk, struct settings *set)
 	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!state || state->sealed)
 		return;
-	if (!state->counted) {
-		count_from_here(sk, state, 0);
+	if (!state->counted[WAY_RECEIVED]) {
+		count_from_here(sk, state, WAY_RECEIVED, 0);
 		return;
 	}
 	__u64 cookie = bpf_get_socket_cookie(sk);
@@ -67,13 +50,19 @@ static __always_inline void on_spliced(struct sock *sk, struct settings *set)
 		.way = WAY_RECEIVED,
 		.number = SPLICE,
 	};
+	bool copied = packets_are_copied(state, WAY_RECEIVED);
 	if (!announce(sk, state, set, cookie, true)) {
 		lose(LOSS_RING_FULL, size);
 		return;
 	}
 	if (!state->owned)
 		state->owned = speaks(task->tgid);
+	__u64 end = copy.offset + size;
+	bool may_come = may_come_by_packets(sk, state, set, WAY_RECEIVED, end);
+	copy.comes = may_come && comes_by_packets(state, set, WAY_RECEIVED, copied);
 	emit_gap(&copy, size, LOSS_NO_BUFFER);
+	if (may_come)
+		want_packets(sk, state, set, cookie, WAY_RECEIVED);
 }
 
 #endif

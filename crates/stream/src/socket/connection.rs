@@ -1,3 +1,4 @@
+mod piece;
 mod session;
 mod unasked;
 
@@ -7,6 +8,7 @@ use overhear_exchange::{
     wire::{CloseCause, ConnectionId, Event, EventSink},
 };
 use overhear_probe::record::{Cookie, Role, Way};
+pub(super) use piece::{Held, Piece};
 
 /// One socket's view of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -17,23 +19,6 @@ pub(super) struct Vantage {
     pub(super) from_start: bool,
 }
 
-/// What a socket shows of one direction.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Piece<'a> {
-    /// `size` bytes from `offset` on, of which `bytes` were copied. `unreadable`: they cannot be had at this end.
-    Data { offset: u64, size: u64, bytes: &'a [u8], unreadable: bool },
-    /// The end of the direction.
-    End,
-}
-
-impl Piece<'_> {
-    /// Is it the beginning of a TLS record (RFC 8446 §5.1)? Type 20 to 23, legacy version 3.0 to 3.4, a length that may be.
-    pub(super) fn begins_sealed(&self) -> bool {
-        let Self::Data { bytes, .. } = self else { return false };
-        matches!(bytes, [0x14..=0x17, 3, 0..=4, length, ..] if *length <= 0x48)
-    }
-}
-
 /// A piece kept because it is not certain yet which end will carry the bytes.
 #[derive(Debug)]
 struct Spare {
@@ -42,20 +27,6 @@ struct Spare {
     time: Timestamp,
     /// `None` is the end of the direction.
     data: Option<(u64, u64, Box<[u8]>, bool)>,
-}
-
-/// What a spare holds, without its connection.
-pub(super) struct Held(Option<(u64, u64, Box<[u8]>, bool)>);
-
-impl Held {
-    pub(super) fn as_piece(&self) -> Piece<'_> {
-        match &self.0 {
-            Some((offset, size, bytes, unreadable)) => {
-                Piece::Data { offset: *offset, size: *size, bytes, unreadable: *unreadable }
-            }
-            None => Piece::End,
-        }
-    }
 }
 
 #[derive(Debug, Default)]

@@ -6,12 +6,15 @@
 //! server's bytes cannot be seen (io_uring, sendfile) or never come (nobody accepts). Once certain, the probes are told
 //! to be silent about the client's end.
 
+mod by_packets;
 mod connection;
+mod packets;
 mod sealed;
 #[cfg(test)]
 mod tests;
 mod tls;
 
+use by_packets::{At, ByPackets};
 use connection::{Connection, Layer, Piece, Vantage};
 use overhear_exchange::{
     Address, Side, Timestamp,
@@ -36,6 +39,8 @@ pub struct Limits {
     pub spare: usize,
     /// Nanoseconds to wait for the other end to show when it should be on this machine.
     pub grace: u64,
+    /// Nanoseconds to wait for the packets of what was in no buffer.
+    pub packets: u64,
     /// Plaintext of TLS may come: threads that use connections that speak TLS are looked at.
     pub tls: bool,
     /// Plaintext is told even where the socket that carries it is not known.
@@ -44,7 +49,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1 << 20, spare: 64 << 10, grace: 50_000_000, tls: true, without_socket: true }
+        Self {
+            connections: 1 << 20,
+            spare: 64 << 10,
+            grace: 50_000_000,
+            packets: 500_000_000,
+            tls: true,
+            without_socket: true,
+        }
     }
 }
 
@@ -110,6 +122,7 @@ pub struct Assembler {
     next_id: u64,
     evicted: u64,
     tls: tls::Sessions,
+    packets: packets::Directions,
     /// Of the last record, on the monotonic clock.
     now: u64,
 }
@@ -142,6 +155,7 @@ impl Assembler {
             next_id: 0,
             evicted: 0,
             tls: tls::Sessions::default(),
+            packets: packets::Directions::default(),
             now: 0,
         }
     }
@@ -166,16 +180,24 @@ impl Assembler {
         let time = self.wall(record.time);
         match record.what {
             What::Open(open) => self.open(*open, record.thread, record.time, sink),
-            What::Data { socket, way, offset, size, bytes, loss } => {
-                let piece = Piece::Data {
-                    offset,
-                    size: size.into(),
-                    bytes,
-                    unreadable: bytes.is_empty() && loss.is_some_and(is_blind),
-                };
-                self.piece(socket, way, record.thread, (time, piece), sink);
+            What::Data { socket, way, offset, size, bytes, loss, comes } => {
+                let size = size.into();
+                self.plaintext(socket, way, size, record.thread, sink);
+                let unreadable = bytes.is_empty() && loss.is_some_and(is_blind);
+                let piece = Piece::Data { offset, size, bytes, unreadable };
+                let at = At { time, thread: record.thread };
+                self.arrives((socket, way), at, piece, (loss, comes), sink);
             }
-            What::End { socket, way } => self.piece(socket, way, record.thread, (time, Piece::End), sink),
+            What::End { socket, way } => {
+                let at = At { time, thread: record.thread };
+                self.arrives((socket, way), at, Piece::End, (None, false), sink);
+            }
+            What::ByPackets { socket, way, offset, sequence } => {
+                self.begin_packets((socket, way), ByPackets::new(offset, sequence), sink);
+            }
+            What::Packet { socket, way, sequence, size, bytes } => {
+                self.packet((socket, way), sequence, (size, bytes), sink);
+            }
             // Its program has moved it, and another is where it was: it ends with its socket.
             What::Close { socket, .. } if socket.moves() && self.tls.has_socket(socket) => {}
             What::Close { socket, errno } => self.close(socket, errno, time, sink),
@@ -196,6 +218,7 @@ impl Assembler {
     /// Time passes: connections whose other end did not show go on with the end there is. `now` is monotonic.
     pub fn tick(&mut self, now: u64, sink: &mut impl EventSink) {
         self.departed.clear();
+        self.packets_overdue(now, sink);
         while let Some((deadline, id)) = self.waiting.front().copied() {
             if deadline > now {
                 break;
@@ -261,6 +284,7 @@ impl Assembler {
     pub fn flush(&mut self, now: u64, sink: &mut impl EventSink) {
         self.now = self.now.max(now);
         let time = self.wall(now);
+        self.packets_overdue(u64::MAX, sink);
         let mut ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
@@ -405,9 +429,6 @@ impl Assembler {
         piece: (Timestamp, Piece<'_>),
         sink: &mut impl EventSink,
     ) {
-        if let Piece::Data { size, .. } = piece.1 {
-            self.plaintext(socket, way, size, thread, sink);
-        }
         let Some((id, side)) = self.sockets.get(&socket).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if let Some(Thread { tgid, .. }) = thread {
@@ -441,6 +462,7 @@ impl Assembler {
         if let Some(session) = self.tls.carried_by(socket) {
             self.close(session, errno, time, sink);
         }
+        self.end_packets(socket, sink);
         let Some((id, side)) = self.sockets.get(&socket).copied() else { return };
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let cause = connection.cause(side, errno);
@@ -483,6 +505,7 @@ impl Assembler {
         self.tls.leave(&mut connection, self.wall(self.now));
         for cookie in connection.cookies() {
             self.sockets.remove(&cookie);
+            self.packets.forget(cookie);
         }
         self.over_at_one_end(&connection);
         self.tls.forget(&connection);

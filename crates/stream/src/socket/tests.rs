@@ -1,6 +1,7 @@
 use super::*;
 use overhear_exchange::wire::Event;
 
+mod packets;
 mod tls;
 
 const CLIENT: Cookie = Cookie(1);
@@ -42,12 +43,15 @@ impl Scene {
 
     fn data(&mut self, socket: Cookie, way: Way, offset: u64, bytes: &str, pid: u32) -> &mut Self {
         let size = bytes.len() as u32;
-        self.record(pid, What::Data { socket, way, offset, size, bytes: bytes.as_bytes(), loss: None })
+        self.record(
+            pid,
+            What::Data { socket, way, offset, size, bytes: bytes.as_bytes(), loss: None, comes: false },
+        )
     }
 
     fn unreadable(&mut self, socket: Cookie, way: Way, offset: u64, size: u32, pid: u32) -> &mut Self {
         let loss = Some(Loss::NoBuffer);
-        self.record(pid, What::Data { socket, way, offset, size, bytes: b"", loss })
+        self.record(pid, What::Data { socket, way, offset, size, bytes: b"", loss, comes: false })
     }
 
     fn close(&mut self, socket: Cookie, errno: u32) -> &mut Self {
@@ -161,7 +165,10 @@ fn a_server_that_is_only_not_copied_in_full_stays_the_carrier() {
     let mut scene = Scene::new();
     let loss = Some(Loss::Undecided);
     scene.both().data(CLIENT, Way::Sent, 0, "ask", 10).data(SERVER, Way::Received, 0, "ask", 20);
-    scene.record(20, What::Data { socket: SERVER, way: Way::Received, offset: 3, size: 9, bytes: b"", loss });
+    scene.record(
+        20,
+        What::Data { socket: SERVER, way: Way::Received, offset: 3, size: 9, bytes: b"", loss, comes: false },
+    );
     scene.data(SERVER, Way::Received, 12, "more", 20);
     scene.told(&["open 127.0.0.1:5000 127.0.0.1:80", "A: ask", "A: gap Some(9)", "A: more"]);
 }
@@ -221,7 +228,15 @@ fn what_was_not_copied_is_a_gap_of_its_length() {
     scene.both();
     scene.record(
         20,
-        What::Data { socket: SERVER, way: Way::Received, offset: 0, size: 10, bytes: b"abc", loss },
+        What::Data {
+            socket: SERVER,
+            way: Way::Received,
+            offset: 0,
+            size: 10,
+            bytes: b"abc",
+            loss,
+            comes: false,
+        },
     );
     scene.data(SERVER, Way::Received, 10, "k", 20);
     scene.told(&["open 127.0.0.1:5000 127.0.0.1:80", "A: abc", "A: gap Some(7)", "A: k"]);

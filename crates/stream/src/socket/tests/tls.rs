@@ -13,7 +13,7 @@ impl Scene {
 
     /// Ciphertext of a sealed socket: its length, no bytes.
     fn sealed(&mut self, socket: Cookie, way: Way, size: u32, pid: u32) -> &mut Self {
-        self.record(pid, What::Data { socket, way, offset: 0, size, bytes: b"", loss: None })
+        self.record(pid, What::Data { socket, way, offset: 0, size, bytes: b"", loss: None, comes: false })
     }
 
     /// Both ends of a TLS connection on this machine, after their handshake.
@@ -458,7 +458,15 @@ fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted(
     // What the other end tells is the same.
     scene.sealed(SERVER, Way::Sent, 500, 20).sealed(CLIENT, Way::Received, 500, 10);
     // And so far it was when somebody looked.
-    let so_far = What::Data { socket: SERVER, way: Way::Sent, offset: 9000, size: 0, bytes: b"", loss: None };
+    let so_far = What::Data {
+        socket: SERVER,
+        way: Way::Sent,
+        offset: 9000,
+        size: 0,
+        bytes: b"",
+        loss: None,
+        comes: false,
+    };
     scene.record(20, so_far).later(3_000_000_000).close(SERVER, 0).close(CLIENT, 0);
     let over: Vec<_> = scene.assembler.take_unread().collect();
     let [sealed] = over.as_slice() else { panic!("{over:?}") };
