@@ -42,7 +42,8 @@ impl Command {
         if let Some(title) = self.arguments.first().and_then(|first| title(first)) {
             return Some(title);
         }
-        let arguments = unwrapped(&self.arguments);
+        let apart = self.taken_apart();
+        let arguments = unwrapped(apart.as_deref().unwrap_or(&self.arguments));
         let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let (program, rest) = match words.split_first() {
             Some((first, rest)) => (stem(first), rest),
@@ -58,6 +59,14 @@ impl Command {
             None => self.with_role(program, rest).or_else(|| plain(program)),
         }
         .or_else(|| self.executable_name())
+    }
+
+    /// The arguments where the program wrote them over as one (Chromium's processes do).
+    fn taken_apart(&self) -> Option<Vec<String>> {
+        let [one] = self.arguments.as_slice() else { return None };
+        let program = self.executable.as_deref()?.to_str()?;
+        let rest = one.strip_prefix(program)?.strip_prefix(' ')?;
+        Some(std::iter::once(program).chain(rest.split_ascii_whitespace()).map(str::to_owned).collect())
     }
 
     /// Programs of several services say which in their first argument (`shop payments`) or an option. Programs of the
@@ -192,6 +201,8 @@ mod tests {
         for (folder, arguments, expected) in cases {
             assert_eq!(name(folder, arguments).as_deref(), Some(*expected), "{arguments:?} in {folder}");
         }
+        let as_one = command("/", &["/usr/local/bin/engine --service=orders --file=/etc/x --quiet"]);
+        assert_eq!(as_one.name(&Files).as_deref(), Some("engine-orders"));
         let mut system = command("/", &["psql", "orders"]);
         system.executable = Some("/usr/bin/psql".into());
         assert_eq!(system.name(&Files).as_deref(), Some("psql"));
