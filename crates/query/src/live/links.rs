@@ -6,7 +6,7 @@
 use super::after;
 use crate::{EndpointId, Link, Links};
 use overhear_exchange::{Detail, Exchange, Headers, Timestamp};
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, hash_map::Entry},
@@ -22,6 +22,8 @@ const LATE: Duration = Duration::from_secs(30);
 pub(super) const MOST_WAITING: usize = 1 << 13;
 /// Processes that are known to ask. When there are more, all are forgotten but those that ask again.
 const MOST_ASKING: usize = 1 << 14;
+/// Calls of a process, without an answer of it, that show that it is a client.
+const MANY: u32 = 1000;
 /// Endpoints that one answer is known to ask.
 const MOST_ASKED: usize = 64;
 /// Endpoints and pairs of them that are told of.
@@ -41,12 +43,20 @@ pub(super) struct Causes {
     /// Moments so far: what happens at once stays in the order it came.
     ordinal: u64,
     /// Processes that asked something: of all others it does not matter what they are answering when.
-    asking: FxHashSet<u32>,
+    asking: FxHashMap<u32, Asks>,
     /// By process: what it is answering.
     answering: FxHashMap<u32, Vec<Answering>>,
     /// How many calls of an endpoint were answered.
     answered: FxHashMap<Arc<EndpointId>, Counted>,
     pairs: FxHashMap<(Arc<EndpointId>, Arc<EndpointId>), Made>,
+}
+
+/// A process that asks.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// So many times, and was not seen to answer.
+    Only(u32),
+    AndAnswers,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,34 +127,43 @@ impl Causes {
     /// Takes in an exchange that counts to this endpoint.
     pub(super) fn observe(&mut self, exchange: &Exchange, id: &Arc<EndpointId>, failed: bool) {
         let (asks, answers) = (&exchange.client.process, &exchange.server.process);
-        if asks.is_none() && answers.is_none() {
-            return;
-        }
         let Detail::Http(http) = &exchange.detail;
-        let trace = trace(&http.request_headers);
         let took = exchange.latency().unwrap_or_default();
         // Asked before it is answered: a process that asks itself does not do so for that very call.
-        if let Some(process) = asks {
-            if self.asking.len() >= MOST_ASKING {
-                self.asking.clear();
-            }
-            self.asking.insert(process.pid);
+        if let Some(process) = asks.as_deref().filter(|process| self.may_ask_for_another(process.pid)) {
             let made = Made { calls: 1, errors: u64::from(failed), took, sure: 0 };
-            let what = What::Asks { id: Arc::clone(id), trace, made };
+            let what = What::Asks { id: Arc::clone(id), trace: trace(&http.request_headers), made };
             self.push(exchange.time, process.pid, what);
         }
-        if let Some(process) = answers {
-            if !self.asking.contains(&process.pid) {
-                return count(&mut self.answered, Arc::clone(id), |counted| {
-                    counted.calls += 1;
-                    counted.sure += 1;
-                });
+        let Some(process) = answers else { return };
+        let Some(asks) = self.asking.get_mut(&process.pid) else {
+            return count(&mut self.answered, Arc::clone(id), |counted| {
+                counted.calls += 1;
+                counted.sure += 1;
+            });
+        };
+        *asks = Asks::AndAnswers;
+        let trace = trace(&http.request_headers);
+        let (call, id, asked) = (self.ordinal, Arc::clone(id), Vec::new());
+        self.push(
+            exchange.time,
+            process.pid,
+            What::Begins(Answering { call, id, trace, asked, is_sure: true }),
+        );
+        self.push(after(exchange.time, took), process.pid, What::Ends(call));
+    }
+
+    /// Notes that it asks. Whoever asked often and never answered is a client, and asks for nobody else.
+    fn may_ask_for_another(&mut self, pid: u32) -> bool {
+        if self.asking.len() >= MOST_ASKING {
+            self.asking.clear();
+        }
+        match self.asking.entry(pid).or_insert(Asks::Only(0)) {
+            Asks::AndAnswers => true,
+            Asks::Only(times) => {
+                *times = times.saturating_add(1);
+                *times <= MANY
             }
-            let call = self.ordinal;
-            let (id, asked) = (Arc::clone(id), Vec::new());
-            let answering = Answering { call, id, trace, asked, is_sure: true };
-            self.push(exchange.time, process.pid, What::Begins(answering));
-            self.push(after(exchange.time, took), process.pid, What::Ends(call));
         }
     }
 

@@ -123,6 +123,16 @@ fn what_is_not_certain_does_not_spoil_how_many_each_makes() {
 }
 
 #[test]
+fn of_clients_nothing_is_kept_waiting() {
+    let mut session = session();
+    for n in 0..3000 {
+        session.observe(&call((1, ORDERS), (f64::from(n) * 0.001, 0.000_5), "/b"));
+    }
+    assert!(session.causes.waiting() <= 1000, "{}", session.causes.waiting());
+    assert_eq!(session.links(&id(ORDERS, "/b")).unwrap().answered, 3000);
+}
+
+#[test]
 fn who_asks_itself_does_not_do_so_for_that_very_call() {
     let session = heard(&[call((GATEWAY, GATEWAY), (1.0, 0.5), "/a"), call((1, GATEWAY), (0.9, 1.0), "/b")]);
     assert_eq!(told(&session.links(&id(GATEWAY, "/a")).unwrap().calls), []);
