@@ -41,6 +41,13 @@ impl Directions {
         ready
     }
 
+    /// What the one before it still kept is of no use to this one.
+    fn replace(&mut self, key: Key, direction: ByPackets) {
+        if let Some(before) = self.all.insert(key, direction) {
+            self.cost = self.cost.saturating_sub(before.cost());
+        }
+    }
+
     pub(super) fn forget(&mut self, socket: Cookie) {
         if self.all.is_empty() {
             return;
@@ -57,6 +64,11 @@ impl Assembler {
     /// Gaps that packets have filled so far, and bytes of gaps, of those that were not copied from the call for this reason.
     pub fn regained(&self, loss: Loss) -> (u64, u64) {
         self.packets.regained.get(&loss).copied().unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn packets_cost(&self) -> usize {
+        self.packets.cost
     }
 
     /// A piece is told, or waits for packets.
@@ -89,7 +101,7 @@ impl Assembler {
         let ready = self.packets.with(key, ByPackets::give_up);
         self.tell_ready(key, ready, sink);
         if self.sockets.contains_key(&key.0) {
-            self.packets.all.insert(key, direction);
+            self.packets.replace(key, direction);
         }
     }
 

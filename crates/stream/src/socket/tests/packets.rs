@@ -70,3 +70,15 @@ fn a_server_that_is_heard_by_packets_stays_the_carrier() {
     scene.told(&["open 127.0.0.1:5000 127.0.0.1:80", "A: ask", "B: answer"]);
     assert_eq!(scene.verdicts(), [(CLIENT, Verdict::Ignore)]);
 }
+
+/// What was kept for a direction that begins anew is given back: else packets would be refused in the end.
+#[test]
+fn what_was_kept_before_a_new_beginning_is_given_back() {
+    let mut scene = served();
+    for _ in 0..3 {
+        scene.packet(1009, "kept");
+        assert!(scene.assembler.packets_cost() > 0);
+        scene.record(20, What::ByPackets { socket: SERVER, way: Way::Sent, offset: 6, sequence: 1006 });
+        assert_eq!(scene.assembler.packets_cost(), 0);
+    }
+}
