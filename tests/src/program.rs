@@ -330,3 +330,14 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status()?;
     if status.success() { Ok(()) } else { Err(format!("kill -{name} {pid}: {status}").into()) }
 }
+
+/// What a command says that has to succeed.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        Ok(out.into_owned())
+    } else {
+        Err(format!("{command:?}: {out}{err}").into())
+    }
+}

@@ -3,7 +3,7 @@
 
 use overhear_tests::{
     Result, judge, page,
-    program::{run, static_overhear},
+    program::{output, run, static_overhear},
     server::{Client, Kind, Server, make_calls},
 };
 use serde_json::{Value, json};
@@ -122,16 +122,6 @@ impl Listener {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output()?;
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() {
-        Ok(out.into_owned())
-    } else {
-        Err(format!("{command:?}: {out}{err}").into())
     }
 }
 

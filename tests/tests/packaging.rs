@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use overhear_tests::{Result, judge, program::overhear};
+use overhear_tests::{
+    judge,
+    program::{output, overhear},
+};
 use std::{
     collections::BTreeSet,
     fs,
@@ -14,16 +17,6 @@ use tempfile::TempDir;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output()?;
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() {
-        Ok(out.into_owned())
-    } else {
-        Err(format!("{command:?}: {out}{err}").into())
-    }
 }
 
 /// Everything packed, once.

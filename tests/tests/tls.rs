@@ -399,6 +399,16 @@ fn early_data_of_a_session_that_is_resumed() {
     }
 }
 
+/// Each call once, and all of them of this client.
+fn assert_client_is_heard(kind: Kind, server: &Server, client: u32, heard: &Heard) {
+    let mut expected = expected(kind, server);
+    for call in &mut expected {
+        call.insert("client.process.pid".into(), json!(client));
+    }
+    let differences = differences(&expected, heard);
+    assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+}
+
 /// The server starts while we listen.
 #[test]
 fn programs_that_start_later() {
@@ -409,12 +419,7 @@ fn programs_that_start_later() {
         std::thread::sleep(Duration::from_secs(1));
         let pid = server.make_calls(Client::Curl).unwrap();
         let heard = watch.stop().unwrap();
-        let mut expected = expected(kind, &server);
-        for call in &mut expected {
-            call.insert("client.process.pid".into(), json!(pid));
-        }
-        let differences = differences(&expected, &heard);
-        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+        assert_client_is_heard(kind, &server, pid, &heard);
     }
 }
 
@@ -522,12 +527,7 @@ fn probes_that_are_attached_one_by_one_hear_the_same() {
         assert_eq!(links(watch.pid(), "uprobe_multi").len(), 0);
         let pid = server.make_calls(Client::Python).unwrap();
         let heard = watch.stop().unwrap();
-        let mut expected = expected(kind, &server);
-        for call in &mut expected {
-            call.insert("client.process.pid".into(), json!(pid));
-        }
-        let differences = differences(&expected, &heard);
-        assert!(differences.is_empty(), "{kind:?}: {}", differences.join("\n"));
+        assert_client_is_heard(kind, &server, pid, &heard);
     }
 }
 

@@ -217,12 +217,12 @@ impl Session {
     }
 }
 
-/// A copy with its secrets masked, and its response body as it was decoded.
 /// A place among all calls that depends on nothing but the call.
 fn effort(exchange: &Exchange) -> Effort {
     Effort::Adaptive(exchange.connection.0.rotate_left(32) ^ exchange.time.as_nanos())
 }
 
+/// A copy with its secrets masked, and its response body as it was decoded.
 fn masked(exchange: &Exchange, decoded: Option<&Bytes>) -> Arc<Exchange> {
     let mut copy = exchange.clone();
     if let Some(body) = decoded {
