@@ -4,6 +4,7 @@
 use crate::{
     Endpoint, EndpointId, Model, Names, OTHER, Way,
     route::{
+        segment::segments,
         view::Routes,
         word::{Look, Word},
     },
@@ -131,6 +132,18 @@ impl RouteIndex {
         // The key of the map is owned on both sides; questions are asked once per series.
         let routes = self.routes.get(&(Arc::clone(&series.service), series.way.clone()))?;
         Some((&*place.verb, &*routes.node(place.node(routes)?)?.route))
+    }
+
+    /// What an endpoint is today that was told of when no route was found yet, and its path stood for it. `key` is the
+    /// model's.
+    pub fn today(&self, key: u64, id: &Arc<EndpointId>) -> Arc<EndpointId> {
+        let is_path = !id.route.contains(['{', '#']);
+        let found = || {
+            let routes = self.routes.get(&(Arc::clone(&id.service), id.way.clone()))?;
+            let route = &routes.node(routes.find(&segments(key, &id.route))?)?.route;
+            Some(Arc::new(EndpointId { route: Arc::from(&**route), ..EndpointId::clone(id) }))
+        };
+        is_path.then(found).flatten().unwrap_or_else(|| Arc::clone(id))
     }
 
     /// Of a model in which these names were joined: series that were counted before are those of the joined ones.

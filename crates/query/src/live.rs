@@ -17,7 +17,7 @@ use overhear_exchange::{Detail, Exchange, Redacted, Statistics, Timestamp};
 use overhear_model::{Bodies, Counted, Learned, Model, Shaped, shape::Effort};
 use recent::Recent;
 use rustc_hash::FxHashMap;
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How many recent exchanges a [`Session`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,17 +263,8 @@ impl LiveSource for Session {
     }
 
     fn links(&self, id: &EndpointId) -> Option<Links> {
-        let known: HashSet<_> = self.model.endpoints().into_iter().map(|(id, _)| id).collect();
-        let current = |one: &Arc<EndpointId>| {
-            // Before a route was found, it was a path.
-            let today = || {
-                self.model.endpoints_of(&one.route).into_iter().find(|today| {
-                    (&today.service, &today.way, &today.method) == (&one.service, &one.way, &one.method)
-                })
-            };
-            if known.contains(one) { Arc::clone(one) } else { today().unwrap_or_else(|| Arc::clone(one)) }
-        };
-        Some(self.causes.of(id, &current))
+        let index = self.model.route_index();
+        Some(self.causes.of(id, &|one| index.today(self.model.key(), one)))
     }
 
     fn statistics(&self) -> Statistics {
