@@ -3,6 +3,7 @@
 
 mod bench;
 mod bpf;
+mod cross;
 mod dist;
 mod kernel_test;
 mod setup;

@@ -194,7 +194,7 @@ fn missing(packages: &[(&str, &'static str)], present: impl Fn(&str) -> bool) ->
     packages.iter().filter(|(probe, _)| !present(probe)).map(|&(_, package)| package).collect()
 }
 
-fn go() -> Result<()> {
+pub(crate) fn go() -> Result<()> {
     if find("go").is_some() {
         println!("setup: go is there");
         return Ok(());

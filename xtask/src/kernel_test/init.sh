@@ -14,6 +14,25 @@ say() {
     "$@" 2>&1
 }
 
+# Ports and how long: returns when it listens.
+listen_on() {
+    overhear watch --for "$2" --json --port "$1" > /tmp/out 2> /tmp/err &
+    watch=$!
+    attempts=0
+    until grep -q listening /tmp/err || ! kill -0 $watch 2> /dev/null || [ $attempts -gt 300 ]; do
+        attempts=$((attempts + 1))
+        sleep 0.1
+    done
+}
+
+# What it heard, when it has ended.
+heard() {
+    wait $watch
+    code=$?
+    say "$1" cat /tmp/err /tmp/out
+    echo ">>> $1 $code"
+}
+
 say release uname -r
 echo ">>> release $?"
 
@@ -37,18 +56,22 @@ fi
 
 echo hello > /www/hello
 httpd -p 127.0.0.1:8080 -h /www
-overhear watch --for 5s --json --port 8080 > /tmp/out 2> /tmp/err &
-watch=$!
-attempts=0
-until grep -q listening /tmp/err || ! kill -0 $watch 2> /dev/null || [ $attempts -gt 300 ]; do
-    attempts=$((attempts + 1))
-    sleep 0.1
-done
+listen_on 8080 5s
 wget -q -O /dev/null http://127.0.0.1:8080/hello
 wget -q -O /dev/null http://127.0.0.1:8080/absent 2> /dev/null
-wait $watch
-code=$?
-say watch cat /tmp/err /tmp/out
-echo ">>> watch $code"
+heard watch
+
+if [ -d /tls ]; then
+    # Go on one port, Debian's OpenSSL on the other; to both end each.
+    server 8443 /tls/certificate.pem /tls/key.pem &
+    (cd /www && exec openssl s_server -quiet -accept 8444 -cert /tls/certificate.pem -key /tls/key.pem -WWW) &
+    until netstat -tln | grep -q :8443 && netstat -tln | grep -q :8444; do
+        sleep 0.1
+    done
+    listen_on 8443,8444 15s
+    client 8443 --tls
+    printf 'GET /hello HTTP/1.0\r\n\r\n' | openssl s_client -quiet -connect 127.0.0.1:8444 > /dev/null 2>&1
+    heard tls
+fi
 
 poweroff -f

@@ -1,7 +1,7 @@
 //! A virtual machine that boots from memory.
 
-use super::session::Session;
-use crate::shell::{Error, Result, at, cargo, command, find, output, run as execute};
+use super::{processor::Processor, session::Session, tls};
+use crate::shell::{Error, Result, at, command, output, run as execute};
 use serde_json::Value;
 use std::{
     fs,
@@ -24,22 +24,23 @@ const MODULES: [&str; 5] = [
 /// Seconds until a machine that does not end is given up.
 const PATIENCE: &str = "900";
 
-/// What is tried in the machines.
+/// What is tried in the machines of one kind of processor.
 pub(super) struct Programs {
     folder: TempDir,
+    processor: Processor,
 }
 
 impl Programs {
     /// Builds `overhear`, the tests of the probes (`live`), and the program they listen to (`peer`).
-    pub(super) fn build() -> Result<Self> {
+    pub(super) fn build(processor: Processor) -> Result<Self> {
+        processor.prepare()?;
         let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
-        let programs = Self { folder };
-        programs.keep(&built(&["build", "--package", "overhear"])?, "overhear")?;
+        let programs = Self { folder, processor };
+        programs.keep(&built(processor, &["build", "--package", "overhear"])?, "overhear")?;
         let tests = ["test", "--no-run", "--package", "overhear-capture", "--test", "live"];
-        programs.keep(&built(&tests)?, "live")?;
-        let mut compiler =
-            command("cc", &["-O1", "-static", "-pthread", "crates/capture/tests/peer.c", "-o"]);
-        execute(compiler.arg(programs.path("peer")))?;
+        programs.keep(&built(processor, &tests)?, "live")?;
+        let mut compiler = processor.compiler();
+        execute(compiler.arg("crates/capture/tests/peer.c").arg("-o").arg(programs.path("peer")))?;
         Ok(programs)
     }
 
@@ -49,13 +50,13 @@ impl Programs {
 
     /// Without what only a debugger reads: all of it is loaded into memory.
     fn keep(&self, binary: &Path, name: &str) -> Result<()> {
-        execute(command("strip", &["-o"]).arg(self.path(name)).arg(binary))
+        execute(self.processor.strip().arg("-o").arg(self.path(name)).arg(binary))
     }
 }
 
 /// The executable that cargo makes.
-fn built(arguments: &[&str]) -> Result<PathBuf> {
-    let messages = output(cargo(arguments).args(["--quiet", "--message-format", "json"]))?;
+fn built(processor: Processor, arguments: &[&str]) -> Result<PathBuf> {
+    let messages = output(processor.cargo(arguments)?.args(["--quiet", "--message-format", "json"]))?;
     let executable = messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))
@@ -71,6 +72,8 @@ pub(super) struct Machine<'a> {
     pub(super) options: &'a str,
     /// The tests of the probes run there too.
     pub(super) probes: bool,
+    /// TLS is spoken there too.
+    pub(super) tls: bool,
 }
 
 impl Machine<'_> {
@@ -78,15 +81,17 @@ impl Machine<'_> {
     pub(super) fn boot(&self, programs: &Programs) -> Result<Session> {
         let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
         let memory = self.memory(programs, folder.path())?;
-        let line = format!("console=ttyS0 quiet loglevel=0 panic=-1 {}", self.options);
+        let processor = programs.processor;
+        let line = format!("console={} quiet loglevel=0 panic=-1 {}", processor.console(), self.options);
+        let (emulator, _) = processor.emulator();
         // Emulated: it boots in seconds, the same everywhere; not every KVM inside a virtual machine gets that far.
-        let qemu =
-            ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "1024", "-no-reboot"];
+        let qemu = ["-accel", "tcg", "-smp", "2", "-m", "1024", "-no-reboot"];
         let quiet = ["-display", "none", "-monitor", "none", "-serial", "stdio", "-nic", "none"];
-        let mut machine = command("timeout", &[PATIENCE]);
-        machine.args(qemu).args(quiet).arg("-kernel").arg(self.kernel).arg("-initrd").arg(memory);
+        let mut machine = command("timeout", &[PATIENCE, emulator]);
+        machine.args(processor.board()).args(qemu).args(quiet);
+        machine.arg("-kernel").arg(self.kernel).arg("-initrd").arg(memory);
         let ran = machine.args(["-append", &line]).output();
-        let ran = ran.map_err(|source| Error::Start { command: "qemu-system-x86_64".to_owned(), source })?;
+        let ran = ran.map_err(|source| Error::Start { command: emulator.to_owned(), source })?;
         if ran.stdout.is_empty() {
             let complaint = String::from_utf8_lossy(&ran.stderr).into_owned();
             return Err(Error::Refused(format!("the machine says nothing: {complaint}")));
@@ -101,12 +106,18 @@ impl Machine<'_> {
             let place = tree.join(name);
             fs::create_dir_all(&place).map_err(at(&place))?;
         }
-        let busybox = find("busybox").ok_or_else(|| Error::Refused("busybox is missing".to_owned()))?;
-        install(&busybox, &tree)?;
-        install(&programs.path("overhear"), &tree)?;
+        let install = |program: &Path| install(programs.processor, program, &tree);
+        install(&programs.processor.busybox()?)?;
+        install(&programs.path("overhear"))?;
+        if self.tls {
+            for program in tls::programs(programs.processor)? {
+                install(&program)?;
+            }
+            tls::certificate(&tree.join("tls"))?;
+        }
         if self.probes {
-            install(&programs.path("live"), &tree)?;
-            install(&programs.path("peer"), &tree)?;
+            install(&programs.path("live"))?;
+            install(&programs.path("peer"))?;
             for (at, module) in MODULES.iter().enumerate() {
                 self.module(module, &tree.join("modules").join(at.to_string()))?;
             }
@@ -130,33 +141,14 @@ impl Machine<'_> {
 }
 
 /// Copies a program to `/bin`, and the libraries it needs to where it looks for them.
-fn install(program: &Path, tree: &Path) -> Result<()> {
+fn install(processor: Processor, program: &Path, tree: &Path) -> Result<()> {
     let place = tree.join("bin").join(program.file_name().unwrap_or_default());
-    fs::copy(program, &place).map_err(at(&place))?;
-    let listed = Command::new("ldd").arg(program).output();
-    let listed = listed.map_err(|source| Error::Start { command: "ldd".to_owned(), source })?;
-    for library in libraries(&String::from_utf8_lossy(&listed.stdout)) {
-        let place = tree.join(library.trim_start_matches('/'));
+    fs::copy(program, &place).map_err(at(program))?;
+    for (library, place) in processor.libraries(program)? {
+        let place = tree.join(place.trim_start_matches('/'));
         let folder = place.parent().unwrap_or(tree);
         fs::create_dir_all(folder).map_err(at(folder))?;
-        fs::copy(library, &place).map_err(at(&place))?;
+        fs::copy(&library, &place).map_err(at(&library))?;
     }
     Ok(())
-}
-
-/// The paths `ldd` lists; none for a static program.
-fn libraries(listed: &str) -> Vec<&str> {
-    listed.lines().filter_map(|line| line.trim().split(' ').find(|word| word.starts_with('/'))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::libraries;
-
-    #[test]
-    fn reads_what_ldd_lists() {
-        let listed = "\tlinux-vdso.so.1 (0x1)\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld.so.2 (0x3)\n";
-        assert_eq!(libraries(listed), ["/lib/libc.so.6", "/lib64/ld.so.2"]);
-        assert!(libraries("\tnot a dynamic executable\n").is_empty());
-    }
 }

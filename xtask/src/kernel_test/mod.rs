@@ -4,19 +4,22 @@
 
 mod machine;
 pub(crate) mod packages;
+mod processor;
 mod session;
+mod tls;
 
 use crate::{
     setup,
     shell::{Error, Result},
 };
 use machine::{Machine, Programs};
+use packages::Kernel;
+use processor::Processor;
 use serde_json::Value;
 use session::{Said, Session};
 
 /// What the machines are made of: what shows that it is there, and the package that brings it.
-const TOOLS: [(&str, &str); 5] = [
-    ("qemu-system-x86_64", "qemu-system-x86"),
+const TOOLS: [(&str, &str); 4] = [
     ("busybox", "busybox-static"),
     ("dpkg-deb", "dpkg"),
     ("strip", "binutils"),
@@ -32,33 +35,59 @@ struct Case {
     release: Option<&'static str>,
     /// What is added to the kernel's command line.
     options: &'static str,
+    processor: Processor,
     /// The tests of the probes run there too.
     probes: bool,
+    /// TLS is spoken there too.
+    tls: bool,
     check: fn(&Session) -> Checked,
 }
 
 type Checked = std::result::Result<(), String>;
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 6] = [
     Case {
         name: "5.10",
         kernel: "5.10.",
         release: Some("bullseye"),
-        options: "",
-        probes: true,
-        check: hears,
+        ..USUAL
     },
-    Case { name: "6.1", kernel: "6.1.", release: None, options: "", probes: true, check: hears },
-    Case { name: "6.12", kernel: "6.12.", release: None, options: "", probes: true, check: hears },
+    Case { name: "6.1", kernel: "6.1.", ..USUAL },
+    Case { name: "6.12", kernel: "6.12.", ..USUAL },
     Case {
         name: "6.12-confidentiality",
         kernel: "6.12.",
-        release: None,
         options: "lockdown=confidentiality",
-        probes: true,
         check: hears_though_locked_down,
+        ..USUAL
+    },
+    Case {
+        name: "5.10-aarch64",
+        kernel: "5.10.",
+        release: Some("bullseye"),
+        processor: Processor::Aarch64,
+        ..USUAL
+    },
+    Case {
+        name: "6.12-aarch64",
+        kernel: "6.12.",
+        processor: Processor::Aarch64,
+        tls: true,
+        check: hears_tls,
+        ..USUAL
     },
 ];
+
+const USUAL: Case = Case {
+    name: "",
+    kernel: "",
+    release: None,
+    options: "",
+    processor: Processor::X86_64,
+    probes: true,
+    tls: false,
+    check: hears,
+};
 
 /// Boots the machines of these names; all when none is named.
 pub(crate) fn run(names: &[&str]) -> Result<()> {
@@ -68,11 +97,32 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
         return Err(Error::Refused(format!("no machine {unknown}: there are {}", known.join(", "))));
     }
     setup::ensure(&TOOLS)?;
-    let programs = Programs::build()?;
+    let wanted = |case: &&Case| names.is_empty() || names.contains(&case.name);
     let mut failed = Vec::new();
-    for case in CASES.iter().filter(|case| names.is_empty() || names.contains(&case.name)) {
-        let kernel = packages::kernel(case.kernel, case.release)?;
-        let machine = Machine { kernel: &kernel, options: case.options, probes: case.probes };
+    for processor in [Processor::X86_64, Processor::Aarch64] {
+        let cases: Vec<_> = CASES.iter().filter(wanted).filter(|case| case.processor == processor).collect();
+        failed.extend(boot(processor, &cases)?);
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Refused(format!("not as it should be: {}", failed.join(", "))))
+    }
+}
+
+/// Boots these machines, whose programs are the same, and says which are not as they should be.
+fn boot(processor: Processor, cases: &[&Case]) -> Result<Vec<&'static str>> {
+    if cases.is_empty() {
+        return Ok(Vec::new());
+    }
+    setup::ensure(&[processor.emulator()])?;
+    let programs = Programs::build(processor)?;
+    let mut failed = Vec::new();
+    for case in cases {
+        let &Case { kernel: version, release, .. } = *case;
+        let kernel = packages::kernel(Kernel { version, release, processor: processor.debian() })?;
+        let machine =
+            Machine { kernel: &kernel, options: case.options, probes: case.probes, tls: case.tls };
         let session = machine.boot(&programs)?;
         match (case.check)(&session) {
             Ok(()) => println!("kernel-test: {}: {}: as it should be", case.name, session.release()),
@@ -82,11 +132,7 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
             }
         }
     }
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Refused(format!("not as it should be: {}", failed.join(", "))))
-    }
+    Ok(failed)
 }
 
 /// Every test of the probes passes, and none for want of something.
@@ -122,6 +168,14 @@ fn one_message(said: &Said<'_>) -> Checked {
     }
 }
 
+/// The same, and what is said within TLS.
+fn hears_tls(session: &Session) -> Checked {
+    hears(session)?;
+    let watch = session.said("tls")?;
+    watch.ends_with(0)?;
+    exchanges_are(&watch, &tls::CALLS)
+}
+
 /// Two calls, of which one goes wrong.
 fn hears(session: &Session) -> Checked {
     probes_do(session)?;
@@ -129,20 +183,25 @@ fn hears(session: &Session) -> Checked {
     let watch = session.said("watch")?;
     watch.ends_with(0)?;
     watch.contains("overhear: listening on port 8080")?;
+    exchanges_are(&watch, &[("/hello", 200), ("/absent", 404)])
+}
+
+/// These exchanges were heard, in this order.
+fn exchanges_are(watch: &Said<'_>, wanted: &[(&str, u64)]) -> Checked {
     let lines = watch.text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let (exchanges, last): (Vec<_>, Vec<_>) = lines.partition(|line| line.get("statistics").is_none());
     let told: Vec<_> = exchanges
         .iter()
         .map(|exchange| (exchange["url.path"].as_str(), exchange["http.response.status_code"].as_u64()))
         .collect();
-    if told != [(Some("/hello"), Some(200)), (Some("/absent"), Some(404))] {
-        return Err(format!("the two calls are not what was heard: {told:?}"));
+    if told != wanted.iter().map(|(path, status)| (Some(*path), Some(*status))).collect::<Vec<_>>() {
+        return Err(format!("the calls are not what was heard: {told:?}"));
     }
     if exchanges.iter().any(|exchange| exchange["process.pid"].as_u64().is_none()) {
         return Err("whose the calls are is not known".to_owned());
     }
     match last.as_slice() {
-        [statistics] if statistics["statistics"]["captured"]["exchanges"] == 2 => Ok(()),
-        other => Err(format!("the statistics are not those of two exchanges: {other:?}")),
+        [statistics] if statistics["statistics"]["captured"]["exchanges"] == wanted.len() => Ok(()),
+        other => Err(format!("the statistics are not those of {} exchanges: {other:?}", wanted.len())),
     }
 }

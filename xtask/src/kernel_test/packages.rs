@@ -10,22 +10,34 @@ use std::{
 };
 
 /// The kernels without drivers for hardware: what a virtual machine needs, and a third of the size.
-const FLAVOUR: &str = "-cloud-amd64-unsigned";
+const FLAVOUR: &str = "cloud";
 const PREFIX: &str = "linux-image-";
+/// Debian's name of the processor that the machine's own packages are for.
+pub(super) const OWN: &str = "amd64";
 
-/// The packages of one Debian release, the machine's own or another.
+/// The packages of one Debian release for one processor, the machine's own or others.
 struct Apt {
     options: Vec<String>,
 }
 
-/// The image of the newest kernel whose version begins with `version`, downloaded when it is not there yet: of the Debian
-/// release of this name, or of those that the machine knows.
-pub(super) fn kernel(version: &str, release: Option<&str>) -> Result<PathBuf> {
-    let kept =
-        release.and_then(|_| newest(unpacked().iter().map(String::as_str), version).map(str::to_owned));
-    let package = match kept {
+/// Which of Debian's kernels.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel<'a> {
+    /// The newest whose version begins so.
+    pub(super) version: &'a str,
+    /// The Debian release that has it, where the machine may not know it.
+    pub(super) release: Option<&'a str>,
+    /// Debian's name of the processor.
+    pub(super) processor: &'a str,
+}
+
+/// The image of a kernel, downloaded when it is not there yet.
+pub(super) fn kernel(wanted: Kernel<'_>) -> Result<PathBuf> {
+    let elsewhere = wanted.release.is_some() || wanted.processor != OWN;
+    let kept = wanted.newest(unpacked().iter().map(String::as_str)).map(str::to_owned);
+    let package = match kept.filter(|_| elsewhere) {
         Some(package) => package,
-        None => bring(version, release)?,
+        None => bring(wanted)?,
     };
     let boot = kernels().join(&package).join("boot");
     let files = fs::read_dir(&boot).map_err(at(&boot))?;
@@ -45,15 +57,16 @@ fn unpacked() -> Vec<String> {
     files.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect()
 }
 
-fn bring(version: &str, release: Option<&str>) -> Result<String> {
-    let apt = release.map_or_else(|| Ok(Apt { options: Vec::new() }), Apt::of)?;
+fn bring(wanted: Kernel<'_>) -> Result<String> {
+    let apt = Apt::of(wanted.release, wanted.processor)?;
     let mut search = command("apt-cache", &["search", "--names-only"]);
-    search.args(&apt.options).arg("^linux-image-[0-9].*-cloud-amd64-unsigned$");
+    search.args(&apt.options).arg(format!("^{PREFIX}[0-9].*{}$", wanted.end()));
     let names = output(&mut search)?;
     let names = names.lines().filter_map(|line| line.split(' ').next());
-    let package = newest(names, version).ok_or_else(|| {
+    let package = wanted.newest(names).ok_or_else(|| {
         Error::Refused(format!(
-            "no kernel {version}* among the packages apt knows: add the Debian release that has it, then `apt-get update`"
+            "no kernel {}* for {} among the packages apt knows: add the Debian release that has it, then `apt-get update`",
+            wanted.version, wanted.processor
         ))
     })?;
     let folder = kernels().join(package);
@@ -64,19 +77,16 @@ fn bring(version: &str, release: Option<&str>) -> Result<String> {
 }
 
 impl Apt {
-    /// Of a release that the machine does not install from: from where it gets its own, beside what it knows.
-    fn of(release: &str) -> Result<Self> {
-        let folder = cache().join("apt").join(release);
+    /// Of a release and a processor that the machine does not install from: from where it gets its own, beside what it knows.
+    fn of(release: Option<&str>, processor: &str) -> Result<Self> {
+        if release.is_none() && processor == OWN {
+            return Ok(Self { options: Vec::new() });
+        }
+        let folder = cache().join("apt").join(format!("{}-{processor}", release.unwrap_or("own")));
         let lists = folder.join("lists");
         fs::create_dir_all(&lists).map_err(at(&lists))?;
-        let own = output(&mut command(
-            "apt-get",
-            &["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian"],
-        ))?;
-        let place =
-            own.lines().next().ok_or_else(|| Error::Refused("apt knows no Debian release".to_owned()))?;
         let sources = folder.join("sources.list");
-        fs::write(&sources, format!("deb {place} {release} main\n")).map_err(at(&sources))?;
+        fs::write(&sources, Self::sources(release)?).map_err(at(&sources))?;
         let set = |name: &str, value: &str| ["-o".to_owned(), format!("{name}={value}")];
         let settings = [
             set("Dir::Etc::SourceList", &sources.to_string_lossy()),
@@ -84,16 +94,41 @@ impl Apt {
             set("Dir::State::Lists", &lists.to_string_lossy()),
             set("Dir::Cache::pkgcache", ""),
             set("Dir::Cache::srcpkgcache", ""),
+            set("APT::Architecture", processor),
+            set("APT::Architectures", processor),
         ];
         let apt = Self { options: settings.concat() };
         execute(apt_get(&["update", "--quiet"]).args(&apt.options))?;
         Ok(apt)
     }
+
+    /// A list of sources: that release, or what the machine has of Debian itself.
+    fn sources(release: Option<&str>) -> Result<String> {
+        let own = |format: &str, label: &str| {
+            output(&mut command("apt-get", &["indextargets", "--format", format, "Created-By: Packages", label]))
+        };
+        let Some(release) = release else {
+            return own("deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Origin: Debian");
+        };
+        let places = own("$(REPO_URI)", "Label: Debian")?;
+        let place =
+            places.lines().next().ok_or_else(|| Error::Refused("apt knows no Debian release".to_owned()))?;
+        Ok(format!("deb {place} {release} main\n"))
+    }
 }
 
 /// A package of another Debian release, unpacked into `folder` when it is not there yet.
 pub(crate) fn unpacked_from(release: &str, package: &str, folder: &Path) -> Result<()> {
-    if folder.is_dir() { Ok(()) } else { unpack(&Apt::of(release)?, package, folder) }
+    if folder.is_dir() { Ok(()) } else { unpack(&Apt::of(Some(release), OWN)?, package, folder) }
+}
+
+/// Where a package for another processor is unpacked, brought when it is not there yet.
+pub(crate) fn unpacked_for(processor: &str, package: &str) -> Result<PathBuf> {
+    let folder = cache().join(processor).join(package);
+    if !folder.is_dir() {
+        unpack(&Apt::of(None, processor)?, package, &folder)?;
+    }
+    Ok(folder)
 }
 
 /// Downloads beside its place and moves it there: a folder that is there is whole.
@@ -112,21 +147,30 @@ fn unpack(apt: &Apt, package: &str, folder: &Path) -> Result<()> {
     fs::rename(&whole, folder).map_err(at(folder))
 }
 
-/// Versions compare number by number.
-fn newest<'a>(packages: impl Iterator<Item = &'a str>, version: &str) -> Option<&'a str> {
-    let numbers = |name: &str| -> Vec<u32> {
-        name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
-    };
-    packages
-        .filter(|name| {
-            name.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with(version) && rest.ends_with(FLAVOUR))
-        })
-        .max_by_key(|name| numbers(name))
+impl Kernel<'_> {
+    /// How the names of its packages end.
+    fn end(&self) -> String {
+        format!("-{FLAVOUR}-{}-unsigned", self.processor)
+    }
+
+    /// The newest of these packages. Versions compare number by number.
+    fn newest<'a>(&self, packages: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        let numbers = |name: &str| -> Vec<u32> {
+            name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
+        };
+        let end = self.end();
+        packages
+            .filter(|name| {
+                name.strip_prefix(PREFIX)
+                    .is_some_and(|rest| rest.starts_with(self.version) && rest.ends_with(&end))
+            })
+            .max_by_key(|name| numbers(name))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::newest;
+    use super::Kernel;
 
     #[test]
     fn takes_the_newest_of_a_version() {
@@ -134,14 +178,16 @@ mod tests {
             "linux-image-6.1.0-9-cloud-amd64-unsigned",
             "linux-image-6.1.0-47-cloud-amd64-unsigned",
             "linux-image-6.1.0-56-amd64-unsigned",
+            "linux-image-6.1.0-57-cloud-arm64-unsigned",
             "linux-image-6.12.107+deb12-cloud-amd64-unsigned",
             "linux-image-6.12.111+deb12-cloud-amd64-unsigned",
         ];
-        assert_eq!(newest(names.into_iter(), "6.1."), Some("linux-image-6.1.0-47-cloud-amd64-unsigned"));
-        assert_eq!(
-            newest(names.into_iter(), "6.12."),
-            Some("linux-image-6.12.111+deb12-cloud-amd64-unsigned")
-        );
-        assert_eq!(newest(names.into_iter(), "5.10."), None);
+        let newest = |version, processor| {
+            Kernel { version, release: None, processor }.newest(names.into_iter())
+        };
+        assert_eq!(newest("6.1.", "amd64"), Some("linux-image-6.1.0-47-cloud-amd64-unsigned"));
+        assert_eq!(newest("6.1.", "arm64"), Some("linux-image-6.1.0-57-cloud-arm64-unsigned"));
+        assert_eq!(newest("6.12.", "amd64"), Some("linux-image-6.12.111+deb12-cloud-amd64-unsigned"));
+        assert_eq!(newest("5.10.", "amd64"), None);
     }
 }
