@@ -56,7 +56,7 @@ impl Programs {
 
 /// The executable that cargo makes.
 fn built(processor: Processor, arguments: &[&str]) -> Result<PathBuf> {
-    let messages = output(processor.cargo(arguments)?.args(["--quiet", "--message-format", "json"]))?;
+    let messages = output(processor.cargo(arguments)?.args(["--quiet", "--message-format", "json-render-diagnostics"]))?;
     let executable = messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))

@@ -16,7 +16,8 @@ const PERF_COUNT_SW_BPF_OUTPUT: u64 = 10;
 const PERF_SAMPLE_RAW: u64 = 1 << 10;
 const WATERMARK: u64 = 1 << 14;
 const PERF_FLAG_FD_CLOEXEC: u64 = 8;
-const PERF_EVENT_IOC_ENABLE: libc::c_ulong = 0x2400;
+// Of the type that the C library takes: musl and glibc differ.
+const PERF_EVENT_IOC_ENABLE: libc::Ioctl = 0x2400;
 const PERF_RECORD_SAMPLE: u32 = 9;
 /// Where `struct perf_event_mmap_page` has `data_head`; `data_tail` follows it.
 const DATA_HEAD: usize = 1024;
