@@ -12,12 +12,16 @@ pub(crate) const TARGET: &str = "aarch64-unknown-linux-musl";
 /// Debian's name of the processor.
 pub(crate) const DEBIAN: &str = "arm64";
 pub(crate) const CC: &str = "aarch64-linux-gnu-gcc";
+/// For its 32-bit programs.
+pub(crate) const CC_32: &str = "arm-linux-gnueabihf-gcc";
 pub(crate) const STRIP: &str = "aarch64-linux-gnu-strip";
 /// What shows that it is there, and the package that brings it.
-pub(crate) const TOOLS: [(&str, &str); 3] = [
+pub(crate) const TOOLS: [(&str, &str); 5] = [
     (CC, "gcc-aarch64-linux-gnu"),
     (STRIP, "binutils-aarch64-linux-gnu"),
     ("/usr/aarch64-linux-gnu/include/stdio.h", "libc6-dev-arm64-cross"),
+    (CC_32, "gcc-arm-linux-gnueabihf"),
+    ("/usr/arm-linux-gnueabihf/include/stdio.h", "libc6-dev-armhf-cross"),
 ];
 
 /// Installs what is missing.
@@ -45,7 +49,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<Command> {
 
 /// A path within flags, which blanks divide.
 fn spelled(path: &Path) -> Result<&str> {
-    path.to_str()
-        .filter(|path| !path.contains(char::is_whitespace))
-        .ok_or_else(|| Error::Refused(format!("{} has a blank: no compiler's flag can name it", path.display())))
+    path.to_str().filter(|path| !path.contains(char::is_whitespace)).ok_or_else(|| {
+        Error::Refused(format!("{} has a blank: no compiler's flag can name it", path.display()))
+    })
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     bpf::{CLANG, STRIP},
-    kernel_test::packages::unpacked_from,
+    kernel_test::{self, packages::unpacked_from},
     shell::{Error, Result, at, cache, command, find, is_root, run as execute},
 };
 use std::{fs, io, path::Path, process::Command};
@@ -125,6 +125,7 @@ pub(crate) fn programs() -> Result<()> {
     ensure(&PROGRAM_PACKAGES)?;
     ensure(&CONTAINER_PACKAGES)?;
     execute(&mut command("rustup", &["target", "add", "x86_64-unknown-linux-musl"]))?;
+    kernel_test::setup()?;
     python("programs", &PYTHON_PROGRAMS)?;
     python("lnbits", &LNBITS)?;
     python("runtimes-more", &PYTHON_RUNTIMES_MORE)?;

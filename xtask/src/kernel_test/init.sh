@@ -41,7 +41,7 @@ if [ -x /bin/live ]; then
         insmod "$module"
     done
     # Two of the tests need Python or ip-netns; the rest needs nothing but the peer.
-    export OVERHEAR_PEER=/bin/peer
+    export OVERHEAR_PEER=/bin/peer OVERHEAR_PEER_32=/bin/peer-32
     say probes live --test-threads 1 --skip network_namespace --skip silenced_socket
     echo ">>> probes $?"
 fi

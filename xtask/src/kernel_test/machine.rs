@@ -33,14 +33,16 @@ pub(super) struct Programs {
 impl Programs {
     /// Builds `overhear`, the tests of the probes (`live`), and the program they listen to (`peer`).
     pub(super) fn build(processor: Processor) -> Result<Self> {
-        processor.prepare()?;
         let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
         let programs = Self { folder, processor };
         programs.keep(&built(processor, &["build", "--package", "overhear"])?, "overhear")?;
         let tests = ["test", "--no-run", "--package", "overhear-capture", "--test", "live"];
         programs.keep(&built(processor, &tests)?, "live")?;
-        let mut compiler = processor.compiler();
-        execute(compiler.arg("crates/capture/tests/peer.c").arg("-o").arg(programs.path("peer")))?;
+        let peer = |mut compiler: Command, name| {
+            execute(compiler.arg("crates/capture/tests/peer.c").arg("-o").arg(programs.path(name)))
+        };
+        peer(processor.compiler(), "peer")?;
+        processor.compiler_32().map_or(Ok(()), |compiler| peer(compiler, "peer-32"))?;
         Ok(programs)
     }
 
@@ -56,7 +58,8 @@ impl Programs {
 
 /// The executable that cargo makes.
 fn built(processor: Processor, arguments: &[&str]) -> Result<PathBuf> {
-    let messages = output(processor.cargo(arguments)?.args(["--quiet", "--message-format", "json-render-diagnostics"]))?;
+    let messages =
+        output(processor.cargo(arguments)?.args(["--quiet", "--message-format", "json-render-diagnostics"]))?;
     let executable = messages.lines().rev().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))
@@ -118,6 +121,9 @@ impl Machine<'_> {
         if self.probes {
             install(&programs.path("live"))?;
             install(&programs.path("peer"))?;
+            if programs.path("peer-32").exists() {
+                install(&programs.path("peer-32"))?;
+            }
             for (at, module) in MODULES.iter().enumerate() {
                 self.module(module, &tree.join("modules").join(at.to_string()))?;
             }

@@ -19,12 +19,8 @@ use serde_json::Value;
 use session::{Said, Session};
 
 /// What the machines are made of: what shows that it is there, and the package that brings it.
-const TOOLS: [(&str, &str); 4] = [
-    ("busybox", "busybox-static"),
-    ("dpkg-deb", "dpkg"),
-    ("strip", "binutils"),
-    ("xz", "xz-utils"),
-];
+const TOOLS: [(&str, &str); 4] =
+    [("busybox", "busybox-static"), ("dpkg-deb", "dpkg"), ("strip", "binutils"), ("xz", "xz-utils")];
 
 /// A kernel, how it is booted, and what has to come of it.
 struct Case {
@@ -46,12 +42,7 @@ struct Case {
 type Checked = std::result::Result<(), String>;
 
 const CASES: [Case; 6] = [
-    Case {
-        name: "5.10",
-        kernel: "5.10.",
-        release: Some("bullseye"),
-        ..USUAL
-    },
+    Case { name: "5.10", kernel: "5.10.", release: Some("bullseye"), ..USUAL },
     Case { name: "6.1", kernel: "6.1.", ..USUAL },
     Case { name: "6.12", kernel: "6.12.", ..USUAL },
     Case {
@@ -96,10 +87,9 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
         let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
         return Err(Error::Refused(format!("no machine {unknown}: there are {}", known.join(", "))));
     }
-    setup::ensure(&TOOLS)?;
     let wanted = |case: &&Case| names.is_empty() || names.contains(&case.name);
     let mut failed = Vec::new();
-    for processor in [Processor::X86_64, Processor::Aarch64] {
+    for processor in Processor::ALL {
         let cases: Vec<_> = CASES.iter().filter(wanted).filter(|case| case.processor == processor).collect();
         failed.extend(boot(processor, &cases)?);
     }
@@ -110,19 +100,29 @@ pub(crate) fn run(names: &[&str]) -> Result<()> {
     }
 }
 
+/// Installs what every machine is made of.
+pub(crate) fn setup() -> Result<()> {
+    Processor::ALL.into_iter().try_for_each(prepare)
+}
+
+fn prepare(processor: Processor) -> Result<()> {
+    setup::ensure(&TOOLS)?;
+    setup::ensure(&[processor.emulator()])?;
+    processor.prepare()
+}
+
 /// Boots these machines, whose programs are the same, and says which are not as they should be.
 fn boot(processor: Processor, cases: &[&Case]) -> Result<Vec<&'static str>> {
     if cases.is_empty() {
         return Ok(Vec::new());
     }
-    setup::ensure(&[processor.emulator()])?;
+    prepare(processor)?;
     let programs = Programs::build(processor)?;
     let mut failed = Vec::new();
     for case in cases {
         let &Case { kernel: version, release, .. } = *case;
         let kernel = packages::kernel(Kernel { version, release, processor: processor.debian() })?;
-        let machine =
-            Machine { kernel: &kernel, options: case.options, probes: case.probes, tls: case.tls };
+        let machine = Machine { kernel: &kernel, options: case.options, probes: case.probes, tls: case.tls };
         let session = machine.boot(&programs)?;
         match (case.check)(&session) {
             Ok(()) => println!("kernel-test: {}: {}: as it should be", case.name, session.release()),

@@ -105,7 +105,10 @@ impl Apt {
     /// A list of sources: that release, or what the machine has of Debian itself.
     fn sources(release: Option<&str>) -> Result<String> {
         let own = |format: &str, label: &str| {
-            output(&mut command("apt-get", &["indextargets", "--format", format, "Created-By: Packages", label]))
+            output(&mut command(
+                "apt-get",
+                &["indextargets", "--format", format, "Created-By: Packages", label],
+            ))
         };
         let Some(release) = release else {
             return own("deb $(REPO_URI) $(RELEASE) $(COMPONENT)", "Origin: Debian");
@@ -182,9 +185,8 @@ mod tests {
             "linux-image-6.12.107+deb12-cloud-amd64-unsigned",
             "linux-image-6.12.111+deb12-cloud-amd64-unsigned",
         ];
-        let newest = |version, processor| {
-            Kernel { version, release: None, processor }.newest(names.into_iter())
-        };
+        let newest =
+            |version, processor| Kernel { version, release: None, processor }.newest(names.into_iter());
         assert_eq!(newest("6.1.", "amd64"), Some("linux-image-6.1.0-47-cloud-amd64-unsigned"));
         assert_eq!(newest("6.1.", "arm64"), Some("linux-image-6.1.0-57-cloud-arm64-unsigned"));
         assert_eq!(newest("6.12.", "amd64"), Some("linux-image-6.12.111+deb12-cloud-amd64-unsigned"));

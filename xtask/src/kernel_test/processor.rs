@@ -19,6 +19,8 @@ pub(super) enum Processor {
 }
 
 impl Processor {
+    pub(super) const ALL: [Self; 2] = [Self::X86_64, Self::Aarch64];
+
     /// What emulates it: what shows that it is there, and the package that brings it.
     pub(super) const fn emulator(self) -> (&'static str, &'static str) {
         match self {
@@ -83,6 +85,14 @@ impl Processor {
             Self::Aarch64 => cross::CC,
         };
         command(compiler, &["-O1", "-static", "-pthread"])
+    }
+
+    /// The same for programs of 32 bits, where those of 64 cannot make their calls.
+    pub(super) fn compiler_32(self) -> Option<Command> {
+        match self {
+            Self::X86_64 => None,
+            Self::Aarch64 => Some(command(cross::CC_32, &["-O1", "-static", "-pthread"])),
+        }
     }
 
     /// Leaves out what only a debugger reads.

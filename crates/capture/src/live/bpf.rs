@@ -69,7 +69,7 @@ pub(super) fn load_program(
     let (functions, lines) = (function.func_info.func_info_bytes(), function.line_info.line_info_bytes());
     let instructions: &[bpf_insn] = &function.instructions;
     let (prog_type, expected_attach_type, attach_btf_id) = kind.codes();
-    let load = ProgLoad {
+    let mut load = ProgLoad {
         prog_type,
         instruction_count: count(instructions.len()),
         instructions: instructions.as_ptr() as u64,
@@ -92,7 +92,29 @@ pub(super) fn load_program(
         attach_btf_id,
     };
     // SAFETY: instructions, license and both tables live until the call returns.
-    unsafe { bpf(BPF_PROG_LOAD, &load) }
+    let loaded = unsafe { bpf(BPF_PROG_LOAD, &load) };
+    let error = match loaded {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL)) => error,
+        loaded => return loaded,
+    };
+    // The verifier says why, if it is asked: that costs time, so not at first.
+    let mut log = vec![0_u8; LOG];
+    (load.log_level, load.log_size, load.log) = (1, count(log.len()), log.as_mut_ptr() as u64);
+    // SAFETY: as above, and so does the log.
+    unsafe { bpf(BPF_PROG_LOAD, &load) }.map_err(|_| match objection(&log) {
+        Some(why) => io::Error::new(error.kind(), format!("{error}: {why}")),
+        None => error,
+    })
+}
+
+/// Bytes of what the verifier says; its end is kept since 6.4, else its beginning.
+const LOG: usize = 1 << 20;
+
+/// What the verifier said last before it counts what it has done.
+fn objection(log: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(log.split(|byte| *byte == 0).next()?).into_owned();
+    let line = text.lines().rfind(|line| !line.trim().is_empty() && !line.starts_with("processed "))?;
+    Some(line.trim().to_owned())
 }
 
 /// Attaches a program of [`Kind::Tracepoint`]. Closing the link detaches it, as all that follow.

@@ -17,19 +17,20 @@ static __always_inline bool is_name_server(struct sock *sk)
  * Behind the same filters and guards as everything else that is copied. What cannot be read is no loss: it was nobody's
  * exchange. A message that does not fit is not told, since what is cut is no message.
  */
-static __always_inline void on_answer(struct sock *sk, int ret, int flags, struct settings *set)
+static __noinline int on_answer(struct sock *sk, int ret, int flags, struct settings *set)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct copy copy = { .way = WAY_RECEIVED, .socket = bpf_get_socket_cookie(sk) };
 
 	if (flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE) || !port_wanted(sk, set) || !process_wanted(task->tgid, set))
-		return;
+		return 0;
 	if (ret > ANSWER || locate(task, sk, set, ret, &copy))
-		return;
+		return 0;
 	if (copy.vectors)
 		copy.base = in_first_vector(copy.vector, ret);
 	if (copy.base)
 		emit_answer(copy.base, ret);
+	return 0;
 }
 
 #endif
