@@ -40,10 +40,17 @@ if [ -x /bin/live ]; then
     for module in /modules/*; do
         insmod "$module"
     done
-    # Two of the tests need Python or ip-netns; the rest needs nothing but the peer.
+    # Two of the tests, and one of packets, need Python or ip-netns; the rest needs nothing but the peer.
     export OVERHEAR_PEER=/bin/peer OVERHEAR_PEER_32=/bin/peer-32
     say probes live --test-threads 1 --skip network_namespace --skip silenced_socket
     echo ">>> probes $?"
+fi
+if [ -x /bin/packets ]; then
+    say packets packets --test-threads 1 --skip packets_that_are_lost
+    echo ">>> packets $?"
+    export OVERHEAR_DATAGRAMS=/bin/datagrams-peer
+    say datagrams datagrams --test-threads 1
+    echo ">>> datagrams $?"
 fi
 
 say doctor overhear doctor

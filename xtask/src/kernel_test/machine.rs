@@ -21,6 +21,11 @@ const MODULES: [&str; 5] = [
     "net/ceph/libceph.ko",
     "drivers/block/rbd.ko",
 ];
+/// Tests of the probes, and those that need sockets to tell what moves.
+const TESTS: [&str; 1] = ["live"];
+const TESTS_OF_SOCKETS: [&str; 2] = ["packets", "datagrams"];
+/// What they listen to.
+const PEERS: [&str; 3] = ["peer", "peer-32", "datagrams-peer"];
 /// Seconds until a machine that does not end is given up.
 const PATIENCE: &str = "900";
 
@@ -31,19 +36,32 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds `overhear`, the tests of the probes (`live`), and the program they listen to (`peer`).
+    /// Builds `overhear`, the tests of the probes, and the programs they listen to.
     pub(super) fn build(processor: Processor) -> Result<Self> {
         let folder = tempfile::tempdir().map_err(at(Path::new("temporary folder")))?;
         let programs = Self { folder, processor };
         programs.keep(&built(processor, &["build", "--package", "overhear"])?, "overhear")?;
-        let tests = ["test", "--no-run", "--package", "overhear-capture", "--test", "live"];
-        programs.keep(&built(processor, &tests)?, "live")?;
-        let peer = |mut compiler: Command, name| {
-            execute(compiler.arg("crates/capture/tests/peer.c").arg("-o").arg(programs.path(name)))
-        };
-        peer(processor.compiler(), "peer")?;
-        processor.compiler_32().map_or(Ok(()), |compiler| peer(compiler, "peer-32"))?;
+        for name in TESTS.into_iter().chain(TESTS_OF_SOCKETS) {
+            let test = ["test", "--no-run", "--package", "overhear-capture", "--test", name];
+            programs.keep(&built(processor, &test)?, name)?;
+        }
+        programs.compile(processor.compiler(), "peer.c", "peer")?;
+        programs.compile(processor.compiler(), "datagrams.c", "datagrams-peer")?;
+        let compiler = processor.compiler_32();
+        compiler.map_or(Ok(()), |compiler| programs.compile(compiler, "peer.c", "peer-32"))?;
         Ok(programs)
+    }
+
+    fn compile(&self, mut compiler: Command, source: &str, name: &str) -> Result<()> {
+        let source = Path::new("crates/capture/tests").join(source);
+        execute(compiler.arg(source).arg("-o").arg(self.path(name)))
+    }
+
+    /// What the tests need in a machine, and those that only some can pass.
+    fn tests(&self, of_sockets: bool) -> impl Iterator<Item = PathBuf> {
+        let more = TESTS_OF_SOCKETS.into_iter().filter(move |_| of_sockets);
+        let names = TESTS.into_iter().chain(PEERS).chain(more);
+        names.map(|name| self.path(name)).filter(|program| program.exists())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -75,8 +93,8 @@ pub(super) struct Machine<'a> {
     pub(super) options: &'a str,
     /// The tests of the probes run there too.
     pub(super) probes: bool,
-    /// TLS is spoken there too.
-    pub(super) tls: bool,
+    /// Sockets tell what moves (6.3 and later): packets and QUIC are tested there too, and TLS is spoken.
+    pub(super) sockets: bool,
 }
 
 impl Machine<'_> {
@@ -112,17 +130,15 @@ impl Machine<'_> {
         let install = |program: &Path| install(programs.processor, program, &tree);
         install(&programs.processor.busybox()?)?;
         install(&programs.path("overhear"))?;
-        if self.tls {
+        if self.sockets {
             for program in tls::programs(programs.processor)? {
                 install(&program)?;
             }
             tls::certificate(&tree.join("tls"))?;
         }
         if self.probes {
-            install(&programs.path("live"))?;
-            install(&programs.path("peer"))?;
-            if programs.path("peer-32").exists() {
-                install(&programs.path("peer-32"))?;
+            for program in programs.tests(self.sockets) {
+                install(&program)?;
             }
             for (at, module) in MODULES.iter().enumerate() {
                 self.module(module, &tree.join("modules").join(at.to_string()))?;

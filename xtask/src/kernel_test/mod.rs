@@ -34,8 +34,8 @@ struct Case {
     processor: Processor,
     /// The tests of the probes run there too.
     probes: bool,
-    /// TLS is spoken there too.
-    tls: bool,
+    /// Sockets tell what moves (6.3 and later): packets and QUIC are tested there too, and TLS is spoken.
+    sockets: bool,
     check: fn(&Session) -> Checked,
 }
 
@@ -44,11 +44,12 @@ type Checked = std::result::Result<(), String>;
 const CASES: [Case; 6] = [
     Case { name: "5.10", kernel: "5.10.", release: Some("bullseye"), ..USUAL },
     Case { name: "6.1", kernel: "6.1.", ..USUAL },
-    Case { name: "6.12", kernel: "6.12.", ..USUAL },
+    Case { name: "6.12", kernel: "6.12.", sockets: true, ..USUAL },
     Case {
         name: "6.12-confidentiality",
         kernel: "6.12.",
         options: "lockdown=confidentiality",
+        sockets: true,
         check: hears_though_locked_down,
         ..USUAL
     },
@@ -59,14 +60,7 @@ const CASES: [Case; 6] = [
         processor: Processor::Aarch64,
         ..USUAL
     },
-    Case {
-        name: "6.12-aarch64",
-        kernel: "6.12.",
-        processor: Processor::Aarch64,
-        tls: true,
-        check: hears_tls,
-        ..USUAL
-    },
+    Case { name: "6.12-aarch64", kernel: "6.12.", processor: Processor::Aarch64, sockets: true, ..USUAL },
 ];
 
 const USUAL: Case = Case {
@@ -76,7 +70,7 @@ const USUAL: Case = Case {
     options: "",
     processor: Processor::X86_64,
     probes: true,
-    tls: false,
+    sockets: false,
     check: hears,
 };
 
@@ -122,9 +116,11 @@ fn boot(processor: Processor, cases: &[&Case]) -> Result<Vec<&'static str>> {
     for case in cases {
         let &Case { kernel: version, release, .. } = *case;
         let kernel = packages::kernel(Kernel { version, release, processor: processor.debian() })?;
-        let machine = Machine { kernel: &kernel, options: case.options, probes: case.probes, tls: case.tls };
+        let machine =
+            Machine { kernel: &kernel, options: case.options, probes: case.probes, sockets: case.sockets };
         let session = machine.boot(&programs)?;
-        match (case.check)(&session) {
+        let checked = (case.check)(&session);
+        match checked.and_then(|()| if case.sockets { hears_more(&session) } else { Ok(()) }) {
             Ok(()) => println!("kernel-test: {}: {}: as it should be", case.name, session.release()),
             Err(error) => {
                 println!("kernel-test: {}: {error}\n{}", case.name, session.text());
@@ -135,14 +131,23 @@ fn boot(processor: Processor, cases: &[&Case]) -> Result<Vec<&'static str>> {
     Ok(failed)
 }
 
-/// Every test of the probes passes, and none for want of something.
-fn probes_do(session: &Session) -> Checked {
-    let probes = session.said("probes")?;
-    probes.ends_with(0)?;
-    match probes.text.lines().find(|line| line.contains("unavailable")) {
+/// Every one of these tests passes, and none for want of something.
+fn tests_pass(session: &Session, name: &str) -> Checked {
+    let tests = session.said(name)?;
+    tests.ends_with(0)?;
+    match tests.text.lines().find(|line| line.contains("unavailable")) {
         None => Ok(()),
         Some(line) => Err(format!("not everything is there to be tested: {line}")),
     }
+}
+
+/// Packets, QUIC, and what is said within TLS.
+fn hears_more(session: &Session) -> Checked {
+    tests_pass(session, "packets")?;
+    tests_pass(session, "datagrams")?;
+    let watch = session.said("tls")?;
+    watch.ends_with(0)?;
+    exchanges_are(&watch, &tls::CALLS)
 }
 
 /// The strictest lockdown refuses only the way of listening that older kernels need.
@@ -168,17 +173,9 @@ fn one_message(said: &Said<'_>) -> Checked {
     }
 }
 
-/// The same, and what is said within TLS.
-fn hears_tls(session: &Session) -> Checked {
-    hears(session)?;
-    let watch = session.said("tls")?;
-    watch.ends_with(0)?;
-    exchanges_are(&watch, &tls::CALLS)
-}
-
 /// Two calls, of which one goes wrong.
 fn hears(session: &Session) -> Checked {
-    probes_do(session)?;
+    tests_pass(session, "probes")?;
     session.said("doctor")?.ends_with(0)?;
     let watch = session.said("watch")?;
     watch.ends_with(0)?;
