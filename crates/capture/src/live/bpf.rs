@@ -302,3 +302,16 @@ unsafe fn call<T>(command: u32, attributes: &T) -> io::Result<i32> {
         unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
     i32::try_from(result).ok().filter(|result| *result >= 0).ok_or_else(io::Error::last_os_error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::objection;
+
+    #[test]
+    fn the_verifier_says_last_what_it_minds() {
+        let log = b"0: R1=ctx()\ncombined stack size of 3 calls is 544. Too large\nprocessed 9 insns (limit 1000000)\n\0\0";
+        assert_eq!(objection(log).as_deref(), Some("combined stack size of 3 calls is 544. Too large"));
+        assert_eq!(objection(b"processed 0 insns\n\0"), None);
+        assert_eq!(objection(&[0; 8]), None);
+    }
+}

@@ -29,8 +29,15 @@ pub(super) enum Error {
     Absent(String),
     #[error("the embedded object: {0}")]
     Object(String),
+    /// Its words are those of the kernel, which is no cause to be told once more.
     #[error("the kernel: {0}")]
-    Kernel(#[from] io::Error),
+    Kernel(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Kernel(error)
+    }
 }
 
 impl Error {
