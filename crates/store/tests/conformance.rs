@@ -202,8 +202,10 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     store.tidy(at(DAY + 29_000)).unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
+    let rest: u32 = file.query_row("SELECT count(*) FROM recent", [], |row| row.get(0)).unwrap();
+    assert_eq!(rest, 0, "all of it is in packs, as it was then");
     file.execute_batch(
-        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE look_base; DROP TABLE first; PRAGMA user_version = 2",
+        "DROP TABLE recent; DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE look_base; DROP TABLE first; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(file);
