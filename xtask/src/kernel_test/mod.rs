@@ -19,8 +19,13 @@ use serde_json::Value;
 use session::{Said, Session};
 
 /// What the machines are made of: what shows that it is there, and the package that brings it.
-const TOOLS: [(&str, &str); 4] =
-    [("busybox", "busybox-static"), ("dpkg-deb", "dpkg"), ("strip", "binutils"), ("xz", "xz-utils")];
+const TOOLS: [(&str, &str); 5] = [
+    ("busybox", "busybox-static"),
+    ("dpkg-deb", "dpkg"),
+    ("openssl", "openssl"),
+    ("strip", "binutils"),
+    ("xz", "xz-utils"),
+];
 
 /// A kernel, how it is booted, and what has to come of it.
 struct Case {
