@@ -133,7 +133,12 @@ fn write(pen: &mut Pen, count: &Count, last: &mut i16) {
 fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool) -> Result<Count, Damage> {
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let (bytes_in, bytes_out) = (eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?);
-    let latency = eye.histogram(last, wanted, Histogram::default())?;
+    let latency = if wanted {
+        eye.histogram(last, Histogram::default())?
+    } else {
+        eye.histogram_count(last)?;
+        Histogram::default()
+    };
     Ok(Count { requests: untimed.wrapping_add(latency.count()), bytes_in, bytes_out, latency })
 }
 

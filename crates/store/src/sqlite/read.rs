@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Edge, Error, First, Looks, Parts, Questions, Recorded, Resolution, Retention, Session,
-    SumLine, Sums, Timeline, Totals, Window, codec, evidence,
+    About, Deployed, Edge, Error, First, Lined, Looks, Parts, Questions, Recorded, Resolution, Retention,
+    Session, Sums, Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -42,11 +42,7 @@ impl Questions for Sqlite {
         self.reading(self.read_sums(parts))
     }
 
-    fn covers(&self, window: Window) -> Result<Window, Error> {
-        Ok(self.reading(self.kept())?.plan_rolls(window).1)
-    }
-
-    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error> {
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Lined>, Error> {
         self.reading(self.read_sum_lines(parts, steps))
     }
 
