@@ -27,7 +27,7 @@ const TESTS_OF_SOCKETS: [&str; 2] = ["packets", "datagrams"];
 /// What they listen to.
 const PEERS: [&str; 3] = ["peer", "peer-32", "datagrams-peer"];
 /// Seconds until a machine that does not end is given up.
-const PATIENCE: &str = "900";
+const PATIENCE: &str = "1500";
 
 /// What is tried in the machines of one kind of processor.
 pub(super) struct Programs {
