@@ -204,6 +204,7 @@ pub(crate) fn wanted(hello: tls::ClientHello) -> Wanted {
     Wanted {
         server_name: hello.server_name.map(Arc::from),
         protocol: hello.protocols.into_iter().next().map(Arc::from),
+        random: hello.random,
     }
 }
 
@@ -230,7 +231,7 @@ fn rows<'a>(
             duration: sealed.last.since(sealed.began),
             ..Unread::default()
         };
-        let Wanted { server_name, protocol } = &sealed.wanted;
+        let Wanted { server_name, protocol, .. } = &sealed.wanted;
         if let Some(name) = server_name.clone().or_else(|| remote(direction, &other.address, names)) {
             what.names.add(&name, 1);
         }

@@ -2,6 +2,7 @@ use super::*;
 use overhear_exchange::wire::Event;
 
 mod packets;
+mod legs;
 mod tls;
 
 const CLIENT: Cookie = Cookie(1);

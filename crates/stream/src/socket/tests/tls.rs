@@ -2,12 +2,12 @@
 
 use super::*;
 
-const HELLO: &str = "\u{16}\u{3}\u{1}\u{2}";
-const ASK: Cookie = Cookie(1 << 63 | 1);
-const ANSWER: Cookie = Cookie(1 << 63 | 2);
+pub(super) const HELLO: &str = "\u{16}\u{3}\u{1}\u{2}";
+pub(super) const ASK: Cookie = Cookie(1 << 63 | 1);
+pub(super) const ANSWER: Cookie = Cookie(1 << 63 | 2);
 
 impl Scene {
-    fn session(&mut self, session: Cookie, socket: Option<Cookie>, pid: u32) -> &mut Self {
+    pub(super) fn session(&mut self, session: Cookie, socket: Option<Cookie>, pid: u32) -> &mut Self {
         self.record(pid, What::Tls { session, socket, from_start: true })
     }
 
@@ -25,7 +25,7 @@ impl Scene {
     }
 
     /// What the client of the last sealed connection said before it encrypted.
-    fn says(&mut self, said: Option<Wanted>) -> &mut Self {
+    pub(super) fn says(&mut self, said: Option<Wanted>) -> &mut Self {
         while let Some(id) = self.assembler.next_sealed() {
             if self.assembler.hello(id).is_some() {
                 self.assembler.hello_says(id, said.clone());
@@ -44,7 +44,7 @@ fn ip(text: &str) -> Address {
     Address::Ip(text.parse().unwrap())
 }
 
-const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
+pub(super) const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
 /// Not from its first byte on.
 const OPENED_LATE: &str = "open 127.0.0.1:5000 127.0.0.1:80 ? tls";
 
@@ -438,7 +438,7 @@ const LONG: &str = "\u{16}\u{3}\u{1}\u{2}\u{0}and so on";
 #[test]
 fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted() {
     let mut scene = Scene::new();
-    let wanted = Wanted { server_name: Some("api.example".into()), protocol: None };
+    let wanted = Wanted { server_name: Some("api.example".into()), ..Wanted::default() };
     scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).data(SERVER, Way::Received, 0, LONG, 20);
     let id = scene.assembler.next_sealed().unwrap();
     assert_eq!(scene.assembler.hello(id), Some((LONG.as_bytes(), false)));
@@ -481,7 +481,8 @@ fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted(
 #[test]
 fn plaintext_knows_whom_its_client_wanted_until_it_is_told() {
     let mut scene = Scene::new();
-    let wanted = Wanted { server_name: Some("api.example".into()), protocol: Some("h2".into()) };
+    let (server_name, protocol) = (Some("api.example".into()), Some("h2".into()));
+    let wanted = Wanted { server_name, protocol, random: None };
     scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).says(Some(wanted.clone()));
     scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
     assert_eq!(scene.assembler.wanted(ConnectionId(1)), Some(&wanted));
