@@ -505,12 +505,12 @@ impl Connection {
             Piece::Data { unreadable: true, .. } if self.may_change(from, side) => {
                 self.change_carrier(from, side.other(), sink);
             }
-            piece if from == side && self.may_be_asked_yet(side) => {
+            piece if from == side && !piece.is_said_unasked() && self.may_be_asked_yet(side) => {
                 self.unasked = true;
                 self.keep(from, side, (time, piece));
             }
             Piece::Data { offset, size, bytes, .. } => {
-                if from == side && self.missed_the_request(side) {
+                if from == side && !piece.is_said_unasked() && self.missed_the_request(side) {
                     self.change_carrier(side.other(), side.other(), sink);
                 }
                 self.tell_open(time, sink);

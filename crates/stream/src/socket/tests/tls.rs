@@ -147,6 +147,23 @@ fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it
     scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
 }
 
+/// Servers of HTTP/2 speak first. That is no answer, and no sign that what they read is not heard: on a busy machine the client
+/// is heard of after its answers.
+#[test]
+fn what_a_server_says_unasked_shows_nothing_of_what_it_reads() {
+    let settings = "\0\0\u{6}\u{4}\0\0\0\0\0\0\u{8}\0\0\0\u{1}";
+    let update = "\0\0\u{4}\u{8}\0\0\0\0\0\0\u{1}\0\0";
+    let mut scene = Scene::new();
+    scene.handshake().record(20, What::Tls { session: ANSWER, socket: Some(SERVER), from_start: false });
+    scene.data(ANSWER, Way::Sent, 0, settings, 20);
+    scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.data(ANSWER, Way::Sent, 15, update, 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.data(ANSWER, Way::Sent, 28, "answer", 20).data(ANSWER, Way::Received, 3, "more", 20);
+    scene.data(ANSWER, Way::Sent, 34, "so", 20).data(ASK, Way::Sent, 3, "more", 10);
+    let [settings, update] = [settings, update].map(|said| format!("B: {said}"));
+    scene.told(&[OPENED_LATE, &settings, &update, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
 /// And after the server is done with the connection.
 #[test]
 fn what_was_told_is_not_told_again_by_the_client() {
