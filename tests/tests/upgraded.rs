@@ -85,11 +85,7 @@ fn calls(heard: &Heard) -> Vec<&Value> {
     let queries: Vec<_> = calls.iter().filter_map(|call| call["url.query"].as_str()).collect();
     assert_eq!(queries, ["n=0", "n=1", "n=2"], "{:#?}", heard.exchanges);
     for call in &calls {
-        assert_eq!(
-            (&call["url.scheme"], &call["url.path"]),
-            (&json!("https"), &json!("/items")),
-            "{call}"
-        );
+        assert_eq!((&call["url.scheme"], &call["url.path"]), (&json!("https"), &json!("/items")), "{call}");
         assert_eq!(call["http.response.body.size"], 7, "{call}");
     }
     assert_eq!(heard.statistics["lost"], json!({}), "{}", heard.statistics);

@@ -2,6 +2,11 @@ use super::{Counters, Error, Options, Plan};
 use overhear_probe::datagram::{DatagramKey, Moved};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
+#[expect(missing_docs, clippy::missing_errors_doc, reason = "as on Linux")]
+pub fn packets_have_room() -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// Live capture where there is none: it can only say so.
 #[derive(Debug)]
 pub struct Live(std::convert::Infallible);

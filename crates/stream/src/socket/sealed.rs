@@ -87,13 +87,15 @@ impl Cipher {
             && (!inside || piece.begins_sealed())
         {
             let begins = if inside { offset } else { 0 };
-            self.hello = Hello::Part { at, from, begins, bytes: Vec::new(), enough: 0, last: offset > begins };
+            self.hello =
+                Hello::Part { at, from, begins, bytes: Vec::new(), enough: 0, last: offset > begins };
         }
         self.keep(at, from, (offset, size, bytes))
     }
 
     fn keep(&mut self, at: Side, from: Side, (offset, size, bytes): (u64, u64, &[u8])) -> bool {
-        let Hello::Part { at: same, from: client, begins, bytes: held, enough, last } = &mut self.hello else {
+        let Hello::Part { at: same, from: client, begins, bytes: held, enough, last } = &mut self.hello
+        else {
             return false;
         };
         if *same != at {

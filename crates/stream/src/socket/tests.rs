@@ -1,8 +1,8 @@
 use super::*;
 use overhear_exchange::wire::Event;
 
-mod packets;
 mod legs;
+mod packets;
 mod tls;
 
 const CLIENT: Cookie = Cookie(1);

@@ -179,7 +179,10 @@ fn a_session_goes_over_as_many_proxies_as_there_are() {
         let [here, there] = [10, 11].map(|socket| Cookie(socket + 2 * number as u64));
         let pid = PROXY + number as u32;
         scene.open(here, Role::Client, (out, to), pid).open(there, Role::Server, (to, out), 0);
-        scene.data(here, Way::Sent, 0, HELLO, pid).data(there, Way::Received, 0, HELLO, pid + 1).says(said(1));
+        scene
+            .data(here, Way::Sent, 0, HELLO, pid)
+            .data(there, Way::Received, 0, HELLO, pid + 1)
+            .says(said(1));
     }
     scene.open(OUT, Role::Client, ("127.0.0.1:6000", TO), PROXY + 2);
     scene.open(TARGET, Role::Server, (TO, "127.0.0.1:6000"), 0);
@@ -198,7 +201,14 @@ fn connections_that_say_the_same_and_do_not_meet_are_two() {
     scene.open(TARGET, Role::Server, (TO, "127.0.0.1:6000"), 0);
     scene.data(OUT, Way::Sent, 0, HELLO, 10).data(TARGET, Way::Received, 0, HELLO, SERVER_PID).says(said(1));
     scene.asks().answers().is_answered();
-    scene.told(&["open 127.0.0.1:6000 127.0.0.1:443 tls", "A: ask", "B: answer", OPENED, "A: ask", "B: answer"]);
+    scene.told(&[
+        "open 127.0.0.1:6000 127.0.0.1:443 tls",
+        "A: ask",
+        "B: answer",
+        OPENED,
+        "A: ask",
+        "B: answer",
+    ]);
 }
 
 /// Nor is anything concluded where it is not certain which goes on as which, or where very many say the same.
