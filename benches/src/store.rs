@@ -7,7 +7,7 @@ use overhear_pipeline::Monitor;
 use overhear_query::monitor::{Asked, Beside, History};
 use overhear_store::{Deployed, Questions, Resolution, Retention, Sqlite, Store};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +19,8 @@ const CALLS_PER_SECOND: u64 = 2000;
 const BODIES: u64 = 977;
 /// Calls between two writes: as `watch` does, once a second.
 const SLOT: u64 = 10;
+/// Names a file: a store of an earlier run is asked again, without being filled; where there is none, this run's is left.
+const KEPT: &str = "OVERHEAR_BENCH_STORE";
 /// A Monday in 2026, midnight.
 const BEGIN: u64 = 1_780_876_800;
 const HOUR: u64 = 3600;
@@ -27,6 +29,10 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let hours = if effort.pairs > 2 { 24 } else { 2 };
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("store.db");
+    let kept = std::env::var_os(KEPT).map(PathBuf::from);
+    if let Some(kept) = kept.as_ref().filter(|kept| kept.exists()) {
+        return ask(kept, hours);
+    }
     let begun = cpu(std::process::id())?;
     let largest = fill(&path, hours)?;
     let took = cpu(std::process::id())?.saturating_sub(begun);
@@ -49,6 +55,9 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
         Figure::new("store: resident at its largest", format!("{:.0} MB", megabytes(largest)), ""),
         Figure::new("store: what its file is made of", parts(&path)?, ""),
     ];
+    if let Some(kept) = kept {
+        std::fs::copy(&path, kept)?;
+    }
     figures.extend(ask(&path, hours)?);
     let simulated = if hours < 24 { format!(", of these {hours} h again and again") } else { String::new() };
     for (what, days, aim) in [("a day", 1, "< 400 MB"), ("a month, in its last hour,", 30, "< 2 GB")] {
@@ -69,6 +78,7 @@ fn parts(path: &Path) -> Result<String> {
            UNION ALL SELECT 'looks ' || level, sum(length(shapes)), count(*) FROM looks GROUP BY level
            UNION ALL SELECT 'look', sum(length(shapes)), count(*) FROM look
            UNION ALL SELECT 'look_base', sum(length(shapes)), count(*) FROM look_base
+           UNION ALL SELECT 'recent ' || level, sum(length(tallies)), count(*) FROM recent GROUP BY level
            UNION ALL SELECT 'slice', sum(length(tallies)), count(*) FROM slice
            UNION ALL SELECT 'evidence', sum(length(model)), count(*) FROM evidence
            UNION ALL SELECT 'first', 0, count(*) FROM first
@@ -92,9 +102,12 @@ fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
     let begin = u32::try_from(BEGIN / SLOT)?;
     let file = rusqlite::Connection::open(path)?;
     let copy = |what: &str, from: u32, to: u32, length: u32| -> Result<()> {
-        for (table, rest) in
-            [("pack", "series, tallies"), ("roll", "columns"), ("looks", "series, shapes, base")]
-        {
+        for (table, rest) in [
+            ("pack", "series, tallies"),
+            ("recent", "part, tallies"),
+            ("roll", "columns"),
+            ("looks", "series, shapes, base"),
+        ] {
             let sql = format!(
                 "INSERT OR IGNORE INTO {table} (level, start, {rest}) SELECT level, start + ?1, {rest} FROM {table}
                  WHERE {what} AND start >= ?2 AND start < ?3"
@@ -106,16 +119,24 @@ fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
     for number in hours..24 {
         copy("level < 3", begin + number % hours * hour, begin + number * hour, hour)?;
     }
+    let tidy = |hours: u32, minutes: u32| -> Result<Sqlite> {
+        let now = at((BEGIN + u64::from(hours) * HOUR + u64::from(minutes) * 60) * 1_000_000_000);
+        let retention = Retention { bytes: u64::MAX, ..Retention::default() };
+        let mut store = Sqlite::open(path, Some(7), retention, now)?.store;
+        store.tidy(now)?;
+        Ok(store)
+    };
+    if days > 1 {
+        // The day is over.
+        tidy(24, 10)?;
+    }
     // Minutes of earlier days are forgotten by then; those of the first stay until the end, as the others are made of them.
     for number in 1..days {
         let what = if number + WITH_MINUTES < days { "level > 1" } else { "true" };
         copy(what, begin, begin + number * day, day)?;
     }
     drop(file);
-    let now = at((BEGIN + (u64::from(days) * 24 - 1) * HOUR) * 1_000_000_000);
-    let retention = Retention { bytes: u64::MAX, ..Retention::default() };
-    let mut store = Sqlite::open(path, Some(7), retention, now)?.store;
-    store.tidy(now)?;
+    let store = tidy(days * 24 - 1, 0)?;
     Ok((store.about()?.bytes, parts(path)?))
 }
 

@@ -15,7 +15,7 @@ use overhear_query::{
         Health, History, Map, ServiceFigures, StoreHealth, Unanswered, changes,
     },
 };
-use overhear_store::{Error, Line, Parts, Questions, Recorded, Resolution, Session, SumLine, Sums, Window};
+use overhear_store::{Error, Lined, Parts, Questions, Resolution, Session, Window};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -135,16 +135,11 @@ impl Monitor {
         let windows: Vec<Window> = spans.iter().map(|span| span.window).collect();
         let now = Parts { windows: &windows, of: &of };
         let steps = windows.iter().map(|window| step_of_all(*window, points)).collect::<Vec<_>>();
-        let lines = if points == 0 { Vec::new() } else { questions.sum_lines(now, &steps)? };
-        // Where the steps are all of the window, they need not be read twice.
-        let is_whole = |(line, window): (&Recorded<SumLine>, &Window)| -> Result<bool, Error> {
-            Ok(questions.covers(*window)? == line.window)
-        };
-        let are_whole = lines.iter().zip(&windows).map(is_whole).collect::<Result<Vec<_>, _>>()?;
-        let sums = if !lines.is_empty() && are_whole.iter().all(|whole| *whole) {
-            lines.iter().map(totals).collect()
+        let (sums, lines) = if points == 0 {
+            (questions.sums_of(now)?, Vec::new())
         } else {
-            questions.sums_of(now)?
+            let both = questions.sum_lines(now, &steps)?.into_iter();
+            both.map(|Lined { sums, line }| (sums, line)).unzip()
         };
         let listened: Vec<Option<f64>> = spans.iter().map(|span| self.listened_before(span)).collect();
         let earlier: Vec<Window> = earlier(&spans, &listened);
@@ -507,13 +502,7 @@ impl LiveSource for Monitor {
     }
 }
 
-/// All steps of each series.
-fn totals(line: &Recorded<SumLine>) -> Recorded<Sums> {
-    let total = |(series, line): &(Arc<Series>, Line)| (Arc::clone(series), line.total.clone());
-    Recorded { what: line.what.iter().map(total).collect(), window: line.window, resolution: line.resolution }
-}
-
-/// The same for all endpoints at once: by ten seconds only for minutes, as those are many counts.
+/// The steps of all endpoints at once: by ten seconds only for minutes, as those are many counts.
 fn step_of_all(window: Window, points: usize) -> Resolution {
     const MINUTES: u32 = 5 * Resolution::Minute.slots();
     let finest = if window.slots() > MINUTES { Resolution::Minute } else { Resolution::TenSeconds };

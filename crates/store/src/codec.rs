@@ -6,7 +6,8 @@ use crate::{
 };
 use overhear_exchange::{ErrorType, Http2Code, RpcStatus};
 use overhear_model::{Count, Ending, Histogram, Tally};
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, io, sync::Arc, thread::LocalKey};
+use zstd::bulk::{Compressor, Decompressor};
 
 const LEVEL: i32 = 3;
 /// Longest text of one blob, in bytes; what is longer was not written by us.
@@ -83,8 +84,30 @@ pub(crate) fn in_streams(blob: &[u8]) -> Option<&[u8]> {
     blob.strip_prefix(&[IN_STREAMS])
 }
 
+thread_local! {
+    /// Making one anew takes longer than most blobs do.
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Does something with what a thread keeps, which is made when it is first wanted.
+fn with<T, R>(
+    kept: &'static LocalKey<RefCell<Option<T>>>,
+    make: impl FnOnce() -> io::Result<T>,
+    work: impl FnOnce(&mut T) -> io::Result<R>,
+) -> Result<R, Damage> {
+    kept.with_borrow_mut(|kept| {
+        let kept = match kept {
+            Some(kept) => kept,
+            None => kept.insert(make()?),
+        };
+        work(kept)
+    })
+    .map_err(damage)
+}
+
 pub(crate) fn deflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
-    zstd::bulk::compress(text, LEVEL).map_err(damage)
+    with(&PACKER, || Compressor::new(LEVEL), |packer| packer.compress(text))
 }
 
 pub(crate) fn inflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
@@ -92,7 +115,7 @@ pub(crate) fn inflate(text: &[u8]) -> Result<Vec<u8>, Damage> {
     let length = zstd::zstd_safe::get_frame_content_size(text).ok().flatten();
     let length = length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= LONGEST);
     let length = length.ok_or_else(|| damage("compressed text of no known length"))?;
-    zstd::bulk::decompress(text, length).map_err(damage)
+    with(&UNPACKER, Decompressor::new, |unpacker| unpacker.decompress(text, length))
 }
 
 pub(crate) fn damage(why: impl ToString) -> Damage {
@@ -110,7 +133,12 @@ fn write(pen: &mut Pen, count: &Count, last: &mut i16) {
 fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool) -> Result<Count, Damage> {
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let (bytes_in, bytes_out) = (eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?);
-    let latency = eye.histogram(last, wanted, Histogram::default())?;
+    let latency = if wanted {
+        eye.histogram(last, Histogram::default())?
+    } else {
+        eye.histogram_count(last)?;
+        Histogram::default()
+    };
     Ok(Count { requests: untimed.wrapping_add(latency.count()), bytes_in, bytes_out, latency })
 }
 

@@ -7,11 +7,20 @@ use crate::{
     rows,
     streams::{Eye, Pen, Stream, Streams},
 };
-use overhear_model::{OTHER, Sum, Tally, rank};
+use overhear_model::{Histogram, OTHER, Sum, Tally, rank};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+
+/// What is wanted of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extent {
+    Nothing,
+    /// All but the latency.
+    Counts,
+    All,
+}
 
 /// By the numbers of series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,17 +99,19 @@ impl Columns {
     /// What [`Self::encode`] was told.
     pub(crate) fn decode(blob: &[u8]) -> Result<Self, Damage> {
         let mut columns = Self::default();
-        Self::each_sum(blob, &|_| true, &mut |series, sum| drop(columns.sums.insert(series, sum.clone())))?;
+        Self::each_sum(blob, &|_| Extent::All, &mut |series, sum| {
+            columns.sums.insert(series, sum.clone());
+        })?;
         Self::each_edge(blob, &mut |whole, caller, sum| {
             columns.edges.insert((whole, Arc::clone(caller)), sum.clone());
         })?;
         Ok(columns)
     }
 
-    /// The sums of [`Self::decode`] alone, ascending, of the series that are wanted.
+    /// The sums of [`Self::decode`] alone, ascending, as far as they are wanted.
     pub(crate) fn each_sum(
         blob: &[u8],
-        wanted: &dyn Fn(u32) -> bool,
+        wanted: &dyn Fn(u32) -> Extent,
         put: &mut dyn FnMut(u32, &Sum),
     ) -> Result<(), Damage> {
         let Some(mut text) = in_streams(blob) else {
@@ -112,9 +123,9 @@ impl Columns {
         let (mut number, mut last, mut sum) = (0, 0, Sum::default());
         for _ in 0..eye.number(Stream::Names)? {
             number = next(&mut eye, number)?;
-            let is_wanted = wanted(number);
-            sum = read(&mut eye, &mut last, is_wanted, sum)?;
-            if is_wanted {
+            let wanted = wanted(number);
+            sum = read(&mut eye, &mut last, wanted == Extent::All, sum)?;
+            if wanted > Extent::Nothing {
                 put(number, &sum);
             }
         }
@@ -170,8 +181,13 @@ fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool, room: Sum) -> Result<Su
     let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
     let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
     let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
-    let latency = eye.histogram(last, wanted, room.latency)?;
-    let requests = untimed.wrapping_add(latency.count());
+    let (timed, latency) = if wanted {
+        let latency = eye.histogram(last, room.latency)?;
+        (latency.count(), latency)
+    } else {
+        (eye.histogram_count(last)?, Histogram::default())
+    };
+    let requests = untimed.wrapping_add(timed);
     Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
 }
 

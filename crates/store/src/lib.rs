@@ -20,7 +20,7 @@ mod window;
 pub use error::Error;
 pub use memory::Memory;
 pub use question::{
-    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Line, Looks, Parts, Questions, Recorded, Session,
+    About, Deployed, EDGES, Edge, FIRSTS, First, Heard, Lined, Looks, Parts, Questions, Recorded, Session,
     Store, SumLine, Sums, Timeline, Totals, Trait,
 };
 pub use retention::Retention;

@@ -1,6 +1,6 @@
 use crate::{
-    About, Deployed, Edge, Error, First, Line, Looks, Parts, Questions, Recorded, Resolution, Retention,
-    Session, Store, SumLine, Sums, Timeline, Totals, Trait, Window, evidence,
+    About, Deployed, Edge, Error, First, Lined, Looks, Parts, Questions, Recorded, Resolution, Retention,
+    Session, Store, Sums, Timeline, Totals, Trait, Window, evidence,
 };
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Counted, Model, Series, Shaped, Slot, Sum, Tally, shape::Shapes};
@@ -58,26 +58,19 @@ impl Questions for Memory {
         parts.windows.iter().enumerate().map(one).collect()
     }
 
-    fn covers(&self, window: Window) -> Result<Window, Error> {
-        Ok(window)
-    }
-
-    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error> {
-        let one = |(part, (window, step)): (usize, (&Window, &Resolution))| {
-            let line = self.timeline(*window, *step, None)?;
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Lined>, Error> {
+        let sums = self.sums_of(parts)?;
+        let one = |(part, (sums, step)): (usize, (Recorded<Sums>, &Resolution))| {
+            let line = self.timeline(sums.window, *step, None)?;
             let mine = line.what.iter().filter(|(series, _)| (parts.of)(series) == Some(part));
             let what = mine.map(|(series, steps)| {
-                let sums: Vec<_> = steps.iter().map(|(slot, tally)| (*slot, Sum::from(tally))).collect();
-                let mut line = Line::default();
-                for (slot, sum) in sums {
-                    line.total.merge(&sum);
-                    line.steps.push((slot, sum.without_latency()));
-                }
-                (Arc::clone(series), line)
+                let sum = |(slot, tally): &(Slot, Tally)| (*slot, Sum::from(tally).without_latency());
+                (Arc::clone(series), steps.iter().map(sum).collect())
             });
-            Ok(Recorded { what: what.collect(), window: line.window, resolution: line.resolution })
+            let line = Recorded { what: what.collect(), window: line.window, resolution: line.resolution };
+            Ok(Lined { sums, line })
         };
-        parts.windows.iter().zip(steps).enumerate().map(one).collect()
+        sums.into_iter().zip(steps).enumerate().map(one).collect()
     }
 
     fn edges_of(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Error> {

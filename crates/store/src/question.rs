@@ -17,17 +17,17 @@ pub type Timeline = Vec<(Arc<Series>, Vec<(Slot, Tally)>)>;
 /// What was counted of each series over a window, callers and endings added up.
 pub type Sums = Vec<(Arc<Series>, Sum)>;
 
-/// The same step by step.
-pub type SumLine = Vec<(Arc<Series>, Line)>;
+/// The same step by step; ascending by time, steps without calls left out. Without latencies, which are most of what there
+/// is to add up: of one endpoint [`Questions::timeline`] has them.
+pub type SumLine = Vec<(Arc<Series>, Vec<(Slot, Sum)>)>;
 
-/// What was counted of a series over a window.
+/// Both, over a window and over all steps that some of it is in.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Line {
-    /// All of it.
-    pub total: Sum,
-    /// Ascending by time, steps without calls left out. Without latencies, which are most of what there is to add up: of one
-    /// endpoint [`Questions::timeline`] has them.
-    pub steps: Vec<(Slot, Sum)>,
+pub struct Lined {
+    /// As [`Questions::sums`] has them.
+    pub sums: Recorded<Sums>,
+    /// The steps.
+    pub line: Recorded<SumLine>,
 }
 
 /// What was counted between two who talk.
@@ -117,25 +117,21 @@ pub trait Questions {
         self.sums_of(Parts::one(&window)).map(only)
     }
 
-    /// The window that [`Self::sums`] answers for when it is asked for this one.
+    /// The same, and step by step, with a length of steps for each part. Where so fine steps are no longer kept they are
+    /// longer: see [`Recorded::resolution`].
     ///
     /// # Errors
     /// When it cannot be read.
-    fn covers(&self, window: Window) -> Result<Window, Error>;
-
-    /// The same step by step, with a length of steps for each part. Where so fine steps are no longer kept they are longer: see
-    /// [`Recorded::resolution`].
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error>;
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Lined>, Error>;
 
     /// The same of all series over one window.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn sum_line(&self, window: Window, step: Resolution) -> Result<Recorded<SumLine>, Error> {
-        self.sum_lines(Parts::one(&window), &[step]).map(only)
+    fn sum_line(&self, window: Window, step: Resolution) -> Result<Lined, Error> {
+        let mut lines = self.sum_lines(Parts::one(&window), &[step])?;
+        // There is one for each window.
+        Ok(lines.pop().unwrap_or_default())
     }
 
     /// Who called what over a window of each part, in no particular order. Of each called whole at most [`EDGES`] callers are

@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Latency {
             }
         }
         let (sum, Buckets(buckets)) = <(u64, Buckets)>::deserialize(from)?;
-        let histogram = Histogram::from_buckets(buckets, Duration::from_nanos(sum));
+        let histogram = Histogram::from_parts(buckets, Duration::from_nanos(sum));
         let histogram = histogram.ok_or_else(|| D::Error::custom("a histogram is out of range"))?;
         Ok(Self(histogram))
     }

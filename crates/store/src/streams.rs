@@ -28,7 +28,8 @@ const STREAMS: usize = Stream::Wide as usize + 1;
 /// Below this length in bytes compression gains little.
 const WORTH_IT: usize = 64;
 /// Says that the rest is in [`Stream::Wide`].
-const WIDE: u64 = 15;
+const WIDEST: u8 = 15;
+const WIDE: u64 = WIDEST as u64;
 
 /// What is being written.
 #[derive(Debug, Default)]
@@ -142,15 +143,38 @@ impl<'a> Eye<'a> {
         std::str::from_utf8(text).map_err(damage)
     }
 
-    /// Nothing where it is not `wanted`. In the room of another one.
-    pub(crate) fn histogram(
-        &mut self,
-        last: &mut i16,
-        wanted: bool,
-        room: Histogram,
-    ) -> Result<Histogram, Damage> {
+    /// In the room of another one.
+    pub(crate) fn histogram(&mut self, last: &mut i16, room: Histogram) -> Result<Histogram, Damage> {
         let mut buckets = room.into_buckets();
         buckets.clear();
+        let (bytes, sum) = self.buckets(last)?;
+        buckets.reserve(bytes.len());
+        // The first one's step is nothing.
+        let mut index = i64::from(*last) - 1;
+        for byte in bytes {
+            let [step, count] = [self.half(byte >> 4)?, self.half(byte & 15)?];
+            index = index.saturating_add(1).saturating_add_unsigned(step);
+            buckets.push((i16::try_from(index).map_err(damage)?, count.saturating_add(1)));
+        }
+        let histogram = Histogram::from_ascending(buckets, Duration::from_nanos(sum));
+        histogram.ok_or_else(|| damage("a histogram is out of range"))
+    }
+
+    /// How many durations the next histogram has, which is left out.
+    pub(crate) fn histogram_count(&mut self, last: &mut i16) -> Result<u64, Damage> {
+        let (bytes, _) = self.buckets(last)?;
+        let mut all = bytes.iter().map(|byte| u64::from(byte & 15) + 1).sum::<u64>();
+        let is_wide = |byte: &&u8| **byte >> 4 == WIDEST || **byte & 15 == WIDEST;
+        for byte in bytes.iter().filter(is_wide) {
+            self.half(byte >> 4)?;
+            let count = self.half(byte & 15)?;
+            all = all.saturating_add(count - u64::from(byte & 15));
+        }
+        Ok(all)
+    }
+
+    /// The buckets of a histogram as they are written, and its sum.
+    fn buckets(&mut self, last: &mut i16) -> Result<(&'a [u8], u64), Damage> {
         let length = usize::try_from(self.number(Stream::Starts)?).unwrap_or(usize::MAX);
         let mut sum = 0;
         if length > 0 {
@@ -161,24 +185,12 @@ impl<'a> Eye<'a> {
         let all = self.0.get_mut(Stream::Buckets as usize).ok_or_else(short)?;
         let (bytes, rest) = all.split_at_checked(length).ok_or_else(short)?;
         *all = rest;
-        buckets.reserve(if wanted { length } else { 0 });
-        // The first one's step is nothing.
-        let mut index = i64::from(*last) - 1;
-        for byte in bytes {
-            let [step, count] = [self.half(byte >> 4)?, self.half(byte & 15)?];
-            index = index.saturating_add(1).saturating_add_unsigned(step);
-            if wanted {
-                buckets.push((i16::try_from(index).map_err(damage)?, count.saturating_add(1)));
-            }
-        }
-        let histogram = Histogram::from_buckets(buckets, Duration::from_nanos(if wanted { sum } else { 0 }));
-        histogram.ok_or_else(|| damage("a histogram is out of range"))
+        Ok((bytes, sum))
     }
 
     #[inline]
     fn half(&mut self, half: u8) -> Result<u64, Damage> {
-        let half = u64::from(half);
-        if half < WIDE { Ok(half) } else { Ok(WIDE.saturating_add(self.number(Stream::Wide)?)) }
+        if half < WIDEST { Ok(half.into()) } else { Ok(WIDE.saturating_add(self.number(Stream::Wide)?)) }
     }
 }
 

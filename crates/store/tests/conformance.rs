@@ -4,7 +4,8 @@
 use overhear_exchange::{Statistics, Timestamp};
 use overhear_model::{Count, Counted, Ending, Histogram, Model, Series, Slot, Tally};
 use overhear_store::{
-    Deployed, Edge, First, Memory, Parts, Questions, Resolution, Retention, Sqlite, Store, SumLine, Window,
+    Deployed, Edge, First, Lined, Memory, Parts, Questions, Resolution, Retention, Sqlite, Store, SumLine,
+    Window,
 };
 use proptest::prelude::*;
 use std::{
@@ -90,11 +91,11 @@ fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestC
         prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
     }
     let answer = store.sums(window).unwrap();
-    prop_assert_eq!(store.covers(window).unwrap(), answer.window);
+    let covered = answer.window;
     let known: BTreeSet<_> = store.series().unwrap().into_iter().collect();
     prop_assert!(reference.series().unwrap().iter().all(|series| known.contains(series)));
-    let expected: BTreeMap<_, _> = reference.sums(answer.window).unwrap().what.into_iter().collect();
-    prop_assert_eq!(answer.what.into_iter().collect::<BTreeMap<_, _>>(), expected, "{:?}", window);
+    let sums: BTreeMap<_, _> = reference.sums(answer.window).unwrap().what.into_iter().collect();
+    prop_assert_eq!(&answer.what.into_iter().collect::<BTreeMap<_, _>>(), &sums, "{:?}", window);
     let answer = store.edges(window).unwrap();
     let sorted = |edges: Vec<Edge>| {
         edges.into_iter().map(|edge| ((edge.whole, edge.caller), edge.sum)).collect::<BTreeMap<_, _>>()
@@ -102,8 +103,11 @@ fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestC
     let expected = reference.edges(answer.window).unwrap();
     prop_assert_eq!(sorted(answer.what), sorted(expected.what), "{:?}", window);
     for step in Resolution::ALL {
-        let answer = store.sum_line(window, step).unwrap();
-        let expected = reference.sum_line(answer.window, answer.resolution).unwrap();
+        let lined = store.sum_line(window, step).unwrap();
+        prop_assert_eq!(lined.sums.window, covered);
+        prop_assert_eq!(&lined.sums.what.into_iter().collect::<BTreeMap<_, _>>(), &sums);
+        let answer = lined.line;
+        let expected = reference.sum_line(answer.window, answer.resolution).unwrap().line;
         let sorted = |line: SumLine| line.into_iter().collect::<BTreeMap<_, _>>();
         prop_assert_eq!(sorted(answer.what), sorted(expected.what), "{:?} by {:?}", window, step);
         for of in [None, Some(series().get(..2).unwrap_or_default())] {
@@ -125,14 +129,18 @@ fn agree_in_parts(store: &Sqlite, reference: &Memory, windows: [Window; 2]) -> R
     let (sums, edges) = (store.sums_of(parts).unwrap(), store.edges_of(parts).unwrap());
     let lines = store.sum_lines(parts, &steps).unwrap();
     prop_assert_eq!([sums.len(), edges.len(), lines.len()], [2, 2, 2]);
-    for (part, ((sums, edges), line)) in sums.into_iter().zip(edges).zip(lines).enumerate() {
+    for (part, ((sums, edges), Lined { sums: beside, line })) in
+        sums.into_iter().zip(edges).zip(lines).enumerate()
+    {
         let mine = |series: &Arc<Series>| of(series) == Some(part);
-        let covered = store.covers(windows[part]).unwrap();
-        prop_assert_eq!([sums.window, edges.window], [covered, covered]);
+        let covered = store.sums(windows[part]).unwrap().window;
+        prop_assert_eq!([sums.window, edges.window, beside.window], [covered; 3]);
         let expected = reference.sums(covered).unwrap().what.into_iter().filter(|(series, _)| mine(series));
         let expected: BTreeMap<_, _> = expected.collect();
-        prop_assert_eq!(sums.what.into_iter().collect::<BTreeMap<_, _>>(), expected);
-        let expected = reference.sum_line(line.window, line.resolution).unwrap().what;
+        for sums in [sums, beside] {
+            prop_assert_eq!(&sums.what.into_iter().collect::<BTreeMap<_, _>>(), &expected);
+        }
+        let expected = reference.sum_line(line.window, line.resolution).unwrap().line.what;
         let expected: BTreeMap<_, _> = expected.into_iter().filter(|(series, _)| mine(series)).collect();
         prop_assert_eq!(line.what.into_iter().collect::<BTreeMap<_, _>>(), expected);
         let sorted = |edges: Vec<Edge>| {
@@ -202,8 +210,10 @@ fn a_file_of_before_there_were_rolls_gets_them() {
     store.tidy(at(DAY + 29_000)).unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
+    let rest: u32 = file.query_row("SELECT count(*) FROM recent", [], |row| row.get(0)).unwrap();
+    assert_eq!(rest, 0, "all of it is in packs, as it was then");
     file.execute_batch(
-        "DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE look_base; DROP TABLE first; PRAGMA user_version = 2",
+        "DROP TABLE recent; DROP TABLE roll; DROP TABLE look; DROP TABLE looks; DROP TABLE look_base; DROP TABLE first; PRAGMA user_version = 2",
     )
     .unwrap();
     drop(file);

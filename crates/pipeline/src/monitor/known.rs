@@ -61,7 +61,7 @@ impl Known {
     pub(super) fn steps(&self, line: SumLine) -> Steps {
         let mut lines = BTreeMap::<Arc<EndpointId>, Vec<Vec<(Slot, Sum)>>>::new();
         for (series, line) in line {
-            lines.entry(self.endpoint(&series)).or_default().push(line.steps);
+            lines.entry(self.endpoint(&series)).or_default().push(line);
         }
         lines.into_iter().map(|(id, lines)| (id, one_line(lines))).collect()
     }

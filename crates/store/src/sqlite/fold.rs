@@ -1,6 +1,11 @@
 //! Summing up what is old, and forgetting what is older than is kept.
 
-use super::{Failure, Sqlite, looks, read::Level, roll::Rolls};
+use super::{
+    Failure, Sqlite, looks,
+    read::Level,
+    recent::{self, Sheaf},
+    roll::Rolls,
+};
 use crate::{Resolution, codec};
 use overhear_exchange::Timestamp;
 use overhear_model::{Slot, Tally};
@@ -12,11 +17,8 @@ const AT_ONCE: usize = 360;
 /// A slot is folded when it has been over for so long: later calls of it are few.
 const SETTLED: u32 = 12;
 
-/// Counts by level, start and series, then by offset within the pack.
-type Packs = BTreeMap<(Level, u32, u32), BTreeMap<u32, Tally>>;
-
 impl Sqlite {
-    /// Adds the counts of slots that are over to minutes, hours and days.
+    /// Adds up the counts of slots that are over by minute, and those of minutes and hours by what they are part of.
     pub(super) fn fold(&mut self, now: Timestamp) -> Result<(), Failure> {
         let limit = Slot(Resolution::Minute.floor(Slot::of(now)).0.saturating_sub(SETTLED));
         self.writer()?.open.retain(|slot, _| *slot >= limit);
@@ -24,7 +26,7 @@ impl Sqlite {
             let folded = self.fold_some(limit);
             // Numbers may have been given that were taken back.
             if !folded.inspect_err(|_| self.catalogue.borrow_mut().forget())? {
-                return Ok(());
+                return self.turn(limit);
             }
         }
     }
@@ -37,7 +39,7 @@ impl Sqlite {
             "SELECT id, slot, tallies FROM slice WHERE folded = 0 AND slot < ? ORDER BY slot LIMIT ?",
         )?;
         let mut rows = select.query((limit.0, AT_ONCE))?;
-        let mut packs = Packs::new();
+        let mut minutes = BTreeMap::<u32, Sheaf>::new();
         let mut rolls = Rolls::default();
         let mut catalogue = self.catalogue.borrow_mut();
         catalogue.refresh(&transaction)?;
@@ -48,15 +50,16 @@ impl Sqlite {
             for (series, tally) in
                 codec::decode(key, row.get_ref(2)?.as_blob().unwrap_or_default(), &|_| true)?
             {
-                add(&mut packs, key, (series, slot), &tally);
+                let minute = minutes.entry(Level::Minutes.floor(slot)).or_default();
+                minute.entry(series).or_default().merge(key, &tally);
                 rolls.add(&mut catalogue, &transaction, (series, slot), &tally)?;
             }
             ids.push(id);
         }
         drop(rows);
         drop(select);
-        for ((level, start, series), counts) in packs {
-            put(&transaction, key, (level, start, series), counts)?;
+        for (start, counts) in &minutes {
+            recent::keep(&transaction, (Level::Minutes, *start), counts)?;
         }
         rolls.write(&transaction, key)?;
         let mut mark = transaction.prepare_cached("UPDATE slice SET folded = 1 WHERE id = ?")?;
@@ -139,16 +142,8 @@ impl Kind {
     }
 }
 
-fn add(packs: &mut Packs, key: u64, (series, slot): (u32, u32), tally: &Tally) {
-    for level in Level::ALL {
-        let start = slot - slot % level.span();
-        let offset = (slot - start) / level.unit();
-        packs.entry((level, start, series)).or_default().entry(offset).or_default().merge(key, tally);
-    }
-}
-
 /// Adds counts to a pack.
-fn put(
+pub(super) fn put(
     connection: &Connection,
     key: u64,
     (level, start, series): (Level, u32, u32),

@@ -105,7 +105,7 @@ impl Sqlite {
             let (start, series): (u32, u32) = (row.get(1)?, row.get(2)?);
             let shapes = decode(row.get_ref(3)?.as_blob().unwrap_or_default())?;
             for level in [Level::Hour, Level::Day] {
-                sums.entry((level.number(), start - start % level.span(), series))
+                sums.entry((level.number(), level.floor(start), series))
                     .or_default()
                     .merge(self.key, &shapes);
             }

@@ -7,6 +7,7 @@ mod looks;
 mod open;
 mod plan;
 mod read;
+mod recent;
 mod roll;
 mod schema;
 mod sums;

@@ -2,8 +2,8 @@
 
 use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
 use crate::{
-    About, Deployed, Edge, Error, First, Looks, Parts, Questions, Recorded, Resolution, Retention, Session,
-    SumLine, Sums, Timeline, Totals, Window, codec, evidence,
+    About, Deployed, Edge, Error, First, Lined, Looks, Parts, Questions, Recorded, Resolution, Retention,
+    Session, Sums, Timeline, Totals, Window, codec, evidence,
 };
 use overhear_exchange::Timestamp;
 use overhear_model::{Model, Series, Slot, Tally};
@@ -17,7 +17,7 @@ use std::{
 type Put<'a> = dyn FnMut(u32, Slot, &[u8]) -> Result<(), Failure> + 'a;
 
 /// Takes one count: of which series, of the stretch that begins with which slot.
-type Take<'a> = dyn FnMut(u32, Slot, Tally) + 'a;
+pub(super) type Take<'a> = dyn FnMut(u32, Slot, Tally) + 'a;
 
 impl Questions for Sqlite {
     fn key(&self) -> u64 {
@@ -42,11 +42,7 @@ impl Questions for Sqlite {
         self.reading(self.read_sums(parts))
     }
 
-    fn covers(&self, window: Window) -> Result<Window, Error> {
-        Ok(self.reading(self.kept())?.plan_rolls(window).1)
-    }
-
-    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Recorded<SumLine>>, Error> {
+    fn sum_lines(&self, parts: Parts<'_>, steps: &[Resolution]) -> Result<Vec<Lined>, Error> {
         self.reading(self.read_sum_lines(parts, steps))
     }
 
@@ -190,7 +186,9 @@ impl Sqlite {
     ) -> Result<(), Failure> {
         let level = Level::of(resolution);
         self.each_slice(window, level.is_none(), of, take)?;
-        level.map_or(Ok(()), |level| self.each_pack(level, window, of, take))
+        let Some(level) = level else { return Ok(()) };
+        self.each_recent(level, window, of, take)?;
+        self.each_pack(level, window, of, take)
     }
 
     pub(super) fn each_slice(
@@ -229,8 +227,7 @@ impl Sqlite {
             }
             Ok(())
         };
-        let span = level.span();
-        let first = window.from.0 - window.from.0 % span;
+        let first = level.pack(window.from.0);
         let Some(of) = of else {
             let mut select = self.connection.prepare_cached(
                 "SELECT series, start, tallies FROM pack WHERE level = ? AND start >= ? AND start < ?",
@@ -238,7 +235,9 @@ impl Sqlite {
             return rows(&mut select, &[&level.number(), &first, &window.until.0], &mut put);
         };
         let Some((oldest, newest)) = self.ends(level)? else { return Ok(()) };
-        let starts = (first.max(oldest)..window.until.0.min(newest.saturating_add(1))).step_by(span as usize);
+        // Before version 6 each hour had a pack of its own.
+        let step = level.span().min(Resolution::Hour.slots());
+        let starts = (first.max(oldest)..window.until.0.min(newest.saturating_add(1))).step_by(step as usize);
         let mut select = self.connection.prepare_cached(
             "SELECT series, start, tallies FROM pack WHERE level = ? AND start = ? AND series = ?",
         )?;
@@ -309,7 +308,8 @@ impl Sqlite {
 
     fn read_about(&self) -> Result<About, Failure> {
         let oldest: Option<u32> = self.connection.query_row(
-            "SELECT min(at) FROM (SELECT min(start) AS at FROM pack UNION ALL SELECT min(slot) FROM slice WHERE folded = 0)",
+            "SELECT min(at) FROM (SELECT min(start) AS at FROM pack UNION ALL SELECT min(start) FROM recent
+             UNION ALL SELECT min(slot) FROM slice WHERE folded = 0)",
             [],
             |row| row.get(0),
         )?;
@@ -349,7 +349,7 @@ fn rows(
     Ok(())
 }
 
-/// What a pack holds.
+/// What a pack holds: the minutes of an hour, the hours of a day, a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     Minutes,
@@ -396,8 +396,18 @@ impl Level {
     /// Slots of one pack.
     pub(super) const fn span(self) -> u32 {
         match self {
-            Self::Minutes | Self::Hour => Resolution::Hour.slots(),
-            Self::Day => Resolution::Day.slots(),
+            Self::Minutes => Resolution::Hour.slots(),
+            Self::Hour | Self::Day => Resolution::Day.slots(),
         }
+    }
+
+    /// Where the pack begins that a slot is in…
+    pub(super) const fn pack(self, slot: u32) -> u32 {
+        slot - slot % self.span()
+    }
+
+    /// …and where it ends.
+    pub(super) const fn end(self, pack: u32) -> u32 {
+        pack.saturating_add(self.span())
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -48,6 +48,12 @@ const MIGRATIONS: [&str; 5] = [
     ALTER TABLE looks ADD COLUMN base INTEGER;
     CREATE INDEX looks_by_base ON looks (base);
 ",
+    "
+    -- Counts of some series in a minute (level 1) whose hour is not over, and in an hour (2) whose day is not: what packs
+    -- of their level do not have yet. Packs of level 2 have the hours of a day since.
+    CREATE TABLE recent (level INTEGER NOT NULL, start INTEGER NOT NULL, part INTEGER NOT NULL, tallies BLOB NOT NULL);
+    CREATE INDEX recent_by_start ON recent (level, start, part);
+",
 ];
 
 /// From here on there are rolls and firsts beside packs.
@@ -66,6 +72,7 @@ const STAND_INS: [&str; MIGRATIONS.len()] = [
      CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB, base INTEGER);",
     "CREATE TEMP TABLE look_base (id INTEGER, series INTEGER, shapes BLOB);
      CREATE TEMP VIEW IF NOT EXISTS looks AS SELECT *, NULL AS base FROM main.looks;",
+    "CREATE TEMP TABLE recent (level INTEGER, start INTEGER, part INTEGER, tallies BLOB);",
 ];
 
 /// The first version that keeps what calls looked like by time.

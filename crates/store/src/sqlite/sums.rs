@@ -1,7 +1,10 @@
 //! Questions about all series at once.
 
 use super::{Failure, Sqlite, plan::Kept, read::Level, roll};
-use crate::{Edge, First, Line, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window, columns::Columns};
+use crate::{
+    Edge, First, Lined, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window,
+    columns::{Columns, Extent},
+};
 use overhear_model::{Series, Slot, Sum, Tally, Total};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,61 +25,71 @@ enum Wanted {
     Edges,
 }
 
-/// Takes what was counted of a part in a stretch that begins with this slot.
+/// Takes what was counted for an ask, in a stretch that begins with this slot.
 type Take<'a> = dyn FnMut(usize, Slot, Told<'_>) + 'a;
 
 /// How a window is read, and the window that makes.
 type Plan = (Vec<(Resolution, Window)>, Window);
 
+/// What is asked of the series of one part.
+struct Ask {
+    part: usize,
+    extent: Extent,
+    plan: Plan,
+}
+
 impl Sqlite {
     pub(super) fn read_sums(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Sums>>, Failure> {
-        let mut sums = vec![HashMap::<u32, Total>::new(); parts.windows.len()];
-        let plan = |kept: &Kept, _, window| kept.plan_rolls(window);
-        let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, _, told| {
-            let Some(sums) = sums.get_mut(part) else { return };
-            match told {
-                Told::Sum(series, sum) => sums.entry(series).or_default().add(sum),
-                Told::Tally(series, tally) => sums.entry(series).or_default().add(&tally.into()),
-                Told::Edge(..) => {}
-            }
-        })?;
-        let catalogue = self.catalogue.borrow();
-        let named = |(number, total): (u32, Total)| Some((catalogue.series(number)?, total.into()));
-        let each = covered.into_iter().zip(sums);
-        Ok(each.map(|(covered, sums)| covered.with(sums.into_iter().filter_map(named).collect())).collect())
+        // One moment for all parts: a fold in between would show some calls twice.
+        let moment = self.connection.unchecked_transaction()?;
+        let asks = over_windows(parts, &self.kept()?);
+        let mut sums = Totals::of(asks.len());
+        self.over(parts, Wanted::Sums, &asks, &mut |ask, _, told| sums.add(ask, &told))?;
+        moment.commit()?;
+        Ok(asks.iter().zip(sums.0).map(|(ask, sums)| ask.answer(self.summed(sums))).collect())
     }
 
     pub(super) fn read_sum_lines(
         &self,
         parts: Parts<'_>,
         steps: &[Resolution],
-    ) -> Result<Vec<Recorded<SumLine>>, Failure> {
-        let step = |part: usize| steps.get(part).copied().unwrap_or(Resolution::Day);
-        let plan = |kept: &Kept, part, window: Window| {
-            let resolution = kept.resolution(window, step(part));
+    ) -> Result<Vec<Lined>, Failure> {
+        let moment = self.connection.unchecked_transaction()?;
+        let kept = self.kept()?;
+        let mut asks = over_windows(parts, &kept);
+        let count = asks.len();
+        // Both in one reading: most of what they need is the same.
+        asks.extend(parts.windows.iter().zip(steps).enumerate().map(|(part, (window, step))| {
+            let resolution = kept.resolution(*window, *step);
             let window = window.outward(resolution);
-            (vec![(resolution, window)], window)
-        };
-        let mut lines = vec![HashMap::<u32, Steps>::new(); parts.windows.len()];
-        let covered = self.over(parts, Wanted::Sums, &plan, &mut |part, slot, told| {
-            let Some(lines) = lines.get_mut(part) else { return };
-            match told {
-                Told::Sum(series, sum) => lines.entry(series).or_default().add(slot, sum),
-                Told::Tally(series, tally) => lines.entry(series).or_default().add(slot, &tally.into()),
-                Told::Edge(..) => {}
-            }
+            Ask { part, extent: Extent::Counts, plan: (vec![(resolution, window)], window) }
+        }));
+        let mut sums = Totals::of(count);
+        let mut lines = vec![HashMap::<u32, BTreeMap<Slot, Sum>>::new(); asks.len() - count];
+        self.over(parts, Wanted::Sums, &asks, &mut |ask, slot, told| {
+            let Some(line) = ask.checked_sub(count).and_then(|line| lines.get_mut(line)) else {
+                return sums.add(ask, &told);
+            };
+            let (series, sum) = match told {
+                Told::Sum(series, sum) => (series, sum.without_latency()),
+                Told::Tally(series, tally) => (series, Sum::from(tally).without_latency()),
+                Told::Edge(..) => return,
+            };
+            line.entry(series).or_default().entry(slot).or_default().merge(&sum);
         })?;
-        let catalogue = self.catalogue.borrow();
-        let named = |(number, steps): (u32, Steps)| Some((catalogue.series(number)?, steps.into()));
-        let each = covered.into_iter().zip(lines);
-        Ok(each.map(|(covered, lines)| covered.with(lines.into_iter().filter_map(named).collect())).collect())
+        moment.commit()?;
+        let (of_windows, of_steps) = asks.split_at(count);
+        let sums = of_windows.iter().zip(sums.0).map(|(ask, sums)| ask.answer(self.summed(sums)));
+        let lines = of_steps.iter().zip(lines).map(|(ask, line)| ask.answer(self.lined(line)));
+        Ok(sums.zip(lines).map(|(sums, line)| Lined { sums, line }).collect())
     }
 
     pub(super) fn read_edges(&self, parts: Parts<'_>) -> Result<Vec<Recorded<Vec<Edge>>>, Failure> {
-        let mut edges = vec![Ends::default(); parts.windows.len()];
-        let plan = |kept: &Kept, _, window| kept.plan_rolls(window);
-        let covered = self.over(parts, Wanted::Edges, &plan, &mut |part, _, told| {
-            let Some(edges) = edges.get_mut(part) else { return };
+        let moment = self.connection.unchecked_transaction()?;
+        let asks = over_windows(parts, &self.kept()?);
+        let mut edges = vec![Ends::default(); asks.len()];
+        self.over(parts, Wanted::Edges, &asks, &mut |ask, _, told| {
+            let Some(edges) = edges.get_mut(ask) else { return };
             match told {
                 Told::Edge(whole, caller, sum) => {
                     edges.rolled.entry((whole, Arc::clone(caller))).or_default().add(sum);
@@ -88,8 +101,22 @@ impl Sqlite {
                 Told::Sum(..) => {}
             }
         })?;
-        let each = covered.into_iter().zip(edges);
-        Ok(each.map(|(covered, edges)| covered.with(self.named(edges))).collect())
+        moment.commit()?;
+        Ok(asks.iter().zip(edges).map(|(ask, edges)| ask.answer(self.named(edges))).collect())
+    }
+
+    fn summed(&self, sums: HashMap<u32, Total>) -> Sums {
+        let catalogue = self.catalogue.borrow();
+        let named = |(number, total): (u32, Total)| Some((catalogue.series(number)?, total.into()));
+        sums.into_iter().filter_map(named).collect()
+    }
+
+    fn lined(&self, line: HashMap<u32, BTreeMap<Slot, Sum>>) -> SumLine {
+        let catalogue = self.catalogue.borrow();
+        let named = |(number, steps): (u32, BTreeMap<Slot, Sum>)| {
+            Some((catalogue.series(number)?, steps.into_iter().collect()))
+        };
+        line.into_iter().filter_map(named).collect()
     }
 
     fn named(&self, Ends { rolled, rest }: Ends) -> Vec<Edge> {
@@ -134,49 +161,22 @@ impl Sqlite {
         Ok(named.collect())
     }
 
-    /// All that was counted over the windows, and what each covers. What several want is read once.
+    /// All that was counted over the windows of asks. What several want is read once.
     fn over(
         &self,
         parts: Parts<'_>,
         wanted: Wanted,
-        plan: &dyn Fn(&Kept, usize, Window) -> Plan,
+        asks: &[Ask],
         take: &mut Take<'_>,
-    ) -> Result<Vec<Recorded<()>>, Failure> {
-        // One moment for all parts: a fold in between would show some calls twice.
-        let moment = self.connection.unchecked_transaction()?;
-        let kept = self.kept()?;
+    ) -> Result<(), Failure> {
         let part_of = self.part_of(parts)?;
-        let windows = parts.windows.iter().enumerate();
-        let plans: Vec<Plan> = windows.map(|(part, window)| plan(&kept, part, *window)).collect();
         for resolution in Resolution::ALL {
-            let mine: Vec<(usize, Window)> = plans
-                .iter()
-                .enumerate()
-                .flat_map(|(part, (parts, _))| parts.iter().map(move |(of, window)| (part, *of, *window)))
-                .filter(|(_, of, window)| *of == resolution && window.slots() > 0)
-                .map(|(part, _, window)| (part, window))
-                .collect();
-            for window in union(mine.iter().map(|(_, window)| *window).collect()) {
-                // Who is in no part that this is of is not even looked at.
-                let part = |slot: Slot, number: u32| {
-                    let part = part_of.get(number as usize).copied().flatten()?;
-                    mine.iter().any(|(of, window)| *of == part && window.contains(slot)).then_some(part)
-                };
-                let is_wanted = |slot: Slot, number: u32| part(slot, number).is_some();
-                self.each_told(resolution, window, (wanted, &is_wanted), &mut |slot, told| {
-                    let (Told::Sum(number, _) | Told::Edge(number, ..) | Told::Tally(number, _)) = &told;
-                    if let Some(part) = part(slot, *number) {
-                        take(part, resolution.floor(slot), told);
-                    }
-                })?;
+            let mut asked = Asked::of(asks, resolution, &part_of, parts.windows.len());
+            for window in union(asked.windows().collect()) {
+                self.each_told(resolution, window, wanted, &mut asked, take)?;
             }
         }
-        moment.commit()?;
-        let covered = plans.into_iter().map(|(parts, window)| {
-            let finest = parts.iter().map(|(resolution, _)| *resolution).min();
-            Recorded { what: (), window, resolution: finest.unwrap_or(Resolution::Day) }
-        });
-        Ok(covered.collect())
+        Ok(())
     }
 
     /// By the numbers of series.
@@ -201,12 +201,17 @@ impl Sqlite {
         &self,
         resolution: Resolution,
         window: Window,
-        (wanted, is_wanted): (Wanted, &dyn Fn(Slot, u32) -> bool),
-        take: &mut dyn FnMut(Slot, Told<'_>),
+        wanted: Wanted,
+        asked: &mut Asked<'_>,
+        take: &mut Take<'_>,
     ) -> Result<(), Failure> {
         let level = Level::of(resolution);
         self.each_slice(window, level.is_none(), None, &mut |series, slot, tally| {
-            take(slot, Told::Tally(series, &tally));
+            asked.turn_to(slot);
+            asked
+                .of_series(series)
+                .iter()
+                .for_each(|ask| take(*ask, resolution.floor(slot), Told::Tally(series, &tally)));
         })?;
         let Some(level) = level else { return Ok(()) };
         let mut select = self
@@ -215,15 +220,21 @@ impl Sqlite {
         let mut rows = select.query((level.number(), window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
             let (slot, blob) = (Slot(row.get(0)?), row.get_ref(1)?.as_blob().unwrap_or_default());
+            asked.turn_to(slot);
             match wanted {
                 Wanted::Sums => {
-                    let is_wanted = |number| is_wanted(slot, number);
-                    Columns::each_sum(blob, &is_wanted, &mut |series, sum| {
-                        take(slot, Told::Sum(series, sum));
-                    })?;
+                    Columns::each_sum(blob, &|series| asked.extent(series), &mut |series, sum| {
+                        asked
+                            .of_series(series)
+                            .iter()
+                            .for_each(|ask| take(*ask, slot, Told::Sum(series, sum)));
+                    })?
                 }
                 Wanted::Edges => Columns::each_edge(blob, &mut |whole, caller, sum| {
-                    take(slot, Told::Edge(whole, caller, sum));
+                    asked
+                        .of_series(whole)
+                        .iter()
+                        .for_each(|ask| take(*ask, slot, Told::Edge(whole, caller, sum)));
                 })?,
             }
         }
@@ -231,23 +242,93 @@ impl Sqlite {
     }
 }
 
-/// A line that is being added up.
-#[derive(Clone, Default)]
-struct Steps {
-    total: Total,
-    by_slot: BTreeMap<Slot, Sum>,
+/// All of it over the window of each part.
+fn over_windows(parts: Parts<'_>, kept: &Kept) -> Vec<Ask> {
+    let ask =
+        |(part, window): (usize, &Window)| Ask { part, extent: Extent::All, plan: kept.plan_rolls(*window) };
+    parts.windows.iter().enumerate().map(ask).collect()
 }
 
-impl Steps {
-    fn add(&mut self, slot: Slot, sum: &Sum) {
-        self.total.add(sum);
-        self.by_slot.entry(slot).or_default().merge(&sum.without_latency());
+impl Ask {
+    fn answer<T>(&self, what: T) -> Recorded<T> {
+        let (parts, window) = &self.plan;
+        let finest = parts.iter().map(|(resolution, _)| *resolution).min();
+        Recorded { what, window: *window, resolution: finest.unwrap_or(Resolution::Day) }
     }
 }
 
-impl From<Steps> for Line {
-    fn from(steps: Steps) -> Self {
-        Self { total: steps.total.into(), steps: steps.by_slot.into_iter().collect() }
+/// Who asks for what at one resolution.
+struct Asked<'a> {
+    asks: &'a [Ask],
+    /// The asks by window.
+    windows: Vec<(usize, Window)>,
+    part_of: &'a [Option<usize>],
+    /// The slot that is being read, and who asks for it: by part, and how much at most.
+    slot: Option<Slot>,
+    by_part: Vec<(Vec<usize>, Extent)>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(asks: &'a [Ask], resolution: Resolution, part_of: &'a [Option<usize>], parts: usize) -> Self {
+        let windows = asks.iter().enumerate().flat_map(|(number, ask)| {
+            let mine = ask.plan.0.iter().filter(|(of, window)| *of == resolution && window.slots() > 0);
+            mine.map(move |(_, window)| (number, *window))
+        });
+        let by_part = vec![(Vec::new(), Extent::Nothing); parts];
+        Self { asks, windows: windows.collect(), part_of, slot: None, by_part }
+    }
+
+    fn windows(&self) -> impl Iterator<Item = Window> {
+        self.windows.iter().map(|(_, window)| *window)
+    }
+
+    /// What follows is of this slot.
+    fn turn_to(&mut self, slot: Slot) {
+        if self.slot.replace(slot) == Some(slot) {
+            return;
+        }
+        self.by_part.iter_mut().for_each(|(asks, extent)| {
+            asks.clear();
+            *extent = Extent::Nothing;
+        });
+        for (number, _) in self.windows.iter().filter(|(_, window)| window.contains(slot)) {
+            let Some(ask) = self.asks.get(*number) else { continue };
+            if let Some((asks, extent)) = self.by_part.get_mut(ask.part) {
+                asks.push(*number);
+                *extent = ask.extent.max(*extent);
+            }
+        }
+    }
+
+    fn part(&self, series: u32) -> Option<&(Vec<usize>, Extent)> {
+        self.by_part.get((*self.part_of.get(series as usize)?)?)
+    }
+
+    /// Who asks for a series.
+    fn of_series(&self, series: u32) -> &[usize] {
+        self.part(series).map_or(&[], |(asks, _)| asks)
+    }
+
+    fn extent(&self, series: u32) -> Extent {
+        self.part(series).map_or(Extent::Nothing, |(_, extent)| *extent)
+    }
+}
+
+/// Sums that are being added up, by ask and series.
+struct Totals(Vec<HashMap<u32, Total>>);
+
+impl Totals {
+    fn of(asks: usize) -> Self {
+        Self(vec![HashMap::new(); asks])
+    }
+
+    fn add(&mut self, ask: usize, told: &Told<'_>) {
+        let Some(sums) = self.0.get_mut(ask) else { return };
+        match told {
+            Told::Sum(series, sum) => sums.entry(*series).or_default().add(sum),
+            Told::Tally(series, tally) => sums.entry(*series).or_default().add(&Sum::from(*tally)),
+            Told::Edge(..) => {}
+        }
     }
 }
 
@@ -269,10 +350,4 @@ fn union(mut windows: Vec<Window>) -> Vec<Window> {
         }
     }
     union
-}
-
-impl Recorded<()> {
-    fn with<T>(self, what: T) -> Recorded<T> {
-        Recorded { what, window: self.window, resolution: self.resolution }
-    }
 }
