@@ -92,11 +92,11 @@ fn calls(heard: &Heard) -> Vec<&Value> {
     calls
 }
 
-/// Whoever leads there, a call is between the program that asks and the one that answers.
-fn is_between(call: &Value, client: u32, server: &Server) {
+/// Whoever leads there, a call is between the program that asks and the one that answers. It asked at this port.
+fn is_between(call: &Value, client: u32, server: &Server, port: u16) {
     assert!(server.pids().iter().any(|pid| call["process.pid"] == *pid), "{call}");
     assert_eq!(call["client.process.pid"], client, "{call}");
-    assert_eq!((&call["server.address"], &call["server.port"]), (&json!("127.0.0.1"), &json!(server.port)));
+    assert_eq!((&call["server.address"], &call["server.port"]), (&json!("127.0.0.1"), &json!(port)));
 }
 
 /// The tunnel is a call of its own, and each call through it is told once, though both its ends are heard.
@@ -114,7 +114,7 @@ fn a_tunnel_and_the_calls_through_it_are_heard() {
         assert_eq!(tunnels[0]["service.name"], "tinyproxy", "{}", tunnels[0]);
         assert_eq!(tunnels[0]["client.process.pid"], curl, "{}", tunnels[0]);
         for call in calls(&heard) {
-            is_between(call, curl, &server);
+            is_between(call, curl, &server, server.port);
             assert_eq!(call["client.port"], tunnels[0]["client.port"], "{call}");
         }
         assert_eq!(heard.exchanges.len(), 4, "{kind:?} {:#?}", heard.exchanges);
@@ -129,7 +129,7 @@ fn calls_through_a_tunnel_to_a_server_that_is_left_alone_are_told_by_their_clien
     let ports = [server.port, proxy.port].map(|port| port.to_string());
     let options = ["--port", &ports[0], "--port", &ports[1], "--no-tls-for", "node"];
     let (heard, curl) = heard_through(&server, &proxy, &options);
-    calls(&heard).into_iter().for_each(|call| is_between(call, curl, &server));
+    calls(&heard).into_iter().for_each(|call| is_between(call, curl, &server, server.port));
     assert_eq!(heard.exchanges.len(), 4, "{:#?}", heard.exchanges);
     assert_eq!(heard.statistics["unreadable"], json!({}), "{}", heard.statistics);
 }
@@ -170,7 +170,48 @@ fn who_asks_through_a_tunnel_is_known_without_its_plaintext() {
     let mut wget = wget.spawn().unwrap();
     assert!(wget.wait().unwrap().success());
     let heard = watch.stop().unwrap();
-    calls(&heard).into_iter().for_each(|call| is_between(call, wget.id(), &server));
+    calls(&heard).into_iter().for_each(|call| is_between(call, wget.id(), &server, server.port));
+}
+
+/// A relay that nobody asks for anything, and many connections over it at once: each call once, and which is whose is certain.
+#[test]
+fn many_calls_at_once_over_a_port_that_is_passed_on_are_told_once() {
+    const CALLS: usize = 24;
+    let (server, port) = (Server::start_tls(Kind::Python).unwrap(), free_port().unwrap());
+    let relay = Path::new(env!("CARGO_MANIFEST_DIR")).join("sealed/relay.py");
+    let mut relay = Command::new(program("python3").unwrap())
+        .arg(relay)
+        .args([port, server.port].map(|port| port.to_string()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the relay does not accept connections");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ports = [server.port, port].map(|port| port.to_string());
+    let watch = Watch::start(&["--json", "--port", &ports[0], "--port", &ports[1]]).unwrap();
+    let mut curl = Command::new(program("curl").unwrap());
+    curl.args(["--silent", "--insecure", "--parallel", "--parallel-immediate", "--parallel-max", "24"]);
+    curl.stderr(Stdio::null());
+    for number in 0..CALLS {
+        curl.args(["--output", "/dev/null"]).arg(format!("https://127.0.0.1:{port}/items?n={number}"));
+    }
+    let mut curl = curl.spawn().unwrap();
+    let succeeded = curl.wait().unwrap().success();
+    let heard = watch.stop().unwrap();
+    relay.kill().unwrap();
+    relay.wait().unwrap();
+    assert!(succeeded);
+    let asked = |call: &Value| call["url.query"].as_str().map(str::to_owned);
+    let mut queries: Vec<_> = heard.exchanges.iter().filter_map(asked).collect();
+    queries.sort_unstable();
+    let mut expected: Vec<_> = (0..CALLS).map(|number| format!("n={number}")).collect();
+    expected.sort_unstable();
+    assert_eq!(queries, expected, "{:#?}", heard.exchanges);
+    heard.exchanges.iter().for_each(|call| is_between(call, curl.id(), &server, port));
+    assert_eq!(heard.statistics["lost"], json!({}), "{}", heard.statistics);
 }
 
 /// Nobody's plaintext is heard: what is in the tunnel is told as encrypted, and how much it was.

@@ -2,7 +2,10 @@ use super::{Counters, Error, Options, Plan};
 use overhear_probe::datagram::{DatagramKey, Moved};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
-#[expect(missing_docs, clippy::missing_errors_doc, reason = "as on Linux")]
+/// Whether packets could be copied now.
+///
+/// # Errors
+/// They cannot.
 pub fn packets_have_room() -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
