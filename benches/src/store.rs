@@ -31,7 +31,7 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let path = folder.path().join("store.db");
     let kept = std::env::var_os(KEPT).map(PathBuf::from);
     if let Some(kept) = kept.as_ref().filter(|kept| kept.exists()) {
-        return ask(kept, hours);
+        return ask(kept, BEGIN + hours * HOUR, "");
     }
     let begun = cpu(std::process::id())?;
     let largest = fill(&path, hours)?;
@@ -58,13 +58,15 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     if let Some(kept) = kept {
         std::fs::copy(&path, kept)?;
     }
-    figures.extend(ask(&path, hours)?);
+    figures.extend(ask(&path, BEGIN + hours * HOUR, "")?);
     let simulated = if hours < 24 { format!(", of these {hours} h again and again") } else { String::new() };
     for (what, days, aim) in [("a day", 1, "< 400 MB"), ("a month, in its last hour,", 30, "< 2 GB")] {
         let (size, parts) = stretch(&path, u32::try_from(hours)?, days)?;
         let size = format!("{:.0} MB: {parts}", megabytes(size));
         figures.push(Figure::new(format!("store: {what} in use{simulated}"), size, aim));
     }
+    // Each time there is now one before to be compared with.
+    figures.extend(ask(&path, BEGIN + 30 * 24 * HOUR, ", in the month")?);
     Ok(figures)
 }
 
@@ -117,7 +119,7 @@ fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
         Ok(())
     };
     for number in hours..24 {
-        copy("level < 3", begin + number % hours * hour, begin + number * hour, hour)?;
+        copy("level <> 3", begin + number % hours * hour, begin + number * hour, hour)?;
     }
     let tidy = |hours: u32, minutes: u32| -> Result<Sqlite> {
         let now = at((BEGIN + u64::from(hours) * HOUR + u64::from(minutes) * 60) * 1_000_000_000);
@@ -260,11 +262,11 @@ fn next(
     exchange.client.address = overhear_exchange::Address::Ip((caller, 4000).into());
 }
 
-/// Questions of the page's views, each five times; the middle one counts.
-fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
+/// Questions of the page's views, each five times; the middle one counts. `end`: where the store ends, in seconds.
+fn ask(path: &Path, end: u64, when: &str) -> Result<Vec<Figure>> {
     let monitor = Monitor::new(Box::new(Sqlite::reader(path)?), Hints::default());
     // Not a whole hour, nor a whole minute: as people ask.
-    let until = at((BEGIN + hours * HOUR - 17 * 60 - 30) * 1_000_000_000);
+    let until = at((end - 17 * 60 - 30) * 1_000_000_000);
     let asked = |hours: u64| Asked {
         since: Some(at(until.as_nanos() - hours * HOUR * 1_000_000_000)),
         until: Some(until),
@@ -284,7 +286,7 @@ fn ask(path: &Path, hours: u64) -> Result<Vec<Figure>> {
             costs.push(used() - before);
         }
         let value = format!("{:.0} ms, {:.0} ms of CPU", crate::median(&times), crate::median(&costs));
-        figures.push(Figure::new(format!("store: {what}"), value, "< 100 ms"));
+        figures.push(Figure::new(format!("store: {what}{when}"), value, "< 100 ms"));
     };
     time("all endpoints over an hour, with time lines", &mut || monitor.endpoints(asked(1), 60).is_ok());
     time("all endpoints over a quarter of an hour, with time lines", &mut || {

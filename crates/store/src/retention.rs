@@ -27,7 +27,7 @@ impl Retention {
     pub const fn of(&self, resolution: Resolution) -> Option<Duration> {
         match resolution {
             Resolution::TenSeconds => Some(Duration::from_secs(self.ten_seconds)),
-            Resolution::Minute => Some(Duration::from_secs(self.minutes)),
+            Resolution::Minute | Resolution::TenMinutes => Some(Duration::from_secs(self.minutes)),
             Resolution::Hour => Some(Duration::from_secs(self.hours)),
             Resolution::Day => None,
         }

@@ -64,6 +64,8 @@ pub enum Resolution {
     TenSeconds,
     /// Of the last days.
     Minute,
+    /// Of the last days too: so that the ends of a long window are few counts.
+    TenMinutes,
     /// Of the last months.
     Hour,
     /// Of the last years.
@@ -72,13 +74,14 @@ pub enum Resolution {
 
 impl Resolution {
     /// All, finest first.
-    pub const ALL: [Self; 4] = [Self::TenSeconds, Self::Minute, Self::Hour, Self::Day];
+    pub const ALL: [Self; 5] = [Self::TenSeconds, Self::Minute, Self::TenMinutes, Self::Hour, Self::Day];
 
     /// Its length in slots.
     pub const fn slots(self) -> u32 {
         match self {
             Self::TenSeconds => 1,
             Self::Minute => 6,
+            Self::TenMinutes => 60,
             Self::Hour => 360,
             Self::Day => 8640,
         }

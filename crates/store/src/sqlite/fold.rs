@@ -4,7 +4,7 @@ use super::{
     Failure, Sqlite, looks,
     read::Level,
     recent::{self, Sheaf},
-    roll::Rolls,
+    roll::{self, Rolls},
 };
 use crate::{Resolution, codec};
 use overhear_exchange::Timestamp;
@@ -171,7 +171,10 @@ pub(super) fn put(
 /// Takes away what begins before a slot; coarser counts have it too.
 fn forget(connection: &Connection, level: Level, before: Slot) -> Result<(), Failure> {
     connection.execute("DELETE FROM pack WHERE level = ? AND start < ?", (level.number(), before.0))?;
-    connection.execute("DELETE FROM roll WHERE level = ? AND start < ?", (level.number(), before.0))?;
+    for resolution in Resolution::ALL.into_iter().filter(|finer| Level::of(*finer) == Some(level)) {
+        let number = roll::number(resolution);
+        connection.execute("DELETE FROM roll WHERE level = ? AND start < ?", (number, before.0))?;
+    }
     match level {
         Level::Minutes => raise(connection, "minutes_from", before),
         Level::Hour => raise(connection, "hours_from", before),

@@ -34,7 +34,8 @@ impl Sqlite {
     pub(super) fn read_looks(&self, asked: Window) -> Result<Recorded<Looks>, Failure> {
         let moment = self.connection.unchecked_transaction()?;
         let never = Slot(u32::MAX);
-        let kept = Kept { ten_seconds: never, minutes: never, hours: self.from(HOURS_FROM)? };
+        let kept =
+            Kept { ten_seconds: never, minutes: never, ten_minutes: never, hours: self.from(HOURS_FROM)? };
         let (parts, mut window) = kept.plan(asked);
         let mut sums = HashMap::<u32, Shapes>::new();
         let mut finest = Resolution::Day;

@@ -8,14 +8,25 @@ use overhear_model::Slot;
 pub(super) struct Kept {
     pub(super) ten_seconds: Slot,
     pub(super) minutes: Slot,
+    pub(super) ten_minutes: Slot,
     pub(super) hours: Slot,
 }
+
+/// In how long counts a window is read from packs…
+const PACKS: [Resolution; 3] = [Resolution::Day, Resolution::Hour, Resolution::Minute];
+/// …and from rolls, which there are of ten minutes too…
+const ROLLS: [Resolution; 4] =
+    [Resolution::Day, Resolution::Hour, Resolution::TenMinutes, Resolution::Minute];
+/// …and slot by slot at its ends.
+const ROLLS_AND_SLOTS: [Resolution; 5] =
+    [Resolution::Day, Resolution::Hour, Resolution::TenMinutes, Resolution::Minute, Resolution::TenSeconds];
 
 impl Kept {
     fn from(&self, resolution: Resolution) -> Slot {
         match resolution {
             Resolution::TenSeconds => self.ten_seconds,
             Resolution::Minute => self.minutes,
+            Resolution::TenMinutes => self.ten_minutes.max(self.minutes),
             Resolution::Hour => self.hours,
             Resolution::Day => Slot(0),
         }
@@ -29,12 +40,11 @@ impl Kept {
 
     /// The same window as of [`Self::plan`], in parts of which rolls are the larger ones.
     pub(super) fn plan_rolls(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
-        if !self.is_exact(window) {
-            return self.plan(window);
+        if self.is_exact(window) {
+            return (self.divided(window, &ROLLS_AND_SLOTS), window);
         }
-        let mut parts = Vec::new();
-        divide(window, Resolution::Day, Resolution::TenSeconds, &mut parts);
-        (parts, window)
+        let window = self.whole(window);
+        (self.divided(window, &ROLLS), window)
     }
 
     fn is_exact(&self, window: Window) -> bool {
@@ -46,12 +56,39 @@ impl Kept {
         if self.is_exact(window) {
             return (vec![(Resolution::TenSeconds, window)], window);
         }
+        let window = self.whole(window);
+        (self.divided(window, &PACKS), window)
+    }
+
+    /// The same with ends where counts can be told apart.
+    fn whole(&self, window: Window) -> Window {
         let from = self.end(window.from, false);
         let until = self.end(window.until, true);
-        let window = Window { from, until: until.max(from) };
+        Window { from, until: until.max(from) }
+    }
+
+    fn divided(&self, window: Window, steps: &[Resolution]) -> Vec<(Resolution, Window)> {
         let mut parts = Vec::new();
-        divide(window, Resolution::Day, Resolution::Minute, &mut parts);
-        (parts, window)
+        self.divide(window, steps, &mut parts);
+        parts
+    }
+
+    /// In counts as long as fit: the first of `steps`, and shorter ones before and after.
+    fn divide(&self, window: Window, steps: &[Resolution], parts: &mut Vec<(Resolution, Window)>) {
+        let Some((resolution, finer)) = steps.split_first().filter(|_| window.slots() > 0) else { return };
+        if finer.is_empty() {
+            parts.push((*resolution, window));
+            return;
+        }
+        let until = resolution.floor(window.until);
+        let floor = resolution.floor(window.from);
+        let from = if floor < window.from { Slot(floor.0.saturating_add(resolution.slots())) } else { floor };
+        if from >= until || self.from(*resolution) > from {
+            return self.divide(window, finer, parts);
+        }
+        self.divide(Window { until: from, ..window }, finer, parts);
+        parts.push((*resolution, Window { from, until }));
+        self.divide(Window { from: until, ..window }, finer, parts);
     }
 
     /// An end of a window, moved outward to where counts can be told apart.
@@ -65,32 +102,6 @@ impl Kept {
     }
 }
 
-fn divide(window: Window, resolution: Resolution, finest: Resolution, parts: &mut Vec<(Resolution, Window)>) {
-    if window.slots() == 0 {
-        return;
-    }
-    let finer = match resolution {
-        _ if resolution == finest => None,
-        Resolution::Day => Some(Resolution::Hour),
-        Resolution::Hour => Some(Resolution::Minute),
-        Resolution::Minute => Some(Resolution::TenSeconds),
-        Resolution::TenSeconds => None,
-    };
-    let Some(finer) = finer else {
-        parts.push((resolution, window));
-        return;
-    };
-    let until = resolution.floor(window.until);
-    let floor = resolution.floor(window.from);
-    let from = if floor < window.from { Slot(floor.0.saturating_add(resolution.slots())) } else { floor };
-    if from >= until {
-        return divide(window, finer, finest, parts);
-    }
-    divide(Window { until: from, ..window }, finer, finest, parts);
-    parts.push((resolution, Window { from, until }));
-    divide(Window { from: until, ..window }, finer, finest, parts);
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Kept, Slot, Window};
@@ -101,10 +112,12 @@ mod tests {
         #[test]
         fn the_parts_are_the_window_and_nothing_twice(
             from in 0u32..200_000, length in 0u32..200_000, minutes in 0u32..200_000, hours in 0u32..200_000,
+            ten_minutes in 0u32..200_000,
         ) {
             let kept = Kept {
                 ten_seconds: Slot(0),
                 minutes: Resolution::Hour.floor(Slot(minutes)),
+                ten_minutes: Resolution::TenMinutes.floor(Slot(ten_minutes)),
                 hours: Resolution::Day.floor(Slot(hours.min(minutes))),
             };
             let asked = Window { from: Slot(from), until: Slot(from + length) };

@@ -1,6 +1,6 @@
 //! The questions.
 
-use super::{Failure, Sqlite, plan::Kept, signed, unsigned};
+use super::{Failure, Sqlite, plan::Kept, schema, signed, unsigned};
 use crate::{
     About, Deployed, Edge, Error, First, Lined, Looks, Parts, Questions, Recorded, Resolution, Retention,
     Session, Sums, Timeline, Totals, Window, codec, evidence,
@@ -115,8 +115,15 @@ impl Sqlite {
         Ok(Kept {
             ten_seconds: self.from("ten_seconds_from")?,
             minutes: self.from("minutes_from")?,
+            ten_minutes: self.ten_minutes_from()?,
             hours: self.from("hours_from")?,
         })
+    }
+
+    /// From where on there are rolls of ten minutes.
+    fn ten_minutes_from(&self) -> Result<Slot, Failure> {
+        let has_none = schema::version_of(&self.connection)? < schema::WITH_TEN_MINUTES;
+        if has_none { Ok(Slot(u32::MAX)) } else { self.from("ten_minutes_from") }
     }
 
     fn read_totals(&self, window: Window, of: Option<&[Series]>) -> Result<Recorded<Totals>, Failure> {
@@ -307,8 +314,11 @@ impl Sqlite {
     }
 
     fn read_about(&self) -> Result<About, Failure> {
+        // Each of them is one look into an index; the least of all levels at once would be a look at every pack.
         let oldest: Option<u32> = self.connection.query_row(
-            "SELECT min(at) FROM (SELECT min(start) AS at FROM pack UNION ALL SELECT min(start) FROM recent
+            "WITH known (level) AS (VALUES (1), (2), (3))
+             SELECT min(at) FROM (SELECT (SELECT min(start) FROM pack WHERE level = known.level) AS at FROM known
+             UNION ALL SELECT (SELECT min(start) FROM recent WHERE level = known.level) FROM known
              UNION ALL SELECT min(slot) FROM slice WHERE folded = 0)",
             [],
             |row| row.get(0),
@@ -364,7 +374,7 @@ impl Level {
     pub(super) const fn of(resolution: Resolution) -> Option<Self> {
         match resolution {
             Resolution::TenSeconds => None,
-            Resolution::Minute => Some(Self::Minutes),
+            Resolution::Minute | Resolution::TenMinutes => Some(Self::Minutes),
             Resolution::Hour => Some(Self::Hour),
             Resolution::Day => Some(Self::Day),
         }

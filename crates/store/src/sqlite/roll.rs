@@ -3,13 +3,28 @@
 
 use super::{Failure, catalogue::Catalogue, read::Level};
 use crate::{
-    FIRSTS, Trait,
+    FIRSTS, Resolution, Trait,
     codec::{self, Damage},
     columns::Columns,
 };
-use overhear_model::Tally;
+use overhear_model::{Slot, Tally};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
+
+/// What there are rolls of, finest first.
+const ROLLS: [Resolution; 4] =
+    [Resolution::Minute, Resolution::TenMinutes, Resolution::Hour, Resolution::Day];
+
+/// In the file; none: there are no rolls of it.
+pub(super) const fn number(resolution: Resolution) -> Option<u8> {
+    match resolution {
+        Resolution::TenSeconds => None,
+        Resolution::Minute => Some(1),
+        Resolution::Hour => Some(2),
+        Resolution::Day => Some(3),
+        Resolution::TenMinutes => Some(4),
+    }
+}
 
 /// What is to be added.
 #[derive(Debug, Default)]
@@ -42,14 +57,12 @@ impl Rolls {
     }
 
     pub(super) fn write(self, connection: &Connection, key: u64) -> Result<(), Failure> {
-        for level in Level::ALL {
-            let mut rolls = BTreeMap::<u32, Columns>::new();
+        for resolution in ROLLS {
+            let mut rolls = BTreeMap::<Slot, Columns>::new();
             for (minute, columns) in &self.by_minute {
-                rolls.entry(level.floor(*minute)).or_default().merge(columns);
+                rolls.entry(resolution.floor(Slot(*minute))).or_default().merge(columns);
             }
-            for (start, columns) in rolls {
-                put(connection, key, (level, start), columns)?;
-            }
+            write(connection, key, resolution, rolls)?;
         }
         self.write_firsts(connection)
     }
@@ -72,11 +85,12 @@ impl Rolls {
 fn put(
     connection: &Connection,
     key: u64,
-    (level, start): (Level, u32),
+    (resolution, start): (Resolution, Slot),
     mut columns: Columns,
 ) -> Result<(), Failure> {
+    let name = (number(resolution), start.0);
     let mut select = connection.prepare_cached("SELECT columns FROM roll WHERE level = ? AND start = ?")?;
-    let known: Option<Vec<u8>> = select.query_row((level.number(), start), |row| row.get(0)).optional()?;
+    let known: Option<Vec<u8>> = select.query_row(name, |row| row.get(0)).optional()?;
     if let Some(known) = known {
         columns.merge(&Columns::decode(&known)?);
     }
@@ -85,7 +99,7 @@ fn put(
         "INSERT INTO roll (level, start, columns) VALUES (?, ?, ?)
          ON CONFLICT (level, start) DO UPDATE SET columns = excluded.columns",
     )?;
-    put.execute((level.number(), start, columns.encode()?))?;
+    put.execute((name.0, name.1, columns.encode()?))?;
     Ok(())
 }
 
@@ -96,16 +110,18 @@ pub(super) fn derive(connection: &Connection, key: u64) -> Result<(), Failure> {
     let mut firsts = Rolls::default();
     // Finer counts say better when something was first, as far back as they go.
     let mut finest = u32::MAX;
-    for level in Level::ALL {
+    for (level, resolution) in
+        Level::ALL.into_iter().zip([Resolution::Minute, Resolution::Hour, Resolution::Day])
+    {
         let mut select = connection
             .prepare_cached("SELECT start, series, tallies FROM pack WHERE level = ? ORDER BY start")?;
         let mut rows = select.query([level.number()])?;
-        let mut rolls = BTreeMap::<u32, Columns>::new();
+        let mut rolls = BTreeMap::<Slot, Columns>::new();
         let (mut last, mut oldest) = (0, finest);
         while let Some(row) = rows.next()? {
             let (start, series): (u32, u32) = (row.get(0)?, row.get(1)?);
             if start != last {
-                write(connection, key, level, std::mem::take(&mut rolls))?;
+                write(connection, key, resolution, std::mem::take(&mut rolls))?;
                 last = start;
             }
             oldest = oldest.min(start);
@@ -113,13 +129,13 @@ pub(super) fn derive(connection: &Connection, key: u64) -> Result<(), Failure> {
             let blob = row.get_ref(2)?.as_blob().unwrap_or_default();
             for (offset, tally) in codec::decode(key, blob, &|_| true)? {
                 let slot = start.saturating_add(offset.saturating_mul(level.unit()));
-                rolls.entry(slot).or_default().add(series, whole, &tally);
+                rolls.entry(Slot(slot)).or_default().add(series, whole, &tally);
                 if slot < finest {
                     firsts.first(series, slot, &tally);
                 }
             }
         }
-        write(connection, key, level, rolls)?;
+        write(connection, key, resolution, rolls)?;
         finest = oldest;
     }
     firsts.write_firsts(connection)
@@ -128,10 +144,10 @@ pub(super) fn derive(connection: &Connection, key: u64) -> Result<(), Failure> {
 fn write(
     connection: &Connection,
     key: u64,
-    level: Level,
-    rolls: BTreeMap<u32, Columns>,
+    resolution: Resolution,
+    rolls: BTreeMap<Slot, Columns>,
 ) -> Result<(), Failure> {
-    rolls.into_iter().try_for_each(|(start, columns)| put(connection, key, (level, start), columns))
+    rolls.into_iter().try_for_each(|(start, columns)| put(connection, key, (resolution, start), columns))
 }
 
 /// As the file has it.

@@ -53,6 +53,9 @@ const MIGRATIONS: [&str; 6] = [
     -- of their level do not have yet. Packs of level 2 have the hours of a day since.
     CREATE TABLE recent (level INTEGER NOT NULL, start INTEGER NOT NULL, part INTEGER NOT NULL, tallies BLOB NOT NULL);
     CREATE INDEX recent_by_start ON recent (level, start, part);
+    -- Rolls are of ten minutes too (level 4): from the next that is whole.
+    INSERT INTO meta (name, value)
+    SELECT 'ten_minutes_from', (CAST(strftime('%s', 'now') AS INTEGER) / 600 + 1) * 60 FROM pack LIMIT 1;
 ",
 ];
 
@@ -77,6 +80,9 @@ const STAND_INS: [&str; MIGRATIONS.len()] = [
 
 /// The first version that keeps what calls looked like by time.
 pub(super) const WITH_LOOKS: i64 = 4;
+
+/// The first version that has rolls of ten minutes.
+pub(super) const WITH_TEN_MINUTES: i64 = 6;
 
 /// Makes a file of this version readable as it is.
 pub(super) fn stand_in(connection: &Connection, version: i64) -> rusqlite::Result<()> {

@@ -1,15 +1,12 @@
 //! Questions about all series at once.
 
-use super::{Failure, Sqlite, plan::Kept, read::Level, roll};
+use super::{Failure, Sqlite, plan::Kept, roll};
 use crate::{
     Edge, First, Lined, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window,
     columns::{Columns, Extent},
 };
 use overhear_model::{Series, Slot, Sum, Tally, Total};
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// What was counted in a stretch: of a series, between two who talk, or of a series while it is not rolled up.
 enum Told<'a> {
@@ -65,7 +62,7 @@ impl Sqlite {
             Ask { part, extent: Extent::Counts, plan: (vec![(resolution, window)], window) }
         }));
         let mut sums = Totals::of(count);
-        let mut lines = vec![HashMap::<u32, BTreeMap<Slot, Sum>>::new(); asks.len() - count];
+        let mut lines = vec![HashMap::<u32, Steps>::new(); asks.len() - count];
         self.over(parts, Wanted::Sums, &asks, &mut |ask, slot, told| {
             let Some(line) = ask.checked_sub(count).and_then(|line| lines.get_mut(line)) else {
                 return sums.add(ask, &told);
@@ -75,7 +72,7 @@ impl Sqlite {
                 Told::Tally(series, tally) => (series, Sum::from(tally).without_latency()),
                 Told::Edge(..) => return,
             };
-            line.entry(series).or_default().entry(slot).or_default().merge(&sum);
+            add_step(line.entry(series).or_default(), slot, sum);
         })?;
         moment.commit()?;
         let (of_windows, of_steps) = asks.split_at(count);
@@ -111,11 +108,9 @@ impl Sqlite {
         sums.into_iter().filter_map(named).collect()
     }
 
-    fn lined(&self, line: HashMap<u32, BTreeMap<Slot, Sum>>) -> SumLine {
+    fn lined(&self, line: HashMap<u32, Steps>) -> SumLine {
         let catalogue = self.catalogue.borrow();
-        let named = |(number, steps): (u32, BTreeMap<Slot, Sum>)| {
-            Some((catalogue.series(number)?, steps.into_iter().collect()))
-        };
+        let named = |(number, steps): (u32, Steps)| Some((catalogue.series(number)?, steps));
         line.into_iter().filter_map(named).collect()
     }
 
@@ -205,19 +200,19 @@ impl Sqlite {
         asked: &mut Asked<'_>,
         take: &mut Take<'_>,
     ) -> Result<(), Failure> {
-        let level = Level::of(resolution);
-        self.each_slice(window, level.is_none(), None, &mut |series, slot, tally| {
+        let number = roll::number(resolution);
+        self.each_slice(window, number.is_none(), None, &mut |series, slot, tally| {
             asked.turn_to(slot);
             asked
                 .of_series(series)
                 .iter()
                 .for_each(|ask| take(*ask, resolution.floor(slot), Told::Tally(series, &tally)));
         })?;
-        let Some(level) = level else { return Ok(()) };
+        let Some(number) = number else { return Ok(()) };
         let mut select = self
             .connection
             .prepare_cached("SELECT start, columns FROM roll WHERE level = ? AND start >= ? AND start < ?")?;
-        let mut rows = select.query((level.number(), window.from.0, window.until.0))?;
+        let mut rows = select.query((number, window.from.0, window.until.0))?;
         while let Some(row) = rows.next()? {
             let (slot, blob) = (Slot(row.get(0)?), row.get_ref(1)?.as_blob().unwrap_or_default());
             asked.turn_to(slot);
@@ -311,6 +306,21 @@ impl<'a> Asked<'a> {
 
     fn extent(&self, series: u32) -> Extent {
         self.part(series).map_or(Extent::Nothing, |(_, extent)| *extent)
+    }
+}
+
+/// Of a series, ascending by time.
+type Steps = Vec<(Slot, Sum)>;
+
+/// Mostly they come in order.
+fn add_step(steps: &mut Steps, slot: Slot, sum: Sum) {
+    let at = match steps.last() {
+        Some((last, _)) if *last >= slot => steps.partition_point(|(known, _)| *known < slot),
+        _ => steps.len(),
+    };
+    match steps.get_mut(at).filter(|(known, _)| *known == slot) {
+        Some((_, known)) => known.merge(&sum),
+        None => steps.insert(at, (slot, sum)),
     }
 }
 
