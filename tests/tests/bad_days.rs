@@ -185,6 +185,24 @@ fn without_the_tracepoints_of_sockets_it_hears_by_system_calls() {
     assert_eq!(doctor.code, Some(0), "{}", doctor.err);
     let why = "listens by the system calls, which costs more: tracepoint sock_recv_length is missing";
     assert!(doctor.out.contains(why), "{}", doctor.out);
+    let packets = "counts what sendfile, splice and io_uring move without reading it";
+    assert!(doctor.out.contains(packets), "{}", doctor.out);
+}
+
+/// What is in no buffer of a call can be counted, and not be read.
+#[test]
+fn without_the_tracepoints_of_packets_doctor_says_what_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let replace = without("btf_trace_tcp_probe", folder.path()).unwrap();
+    let doctor = after(&replace, &["doctor"]).unwrap();
+    assert_eq!(doctor.code, Some(0), "{}", doctor.err);
+    let why = "! counts what sendfile, splice and io_uring move, and cannot read it: tracepoint tcp_probe is missing\n";
+    assert!(doctor.out.contains(why), "{}", doctor.out);
+    let doctor = after(&replace, &["doctor", "--json"]).unwrap();
+    assert_eq!(doctor.document().unwrap()["checks"]["packets"]["state"], "note", "{}", doctor.out);
+    // Nothing else depends on it.
+    let watch = after(&replace, &WATCH).unwrap();
+    assert_eq!(watch.code, Some(0), "{}", watch.err);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use overhear_tests::{
-    Result,
-    program::{Heard, Watch, run},
+    Result, judge,
+    program::{Heard, Watch, output, overhear, run},
     sealed::{Process, doctor, python, row, rows},
     server::{Client, Kind, Server, certificate, free_port, program},
 };
@@ -152,6 +152,78 @@ fn java_and_python_that_encrypt_by_themselves_are_named() {
     let names = relay["names"].as_array().unwrap().len();
     assert_eq!((&relay["connections"], names), (&json!(2), 2), "{relay}");
     assert!(heard.err.contains("1 connection of java unreadable: Java encrypts"), "{}", heard.err);
+}
+
+/// A terminal of 140 columns with `watch` in it, where keys are pressed.
+struct Terminal(TempDir);
+
+impl Terminal {
+    fn watch(port: u16) -> Result<Self> {
+        let terminal = Self(tempfile::tempdir()?);
+        let socket = terminal.0.path().join("live.sock");
+        let command = format!(
+            "OVERHEAR_SOCKET='{}' '{}' watch --no-store --listen 127.0.0.1:0 --port {port}",
+            socket.display(),
+            overhear()?.display(),
+        );
+        terminal.tmux(&["new-session", "-d", "-x", "140", "-y", "40", &command])?;
+        Ok(terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Result<String> {
+        let server = self.0.path().join("tmux").display().to_string();
+        output(Command::new(program("tmux")?).args(["-f", "/dev/null", "-S", &server]).args(arguments))
+    }
+
+    /// Waits until there is a text on the screen.
+    fn shows(&self, text: &str) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let screen = self.tmux(&["capture-pane", "-p"])?;
+            if screen.contains(text) {
+                return Ok(());
+            }
+            if begun.elapsed() > Duration::from_secs(60) {
+                return Err(format!("{text:?} is not shown: {screen}").into());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn press(&self, key: &str) -> Result<()> {
+        self.tmux(&["send-keys", key]).map(drop)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended with what ran in it.
+        let _ = self.tmux(&["kill-server"]);
+    }
+}
+
+#[test]
+fn the_page_and_the_terminal_say_what_stays_encrypted_and_why() {
+    let scene = Scene::start().unwrap();
+    let watch = started(scene.port, &["--listen", "127.0.0.1:0"], &[]);
+    let terminal = Terminal::watch(scene.port).unwrap();
+    terminal.shows("Nothing heard yet").unwrap();
+    let client = scene.java("pay.shop.example", &[10, 200_000]).unwrap();
+    doctor(&watch, "connection of java unreadable: Java encrypts");
+    let page = watch.told("the page is ").unwrap();
+    let seen = judge::looks(&page, "/health", ".programs li").unwrap();
+    for told in [
+        "1 connection of java unreadable: Java encrypts in code that it compiles",
+        "pay.shop.example",
+        "1 open",
+    ] {
+        assert!(seen.contains(told), "{told:?}: {seen}");
+    }
+    terminal.press("h").unwrap();
+    terminal.shows("1 connection of java unreadable: Java encrypts").unwrap();
+    terminal.shows("pay.shop.example").unwrap();
+    client.let_go().unwrap();
+    watch.stop().unwrap();
 }
 
 /// Kernels before 6.3 are heard by their system calls, without probes in libraries: that is said at once, and of each program.

@@ -8,7 +8,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 25] = [
+const PACKAGES: [(&str, &str); 26] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -20,6 +20,8 @@ const PACKAGES: [(&str, &str); 25] = [
     ("npm", "npm"),
     ("javac", "default-jdk-headless"),
     ("chromium", "chromium"),
+    // A terminal that is looked at.
+    ("tmux", "tmux"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("wrk", "wrk"),

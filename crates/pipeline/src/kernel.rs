@@ -8,13 +8,14 @@ use crate::{
 };
 use overhear_capture::live::{self, Live};
 use overhear_exchange::{
-    Exchange, LossReason, Statistics,
+    Address, Authority, Detail, Exchange, HttpVersion, LossReason, Method, Statistics,
+    observation::Observation,
     wire::{CloseCause, ConnectionId, Event, EventSink},
 };
 use overhear_probe::record::{Loss, Record, What};
 use overhear_protocol::{Limits, Verdict};
 use overhear_stream::socket::{self, Assembler, Judgement};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// The live kernel as a source of exchanges: probes, joined into connections, read by the protocols.
 pub struct Kernel {
@@ -187,6 +188,9 @@ impl Hearing {
 
     fn tell(&mut self, sink: &mut dyn FnMut(Exchange)) {
         for (id, observation) in self.table.take_found() {
+            if let Some(to) = tunnel(&observation) {
+                self.assembler.tunnels(id, observation.client, to);
+            }
             let ends = self.assembler.ends(id).map(|ends| ends.map(|end| self.people.peer(end)));
             let remote = Remote { wanted: server_name(&self.assembler, id), names: &self.names };
             sink(complete::live(id, observation, ends.unwrap_or_default(), &remote));
@@ -206,6 +210,22 @@ impl Hearing {
 /// Whom the client of a connection wanted, where it said so before it encrypted.
 fn server_name(assembler: &Assembler, id: ConnectionId) -> Option<&Arc<str>> {
     assembler.wanted(id).and_then(|wanted| wanted.server_name.as_ref())
+}
+
+/// Where all that follows goes, where this is a CONNECT that was granted (RFC 9110 §9.3.6). Of HTTP/2 it is one stream of many.
+fn tunnel(observation: &Observation) -> Option<Address> {
+    let Detail::Http(http) = &observation.detail;
+    let granted = http.method == Method::Connect && matches!(http.status, Some(200..=299));
+    if !granted || !matches!(http.version, HttpVersion::V1_0 | HttpVersion::V1_1) {
+        return None;
+    }
+    let Authority { host, port } = Authority::parse(http.authority.as_deref()?);
+    let port = port?;
+    Some(match host.parse::<IpAddr>() {
+        Ok(ip) => Address::Ip((ip, port).into()),
+        // Names of hosts have no case (RFC 3986 §3.2.2).
+        Err(_) => Address::Name(host.to_ascii_lowercase().into(), port),
+    })
 }
 
 /// The probes' losses in the words of the statistics.

@@ -32,8 +32,8 @@ const EVERY: u64 = 1_000_000_000;
 const AT_A_TIME: u64 = 10_000;
 /// An open connection whose plaintext is not heard by then stays unread, as far as is known.
 const SETTLED: Duration = Duration::from_secs(2);
-/// How long the end waits for what processes are found to be.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the end waits for what one process is found to be: its program may be large, and not in memory.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is known of encrypted connections.
 pub(crate) struct Ciphers {
@@ -204,6 +204,7 @@ pub(crate) fn wanted(hello: tls::ClientHello) -> Wanted {
     Wanted {
         server_name: hello.server_name.map(Arc::from),
         protocol: hello.protocols.into_iter().next().map(Arc::from),
+        random: hello.random,
     }
 }
 
@@ -230,7 +231,7 @@ fn rows<'a>(
             duration: sealed.last.since(sealed.began),
             ..Unread::default()
         };
-        let Wanted { server_name, protocol } = &sealed.wanted;
+        let Wanted { server_name, protocol, .. } = &sealed.wanted;
         if let Some(name) = server_name.clone().or_else(|| remote(direction, &other.address, names)) {
             what.names.add(&name, 1);
         }

@@ -156,7 +156,7 @@ impl Connection {
             (None, ..) => false,
         };
         let (server, sent, received) = if a_answers { (a, from_a, from_b) } else { (b, from_b, from_a) };
-        let Wanted { server_name, protocol } = self.wanted;
+        let Wanted { server_name, protocol, .. } = self.wanted;
         let address = || match &server {
             Address::Ip(address) => address.to_string().into(),
             Address::Name(name, _) => Arc::clone(name),

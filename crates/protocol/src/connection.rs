@@ -11,6 +11,10 @@ use overhear_exchange::{Side, Timestamp, observation::Observation, wire::CloseCa
 /// Joined mid-stream, this many arrivals without the start of a message are enough to give up.
 const MAX_STRIKES: u16 = 256;
 
+/// Servers of HTTP/2 may speak before their clients (RFC 9113 §3.4). What is shorter waits for the preface, which shows that the
+/// connection begins here: without it no field could be trusted.
+const FIRST_FLIGHT: usize = 256;
+
 /// How much one connection may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -319,6 +323,9 @@ impl Detecting {
 
 fn look(first: &[u8], scanned: &mut usize, hint: Hint) -> Look {
     let mut detected = http2::detect(first);
+    if detected == http2::Detected::Server && !hint.opener_known && first.len() < FIRST_FLIGHT {
+        return Look::More;
+    }
     if detected == http2::Detected::No && !hint.opener_known {
         detected = http2::detect_joined(first);
     }
@@ -350,7 +357,37 @@ fn look_http2(detected: http2::Detected) -> Look {
 #[cfg(test)]
 mod tests {
     use super::{Connection, Hint, Limits};
-    use overhear_exchange::{Side, Timestamp};
+    use overhear_exchange::{Detail, Side, Timestamp};
+
+    /// It was not seen to open, and the server's SETTINGS come before the client's preface: nothing is missing all the same.
+    #[test]
+    fn http2_begins_with_its_preface_whoever_speaks_first() {
+        let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x08\0\0\0\x01";
+        let update = b"\0\0\x04\x08\0\0\0\0\0\0\x01\0\0";
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        // GET https://a/, with an authority that is put into the table; then the same out of it (RFC 7541 §6.1, §6.2.1).
+        let asks = [
+            &b"\0\0\x06\x01\x05\0\0\0\x01\x82\x87\x84\x41\x01a"[..],
+            b"\0\0\x04\x01\x05\0\0\0\x03\x82\x87\x84\xbe",
+        ];
+        let (now, mut out) = (Timestamp::default(), Vec::new());
+        let mut connection = Connection::new(Limits::default(), Hint { opener_known: false, tls: true });
+        connection.data(Side::B, now, settings, &mut out);
+        connection.data(Side::B, now, update, &mut out);
+        connection.data(Side::A, now, preface, &mut out);
+        for (stream, asked) in [1, 3].into_iter().zip(asks) {
+            connection.data(Side::A, now, asked, &mut out);
+            connection.data(Side::B, now, &[0, 0, 1, 1, 5, 0, 0, 0, stream, 0x89], &mut out);
+        }
+        let authorities: Vec<_> = out
+            .iter()
+            .map(|told| {
+                let Detail::Http(http) = &told.detail;
+                (told.client, http.authority.as_deref(), http.status)
+            })
+            .collect();
+        assert_eq!(authorities, [(Side::A, Some("a"), Some(204)); 2]);
+    }
 
     #[test]
     fn is_small_when_idle() {

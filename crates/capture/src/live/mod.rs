@@ -22,8 +22,10 @@ mod tls;
 
 #[cfg(target_os = "linux")]
 pub use linux::Live;
+#[cfg(target_os = "linux")]
+pub use packets::packets_have_room;
 #[cfg(not(target_os = "linux"))]
-pub use stub::Live;
+pub use stub::{Live, packets_have_room};
 
 pub use plan::{Missing, Plan, Types, Uprobes};
 

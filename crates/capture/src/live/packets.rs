@@ -5,6 +5,7 @@ use super::{
     bpf,
     object::{Error, Programs},
     perf::Ring,
+    plan::PACKETS,
 };
 use aya::{Ebpf, maps::Map, util::online_cpus};
 use overhear_probe::record::{Record, What};
@@ -13,8 +14,6 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     time::{Duration, Instant},
 };
-
-const PROGRAMS: [(&str, &str); 2] = [("packet_leaves", "net_dev_queue"), ("packet_comes", "tcp_probe")];
 
 /// Bytes of the ring of one CPU, a power of two: as many as may be locked in memory without a right, which is
 /// `perf_event_mlock_kb` for each CPU and RLIMIT_MEMLOCK for all.
@@ -40,17 +39,32 @@ struct Attached {
     last: Instant,
 }
 
+/// Whether packets could be copied now, as far as it shows without doing so: the kernel gives a ring of each CPU, and room for
+/// it.
+///
+/// # Errors
+/// It does not.
+pub fn packets_have_room() -> io::Result<()> {
+    // They are held together, as they would be.
+    let mut rings = open_rings()?;
+    rings.iter_mut().try_for_each(|(_, ring)| ring.make_room(LEAST_ROOM))
+}
+
+fn open_rings() -> io::Result<Vec<(u32, Ring)>> {
+    let cpus = online_cpus().map_err(|(_, error)| error)?;
+    cpus.into_iter().map(|cpu| Ok((cpu, Ring::open(cpu)?))).collect()
+}
+
 impl Packets {
     /// Loads what will be attached, while rights and maps are there.
     pub(super) fn load(ebpf: &Ebpf, object: &Programs<'_>) -> Result<Self, Error> {
         let load = |(program, tracepoint)| object.tracepoint(program, tracepoint);
-        let programs = PROGRAMS.into_iter().map(load).collect::<Result<_, Error>>()?;
+        let programs = PACKETS.into_iter().map(load).collect::<Result<_, Error>>()?;
         let Some(Map::PerfEventArray(map)) = ebpf.map("packets") else {
             return Err(Error::object(&"no map of packets"));
         };
         let mut rings = Vec::new();
-        for cpu in online_cpus().map_err(|(_, error)| error)? {
-            let ring = Ring::open(cpu)?;
+        for (cpu, ring) in open_rings()? {
             bpf::put(map.fd().as_fd(), cpu, ring.as_fd())?;
             rings.push(ring);
         }

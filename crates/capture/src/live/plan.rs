@@ -101,7 +101,7 @@ impl Types {
 
 /// Every name that a plan asks for.
 fn names() -> Vec<String> {
-    let tracepoints = Plan::ALL.into_iter().flat_map(Plan::tracepoints).chain([URING]);
+    let tracepoints = Plan::ALL.into_iter().flat_map(Plan::tracepoints).chain([URING]).chain(PACKETS);
     let mut names: Vec<String> = tracepoints.map(|(_, name)| type_of(name)).collect();
     names.extend(TYPES.into_iter().chain([URING_TYPE]).map(str::to_owned));
     names.sort_unstable();
@@ -126,6 +126,9 @@ const SOCKETS: [(&str, &str); 3] = [
     ("sock_recv", "sock_recv_length"),
     ("sock_spliced", "tcp_rcv_space_adjust"),
 ];
+/// What is in no buffer of a call is copied out of packets by these, where the kernel has them.
+pub(super) const PACKETS: [(&str, &str); 2] =
+    [("packet_leaves", "net_dev_queue"), ("packet_comes", "tcp_probe")];
 const SYSCALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
 /// Where requests of io_uring tell their result when they complete, which no system call does.
 const URING: (&str, &str) = ("uring_completes", "io_uring_complete");
@@ -153,6 +156,12 @@ impl Plan {
         let tracepoint = names.find(|name| !has(&type_of(name)));
         let ty = || TYPES.into_iter().find(|name| !has(name)).map(|name| Missing { name, tracepoint: false });
         tracepoint.map(|name| Missing { name, tracepoint: true }).or_else(ty)
+    }
+
+    /// The first thing that the kernel does not have for packets to be copied.
+    pub fn missing_for_packets(has: impl Fn(&str) -> bool) -> Option<Missing> {
+        let mut names = PACKETS.into_iter().map(|(_, name)| name);
+        names.find(|name| !has(&type_of(name))).map(|name| Missing { name, tracepoint: true })
     }
 
     /// Whether io_uring is told when it happens; else only how many bytes it was, with the next call or at the end.

@@ -2,6 +2,14 @@ use super::{Counters, Error, Options, Plan};
 use overhear_probe::datagram::{DatagramKey, Moved};
 use overhear_probe::record::{Cookie, Existing, Record, Verdict};
 
+/// Whether packets could be copied now.
+///
+/// # Errors
+/// They cannot.
+pub fn packets_have_room() -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}
+
 /// Live capture where there is none: it can only say so.
 #[derive(Debug)]
 pub struct Live(std::convert::Infallible);

@@ -70,8 +70,12 @@ impl Inspector {
     }
 
     fn find(&mut self, pid: u32, path: Option<&Path>, maps: &[u8]) -> Finding {
+        // The program itself: what is in it need not be read to know that, and it may be large.
+        if path.is_some_and(|path| self.scanner.never(path.as_os_str().as_bytes())) {
+            return Finding::Hidden(UnreadReason::LeftAlone);
+        }
         let (heard, left_alone) = self.heard.split(pid, maps, |path| self.scanner.never(path));
-        if left_alone || path.is_some_and(|path| self.scanner.never(path.as_os_str().as_bytes())) {
+        if left_alone {
             return Finding::Hidden(UnreadReason::LeftAlone);
         }
         let hidden = hides_tls(&String::from_utf8_lossy(maps)).into_iter().next();

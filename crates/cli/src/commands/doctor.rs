@@ -24,6 +24,7 @@ const CAPABILITIES: [(u32, &str, &str); 4] = [
     (19, "cap_sys_ptrace", "to name other users' processes"),
     (2, "cap_dac_read_search", "to see their sockets"),
 ];
+const CAP_PERFMON: u32 = 38;
 /// Has the powers of the first two.
 const CAP_SYS_ADMIN: u32 = 21;
 
@@ -62,6 +63,7 @@ pub(crate) fn run(arguments: &Doctor) -> Result<i32, Fault> {
 fn checks() -> Vec<Check> {
     let mut checks = vec![kernel()];
     checks.extend(plan());
+    checks.extend(packets(effective_capabilities()));
     checks.extend(capabilities(effective_capabilities()));
     checks.push(lockdown());
     checks
@@ -107,8 +109,42 @@ fn by_system_calls(has: impl Fn(&str) -> bool + Copy) -> String {
         "; of what io_uring moves, how much it was is told with the socket's next call or its end"
     };
     format!(
-        "listens by the system calls, which costs more{why} (it came with kernel 6.3), and does not hear QUIC{uring}"
+        "listens by the system calls, which costs more{why} (it came with kernel 6.3), does not hear QUIC, and counts what sendfile, splice and io_uring move without reading it{uring}"
     )
+}
+
+/// Whether the bytes can be had that programs have the kernel move without a buffer of theirs. By the system calls they cannot;
+/// and without the right to listen it does not show whether there is room.
+fn packets(effective: u64) -> Option<Check> {
+    let types = Types::read().ok()?;
+    let has = |name: &str| types.name(name);
+    if Plan::choose(has) != Ok(Plan::Sockets) {
+        return None;
+    }
+    let missing = Plan::missing_for_packets(has).map(|missing| format!("{missing} is missing"));
+    let may_try = [CAP_PERFMON, CAP_SYS_ADMIN].iter().any(|bit| effective & (1 << bit) != 0);
+    match missing {
+        None if !may_try => None,
+        Some(why) => Some(by_packets(Err(why))),
+        None => Some(by_packets(live::packets_have_room().map_err(|error| {
+            format!(
+                "no room for packets, {error} (kernel.perf_event_mlock_kb, `ulimit -l`, or a `watch` that has it)"
+            )
+        }))),
+    }
+}
+
+fn by_packets(can: Result<(), String>) -> Check {
+    let (state, text) = match can {
+        Ok(()) => {
+            (State::Good, "reads what sendfile, splice and io_uring move on TCP, out of packets".to_owned())
+        }
+        Err(why) => (
+            State::Note,
+            format!("counts what sendfile, splice and io_uring move, and cannot read it: {why}"),
+        ),
+    };
+    Check { key: "packets", state, text }
 }
 
 /// The effective set of this process (proc_pid_status(5)).

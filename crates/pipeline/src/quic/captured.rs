@@ -88,7 +88,7 @@ impl Flow {
         let first_answers = self.hello.wanted().is_none() && first.port() == PORT && second.port() != PORT;
         let (server, sent, received) =
             if first_answers { (first, from_first, from_second) } else { (second, from_second, from_first) };
-        let Wanted { server_name, protocol } = self.hello.wanted().cloned().unwrap_or_default();
+        let Wanted { server_name, protocol, .. } = self.hello.wanted().cloned().unwrap_or_default();
         let named = server_name.clone().or_else(|| names.of(&Address::Ip(server)).cloned());
         let duration = self.last.since(self.began);
         let mut what = Unread { connections: 1, sent, received, duration, ..Unread::default() };

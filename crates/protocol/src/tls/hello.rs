@@ -25,6 +25,8 @@ const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 /// What a client says in the clear.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello {
+    /// What no other session has (RFC 8446 §4.1.2).
+    pub random: Option<[u8; 32]>,
     /// Whom it wants (RFC 6066 §3), in lower case. Of an encrypted one (RFC 9849) it is the outer name: whoever is in front.
     pub server_name: Option<String>,
     /// What it wants to speak (RFC 7301), the first first.
@@ -159,7 +161,7 @@ impl<'a> Input<'a> {
 
     fn hello(&mut self, hello: &mut ClientHello) -> Option<()> {
         hello.version = self.u16()?;
-        self.take(32)?;
+        hello.random = self.take(32)?.first_chunk().copied();
         let session = self.u8()?;
         self.take(session.into())?;
         let suites = self.u16()?;

@@ -52,6 +52,7 @@ fn shop() -> Vec<u8> {
 
 fn expected() -> ClientHello {
     ClientHello {
+        random: Some([7; 32]),
         server_name: Some("api.shop.example".into()),
         protocols: vec!["h2".into(), "http/1.1".into()],
         version: 0x0304,

@@ -1,14 +1,16 @@
 mod piece;
 mod session;
+mod tunnel;
 mod unasked;
 
-use super::{End, Owner, TwinKey, sealed::Cipher};
+use super::{End, Owner, TwinKey, legs::Under, sealed::Cipher};
 use overhear_exchange::{
     Address, Side, Timestamp,
     wire::{CloseCause, ConnectionId, Event, EventSink},
 };
 use overhear_probe::record::{Cookie, Role, Way};
 pub(super) use piece::{Held, Piece};
+pub(super) use tunnel::Tunnel;
 
 /// One socket's view of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,8 @@ pub(super) struct Connection {
     pub(super) layer: Layer,
     /// What shows of it once it is sealed.
     pub(super) cipher: Option<Box<Cipher>>,
+    /// It leads on to somebody else.
+    pub(super) tunnel: Option<Box<Tunnel>>,
     /// The other end should be on this machine too.
     twin_expected: bool,
     pub(super) key: Option<TwinKey>,
@@ -106,6 +110,7 @@ impl Connection {
             id,
             layer: Layer::Plain,
             cipher: None,
+            tunnel: None,
             twin_expected: false,
             key: None,
             places,
@@ -124,18 +129,18 @@ impl Connection {
         }
     }
 
-    /// The connection of the plaintext that the socket at `side` carries, whose session this is.
+    /// The connection of the plaintext of a session that this connection is under, for the end where that is heard.
     pub(super) fn opened(
         &self,
         id: ConnectionId,
-        side: Side,
+        under: &Under,
         (session, from_start): (Cookie, bool),
         spare_limit: usize,
     ) -> Self {
-        let vantage = Vantage { cookie: session, role: self.role_at(side), from_start };
-        let mut connection = Self::at(side, id, vantage, spare_limit);
-        for (place, carrier) in connection.places.iter_mut().zip(&self.places) {
-            place.end = carrier.end.clone();
+        let vantage = Vantage { cookie: session, role: under.role, from_start };
+        let mut connection = Self::at(under.side, id, vantage, spare_limit);
+        for (place, end) in connection.places.iter_mut().zip(&under.ends) {
+            place.end = end.clone();
         }
         connection.layer = Layer::Opened { of: Some(self.id) };
         connection.opener_known = self.opener_known && from_start;
@@ -165,6 +170,21 @@ impl Connection {
     ) -> Option<Side> {
         let side = if self.places[0].vantage.is_none() { Side::A } else { Side::B };
         self.join_at(side, second, owner, sink).then_some(side)
+    }
+
+    /// As [`Self::join_at`], for a session of which it is known what is under it.
+    pub(super) fn join_over(
+        &mut self,
+        under: &Under,
+        second: Vantage,
+        owner: Option<Owner>,
+        sink: &mut impl EventSink,
+    ) -> bool {
+        let place = &mut self.places[under.side.index()];
+        if place.vantage.is_none() {
+            place.end = under.ends[under.side.index()].clone();
+        }
+        self.join_at(under.side, second, owner, sink)
     }
 
     /// As [`Self::join`], where it is known which side shows. False when that side is taken.
@@ -232,12 +252,13 @@ impl Connection {
     }
 
     /// Its bytes are TLS. False when that was known.
-    pub(super) fn seal(&mut self, told: bool, cipher: Cipher) -> bool {
+    pub(super) fn seal(&mut self, told: bool, began: Timestamp) -> bool {
         if self.is_sealed() {
             return false;
         }
         self.layer = Layer::Sealed { told, read: false, calls: 0 };
-        self.cipher = Some(Box::new(cipher));
+        let in_a_tunnel = self.tunnel.as_mut().and_then(|tunnel| tunnel.take_cipher());
+        self.cipher = Some(Box::new(in_a_tunnel.unwrap_or_else(|| Cipher::new(began))));
         self.spares = Vec::new();
         true
     }
@@ -484,12 +505,12 @@ impl Connection {
             Piece::Data { unreadable: true, .. } if self.may_change(from, side) => {
                 self.change_carrier(from, side.other(), sink);
             }
-            piece if from == side && self.may_be_asked_yet(side) => {
+            piece if from == side && !piece.is_said_unasked() && self.may_be_asked_yet(side) => {
                 self.unasked = true;
                 self.keep(from, side, (time, piece));
             }
             Piece::Data { offset, size, bytes, .. } => {
-                if from == side && self.missed_the_request(side) {
+                if from == side && !piece.is_said_unasked() && self.missed_the_request(side) {
                     self.change_carrier(side.other(), side.other(), sink);
                 }
                 self.tell_open(time, sink);

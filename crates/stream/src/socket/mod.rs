@@ -8,6 +8,7 @@
 
 mod by_packets;
 mod connection;
+mod legs;
 mod packets;
 mod sealed;
 #[cfg(test)]
@@ -122,6 +123,7 @@ pub struct Assembler {
     next_id: u64,
     evicted: u64,
     tls: tls::Sessions,
+    legs: legs::Legs,
     packets: packets::Directions,
     /// Of the last record, on the monotonic clock.
     now: u64,
@@ -155,6 +157,7 @@ impl Assembler {
             next_id: 0,
             evicted: 0,
             tls: tls::Sessions::default(),
+            legs: legs::Legs::default(),
             packets: packets::Directions::default(),
             now: 0,
         }
@@ -452,6 +455,7 @@ impl Assembler {
             self.lose_patience(id);
             return;
         }
+        connection.may_be_sealed(side, way, piece);
         connection.piece(side, way, piece, sink);
         if let Some(cookie) = connection.superfluous() {
             self.verdicts.push((cookie, Verdict::Ignore));
@@ -509,6 +513,7 @@ impl Assembler {
         }
         self.over_at_one_end(&connection);
         self.tls.forget(&connection);
+        self.legs.forget(&connection);
         for end in connection.ends() {
             if self.by_inode.get(&end.inode) == Some(&id) {
                 self.by_inode.remove(&end.inode);

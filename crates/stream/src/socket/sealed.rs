@@ -15,6 +15,8 @@ pub struct Wanted {
     pub server_name: Option<Arc<str>>,
     /// What it wants to speak (ALPN), the first that it named.
     pub protocol: Option<Arc<str>>,
+    /// What no other session has (RFC 8446 §4.1.2).
+    pub random: Option<[u8; 32]>,
 }
 
 /// A connection that is encrypted, as far as it shows.
@@ -50,17 +52,23 @@ pub(super) struct Cipher {
 /// The first message of the client.
 #[derive(Debug)]
 enum Hello {
-    /// Nothing was seen of it.
-    Awaited,
-    /// A part, at which end and who sent it. `enough`: with so many bytes it is worth another look.
-    Part { at: Side, from: Side, bytes: Vec<u8>, enough: usize, last: bool },
+    /// Nothing was seen of it. It is the first that is said, or, `inside` a tunnel, the first that looks so.
+    Awaited { inside: bool },
+    /// A part, at which end, who sent it and from which byte on. `enough`: with so many bytes it is worth another look.
+    Part { at: Side, from: Side, begins: u64, bytes: Vec<u8>, enough: usize, last: bool },
     /// All of it that can be had, and who sent it.
     Known { from: Option<Side> },
 }
 
 impl Cipher {
     pub(super) fn new(began: Timestamp) -> Self {
-        Self { began, last: began, sent: [None; 2], hello: Hello::Awaited, wanted: Wanted::default() }
+        let hello = Hello::Awaited { inside: false };
+        Self { began, last: began, sent: [None; 2], hello, wanted: Wanted::default() }
+    }
+
+    /// Of what may be said in a tunnel, which begins later than its connection.
+    pub(super) fn inside(began: Timestamp) -> Self {
+        Self { hello: Hello::Awaited { inside: true }, ..Self::new(began) }
     }
 
     /// Counts, and keeps what may be the client's first message. True when that is to be looked at.
@@ -75,21 +83,26 @@ impl Cipher {
         if *counter == at {
             *sent = (*sent).max(offset.saturating_add(size));
         }
-        if matches!(self.hello, Hello::Awaited) {
-            self.hello = Hello::Part { at, from, bytes: Vec::new(), enough: 0, last: offset > 0 };
+        if let Hello::Awaited { inside } = self.hello
+            && (!inside || piece.begins_sealed())
+        {
+            let begins = if inside { offset } else { 0 };
+            self.hello =
+                Hello::Part { at, from, begins, bytes: Vec::new(), enough: 0, last: offset > begins };
         }
         self.keep(at, from, (offset, size, bytes))
     }
 
     fn keep(&mut self, at: Side, from: Side, (offset, size, bytes): (u64, u64, &[u8])) -> bool {
-        let Hello::Part { at: same, from: client, bytes: held, enough, last } = &mut self.hello else {
+        let Hello::Part { at: same, from: client, begins, bytes: held, enough, last } = &mut self.hello
+        else {
             return false;
         };
         if *same != at {
             return false;
         }
         if *client == from {
-            let follows = !*last && offset == held.len() as u64;
+            let follows = !*last && offset == begins.saturating_add(held.len() as u64);
             if follows {
                 let room = LONGEST.saturating_sub(held.len());
                 held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -107,15 +120,21 @@ impl Cipher {
     fn hello(&self) -> Option<(&[u8], bool)> {
         match &self.hello {
             Hello::Part { bytes, last, .. } => Some((bytes, *last)),
-            Hello::Awaited | Hello::Known { .. } => None,
+            Hello::Awaited { .. } | Hello::Known { .. } => None,
         }
     }
 
-    fn client(&self) -> Option<Side> {
+    /// Who sent it, where it is known.
+    pub(super) fn client(&self) -> Option<Side> {
         match &self.hello {
             Hello::Known { from } => *from,
-            Hello::Awaited | Hello::Part { .. } => None,
+            Hello::Awaited { .. } | Hello::Part { .. } => None,
         }
+    }
+
+    /// What makes this session another than all others.
+    pub(super) const fn random(&self) -> Option<&[u8; 32]> {
+        self.wanted.random.as_ref()
     }
 
     fn told(&self, connection: &Connection) -> Sealed {
@@ -163,6 +182,7 @@ impl Assembler {
         let Hello::Part { from, .. } = &cipher.hello else { return };
         cipher.hello = Hello::Known { from: said.is_some().then_some(*from) };
         cipher.wanted = said.unwrap_or_default();
+        self.legs.add(id, cipher.random());
         let (verdict, tls) = (self.limits.sealed(), &self.tls);
         let open = connection.cookies().filter(|cookie| tls.carried_by(*cookie).is_none());
         self.verdicts.extend(open.map(|cookie| (cookie, verdict)));

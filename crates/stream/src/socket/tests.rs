@@ -1,6 +1,7 @@
 use super::*;
 use overhear_exchange::wire::Event;
 
+mod legs;
 mod packets;
 mod tls;
 

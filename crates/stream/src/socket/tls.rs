@@ -13,7 +13,8 @@
 use super::{
     Assembler, Owner,
     connection::{Connection, Layer, Piece, Vantage},
-    sealed::{Cipher, Sealed},
+    legs::Under,
+    sealed::Sealed,
 };
 use overhear_exchange::{
     Side, Timestamp,
@@ -212,7 +213,7 @@ impl Assembler {
     pub(super) fn seal(&mut self, id: ConnectionId, told: bool) {
         let began = self.wall(self.now);
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.seal(told, Cipher::new(began)) {
+        if connection.seal(told, began) {
             self.tls.sealed += u64::from(!told);
             self.tls.unread.insert(id);
             self.tls.asked.push(id);
@@ -245,8 +246,9 @@ impl Assembler {
     pub(super) fn over_at_one_end(&mut self, connection: &Connection) {
         let Layer::Opened { of: Some(sealed) } = connection.layer else { return };
         let Some(carrier) = self.connections.get(&sealed).filter(|_| connection.was_told()) else { return };
+        let sockets = self.sockets_under(carrier);
         for side in [Side::A, Side::B] {
-            if let (None, Some(socket)) = (connection.cookie(side), carrier.cookie(side)) {
+            if let (None, Some(socket)) = (connection.cookie(side), sockets[side.index()]) {
                 self.tls.told_elsewhere(socket);
             }
         }
@@ -277,13 +279,8 @@ impl Assembler {
         let Some((sealed, side)) = self.sockets.get(&socket).copied() else { return false };
         let told = self.connections.get(&sealed).is_some_and(Connection::was_told);
         self.seal(sealed, told);
-        let Some(connection) = self.connections.get_mut(&sealed) else { return false };
-        self.tls.unread.remove(&sealed);
-        match connection.read() {
-            Some(true) => self.tls.read_after_all += 1,
-            Some(false) => self.tls.read += 1,
-            None => {}
-        }
+        let Some(under) = self.under(sealed, side) else { return false };
+        self.is_read(sealed);
         // Of one that moves it must show where it is then.
         if !session.moves() {
             self.verdicts.push((socket, Verdict::Carries));
@@ -292,33 +289,48 @@ impl Assembler {
         self.tls.sockets.insert(session, Some(socket));
         let before = self.sockets.get(&session).and_then(|(id, _)| self.connections.get(id));
         match before.map(|connection| (connection.id(), connection.was_told())) {
-            Some((id, true)) => self.explain(id, sealed, side),
+            Some((id, true)) => self.explain(id, under),
             Some((id, false)) => {
                 let held = self.connections.remove(&id).map(Connection::into_spares).unwrap_or_default();
                 self.tls.loose.remove(&id);
-                self.begin_with_socket(session, (sealed, side), from_start, thread, sink);
+                self.begin_with_socket(session, &under, from_start, thread, sink);
                 for (way, time, piece) in &held {
                     self.piece(session, *way, thread, (*time, piece.as_piece()), sink);
                 }
             }
-            None => self.begin_with_socket(session, (sealed, side), from_start, thread, sink),
+            None => self.begin_with_socket(session, &under, from_start, thread, sink),
         }
         true
+    }
+
+    /// The plaintext of a connection is heard, and so is that of all others that its session goes over.
+    fn is_read(&mut self, id: ConnectionId) {
+        let legs = self.connections.get(&id).map(|connection| self.legs_of(connection)).unwrap_or_default();
+        let ids: Vec<ConnectionId> = legs.into_iter().map(Connection::id).collect();
+        for id in ids {
+            self.tls.unread.remove(&id);
+            match self.connections.get_mut(&id).and_then(Connection::read) {
+                Some(true) => self.tls.read_after_all += 1,
+                Some(false) => self.tls.read += 1,
+                None => {}
+            }
+        }
     }
 
     fn begin_with_socket(
         &mut self,
         session: Cookie,
-        (sealed, side): (ConnectionId, Side),
+        under: &Under,
         from_start: bool,
         thread: Option<Thread>,
         sink: &mut impl EventSink,
     ) {
-        let owner = thread.map(|thread| Owner { pid: thread.tgid, comm: None });
+        let Under { id: sealed, side, role, .. } = *under;
         if let Some(id) = self.tls.plain.get(&sealed).copied() {
-            let vantage = Vantage { cookie: session, role: self.role_at(sealed, side), from_start };
+            let vantage = Vantage { cookie: session, role, from_start };
+            let owner = thread.map(|thread| Owner { pid: thread.tgid, comm: None });
             let twin = self.connections.get_mut(&id);
-            if twin.is_some_and(|twin| twin.join_at(side, vantage, owner.clone(), sink)) {
+            if twin.is_some_and(|twin| twin.join_over(under, vantage, owner, sink)) {
                 self.sockets.insert(session, (id, side));
                 return;
             }
@@ -329,14 +341,14 @@ impl Assembler {
         }
         let id = self.new_id();
         let Some(carrier) = self.connections.get(&sealed) else { return };
-        let mut connection = carrier.opened(id, side, (session, from_start), self.limits.spare);
+        let mut connection = carrier.opened(id, under, (session, from_start), self.limits.spare);
         if let Some(Thread { tgid, .. }) = thread {
             connection.owned_by(side, tgid);
         }
         if carrier.is_unix() {
             self.tls.loose.insert(id);
         }
-        let settled = carrier.role_at(side) == Role::Server || !carrier.has_twin();
+        let settled = role == Role::Server || !carrier.has_twin();
         if settled {
             connection.alone();
         }
@@ -377,19 +389,12 @@ impl Assembler {
     }
 
     /// The socket of a session that was told without addresses shows after all.
-    fn explain(&mut self, id: ConnectionId, sealed: ConnectionId, side: Side) {
-        let [mine, others] = match self.connections.get(&sealed) {
-            Some(connection) => [side, side.other()].map(|side| connection.end(side).clone()),
-            None => return,
-        };
+    fn explain(&mut self, id: ConnectionId, under: Under) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        connection.explain(mine, others, sealed);
+        let sealed = under.id;
+        connection.explain(under);
         self.tls.plain.entry(sealed).or_insert(id);
         self.tls.loose.remove(&id);
-    }
-
-    fn role_at(&self, id: ConnectionId, side: Side) -> Role {
-        self.connections.get(&id).map_or(Role::Unknown, |connection| connection.role_at(side))
     }
 }
 

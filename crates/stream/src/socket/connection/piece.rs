@@ -15,6 +15,13 @@ impl Piece<'_> {
         let Self::Data { bytes, .. } = self else { return false };
         matches!(bytes, [0x14..=0x17, 3, 0..=4, length, ..] if *length <= 0x48)
     }
+
+    /// Is it what a server of HTTP/2 says before it is asked (RFC 9113 §3.4, §6.9): SETTINGS, or WINDOW_UPDATE of the connection?
+    /// Length, type, flags, stream.
+    pub(in crate::socket) fn is_said_unasked(&self) -> bool {
+        let Self::Data { bytes, .. } = self else { return false };
+        matches!(bytes, [0, 0 | 1, _, 4, 0, 0, 0, 0, 0, ..] | [0, 0, 4, 8, 0, 0, 0, 0, 0, ..])
+    }
 }
 
 /// The same, held: offset, size, bytes, and whether they cannot be had; nothing is the end of the direction.

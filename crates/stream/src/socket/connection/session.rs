@@ -1,7 +1,7 @@
 //! A session and the socket under it, which may be known late, and not for good.
 
-use super::{Connection, End, Held, Layer, Spare};
-use overhear_exchange::{Side, Timestamp, wire::ConnectionId};
+use super::{Connection, End, Held, Layer, Spare, Under};
+use overhear_exchange::{Side, Timestamp};
 use overhear_probe::record::{Cookie, Role, Verdict, Way};
 
 impl Connection {
@@ -24,15 +24,17 @@ impl Connection {
         self.spares.into_iter().map(held).collect()
     }
 
-    /// Where the ends of a session are shows late: `mine` is the one whose session this is.
-    pub(in crate::socket) fn explain(&mut self, mine: End, others: End, sealed: ConnectionId) {
+    /// What is under a session shows late.
+    pub(in crate::socket) fn explain(&mut self, under: Under) {
         let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
+        let [a, b] = under.ends;
+        let [mine, others] = if under.side == Side::A { [a, b] } else { [b, a] };
         for (side, end) in [(side, mine), (side.other(), others)] {
             let place = &mut self.places[side.index()];
             let owner = place.end.owner.take().or(end.owner);
             place.end = End { owner, ..end };
         }
-        self.layer = Layer::Opened { of: Some(sealed) };
+        self.layer = Layer::Opened { of: Some(under.id) };
     }
 
     /// The session at `side` has another name from now on, and counts anew. Gives the name before.

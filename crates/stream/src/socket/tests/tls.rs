@@ -2,12 +2,12 @@
 
 use super::*;
 
-const HELLO: &str = "\u{16}\u{3}\u{1}\u{2}";
-const ASK: Cookie = Cookie(1 << 63 | 1);
-const ANSWER: Cookie = Cookie(1 << 63 | 2);
+pub(super) const HELLO: &str = "\u{16}\u{3}\u{1}\u{2}";
+pub(super) const ASK: Cookie = Cookie(1 << 63 | 1);
+pub(super) const ANSWER: Cookie = Cookie(1 << 63 | 2);
 
 impl Scene {
-    fn session(&mut self, session: Cookie, socket: Option<Cookie>, pid: u32) -> &mut Self {
+    pub(super) fn session(&mut self, session: Cookie, socket: Option<Cookie>, pid: u32) -> &mut Self {
         self.record(pid, What::Tls { session, socket, from_start: true })
     }
 
@@ -25,7 +25,7 @@ impl Scene {
     }
 
     /// What the client of the last sealed connection said before it encrypted.
-    fn says(&mut self, said: Option<Wanted>) -> &mut Self {
+    pub(super) fn says(&mut self, said: Option<Wanted>) -> &mut Self {
         while let Some(id) = self.assembler.next_sealed() {
             if self.assembler.hello(id).is_some() {
                 self.assembler.hello_says(id, said.clone());
@@ -44,7 +44,7 @@ fn ip(text: &str) -> Address {
     Address::Ip(text.parse().unwrap())
 }
 
-const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
+pub(super) const OPENED: &str = "open 127.0.0.1:5000 127.0.0.1:80 tls";
 /// Not from its first byte on.
 const OPENED_LATE: &str = "open 127.0.0.1:5000 127.0.0.1:80 ? tls";
 
@@ -145,6 +145,23 @@ fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it
     scene.data(ASK, Way::Sent, 3, "more", 10).data(ANSWER, Way::Received, 0, "more", 20);
     scene.data(ANSWER, Way::Sent, 6, "so", 20);
     scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
+}
+
+/// Servers of HTTP/2 speak first. That is no answer, and no sign that what they read is not heard: on a busy machine the client
+/// is heard of after its answers.
+#[test]
+fn what_a_server_says_unasked_shows_nothing_of_what_it_reads() {
+    let settings = "\0\0\u{6}\u{4}\0\0\0\0\0\0\u{8}\0\0\0\u{1}";
+    let update = "\0\0\u{4}\u{8}\0\0\0\0\0\0\u{1}\0\0";
+    let mut scene = Scene::new();
+    scene.handshake().record(20, What::Tls { session: ANSWER, socket: Some(SERVER), from_start: false });
+    scene.data(ANSWER, Way::Sent, 0, settings, 20);
+    scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.data(ANSWER, Way::Sent, 15, update, 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.data(ANSWER, Way::Sent, 28, "answer", 20).data(ANSWER, Way::Received, 3, "more", 20);
+    scene.data(ANSWER, Way::Sent, 34, "so", 20).data(ASK, Way::Sent, 3, "more", 10);
+    let [settings, update] = [settings, update].map(|said| format!("B: {said}"));
+    scene.told(&[OPENED_LATE, &settings, &update, "A: ask", "B: answer", "A: more", "B: so"]);
 }
 
 /// And after the server is done with the connection.
@@ -438,7 +455,7 @@ const LONG: &str = "\u{16}\u{3}\u{1}\u{2}\u{0}and so on";
 #[test]
 fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted() {
     let mut scene = Scene::new();
-    let wanted = Wanted { server_name: Some("api.example".into()), protocol: None };
+    let wanted = Wanted { server_name: Some("api.example".into()), ..Wanted::default() };
     scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).data(SERVER, Way::Received, 0, LONG, 20);
     let id = scene.assembler.next_sealed().unwrap();
     assert_eq!(scene.assembler.hello(id), Some((LONG.as_bytes(), false)));
@@ -481,7 +498,8 @@ fn what_stays_sealed_is_told_with_its_bytes_its_time_and_whom_its_client_wanted(
 #[test]
 fn plaintext_knows_whom_its_client_wanted_until_it_is_told() {
     let mut scene = Scene::new();
-    let wanted = Wanted { server_name: Some("api.example".into()), protocol: Some("h2".into()) };
+    let (server_name, protocol) = (Some("api.example".into()), Some("h2".into()));
+    let wanted = Wanted { server_name, protocol, random: None };
     scene.both().data(CLIENT, Way::Sent, 0, LONG, 10).says(Some(wanted.clone()));
     scene.session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
     assert_eq!(scene.assembler.wanted(ConnectionId(1)), Some(&wanted));
