@@ -30,16 +30,37 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("store.db");
     let kept = std::env::var_os(KEPT).map(PathBuf::from);
-    if let Some(kept) = kept.as_ref().filter(|kept| kept.exists()) {
-        return ask(kept, BEGIN + hours * HOUR, "");
+    let mut figures = match &kept {
+        Some(kept) if kept.exists() => {
+            std::fs::copy(kept, &path)?;
+            Vec::new()
+        }
+        _ => filled(&path, hours)?,
+    };
+    if let Some(kept) = kept.filter(|kept| !kept.exists()) {
+        std::fs::copy(&path, kept)?;
     }
+    figures.extend(ask(&path, BEGIN + hours * HOUR, "")?);
+    let simulated = if hours < 24 { format!(", of these {hours} h again and again") } else { String::new() };
+    for (what, days, aim) in [("a day", 1, "< 400 MB"), ("a month, in its last hour,", 30, "< 2 GB")] {
+        let (size, parts) = stretch(&path, u32::try_from(hours)?, days)?;
+        let size = format!("{:.0} MB: {parts}", megabytes(size));
+        figures.push(Figure::new(format!("store: {what} in use{simulated}"), size, aim));
+    }
+    // Each time there is now one before to be compared with.
+    figures.extend(ask(&path, BEGIN + 30 * 24 * HOUR, ", in the month")?);
+    Ok(figures)
+}
+
+/// Fills a store, and says what that took.
+fn filled(path: &Path, hours: u64) -> Result<Vec<Figure>> {
     let begun = cpu(std::process::id())?;
-    let largest = fill(&path, hours)?;
+    let largest = fill(path, hours)?;
     let took = cpu(std::process::id())?.saturating_sub(begun);
-    let size = std::fs::metadata(&path)?.len();
+    let size = std::fs::metadata(path)?.len();
     let day = megabytes(size) * 24.0 / hours as f64;
     let calls = (CALLS_PER_SECOND * hours * HOUR) as f64;
-    let mut figures = vec![
+    Ok(vec![
         Figure::new(
             format!(
                 "store: {hours} h of {CALLS_PER_SECOND} calls a second at {ENDPOINTS} endpoints, its file"
@@ -53,21 +74,8 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             "",
         ),
         Figure::new("store: resident at its largest", format!("{:.0} MB", megabytes(largest)), ""),
-        Figure::new("store: what its file is made of", parts(&path)?, ""),
-    ];
-    if let Some(kept) = kept {
-        std::fs::copy(&path, kept)?;
-    }
-    figures.extend(ask(&path, BEGIN + hours * HOUR, "")?);
-    let simulated = if hours < 24 { format!(", of these {hours} h again and again") } else { String::new() };
-    for (what, days, aim) in [("a day", 1, "< 400 MB"), ("a month, in its last hour,", 30, "< 2 GB")] {
-        let (size, parts) = stretch(&path, u32::try_from(hours)?, days)?;
-        let size = format!("{:.0} MB: {parts}", megabytes(size));
-        figures.push(Figure::new(format!("store: {what} in use{simulated}"), size, aim));
-    }
-    // Each time there is now one before to be compared with.
-    figures.extend(ask(&path, BEGIN + 30 * 24 * HOUR, ", in the month")?);
-    Ok(figures)
+        Figure::new("store: what its file is made of", parts(path)?, ""),
+    ])
 }
 
 /// Bytes of blobs by table and level, and the rows they are in; largest first.

@@ -92,7 +92,7 @@ impl Sqlite {
         looks::forget(&transaction, Level::Day, hours)?;
         transaction.commit()?;
         self.make_room(retention.bytes)?;
-        self.connection.execute_batch("PRAGMA incremental_vacuum(4096)")?;
+        self.connection.execute_batch("PRAGMA incremental_vacuum(8192)")?;
         Ok(())
     }
 
