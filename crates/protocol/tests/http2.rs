@@ -255,3 +255,23 @@ fn who_closes_says_why() {
         assert_eq!(errors, [expected], "{go_away:?} {cause:?}");
     }
 }
+
+/// A client that has all that was announced may leave before the mark of its end comes, as curl does.
+#[test]
+fn an_answer_of_which_all_came_is_whole_without_the_mark_of_its_end() {
+    use overhear_exchange::wire::CloseCause;
+    for (announced, expected) in [("7", None), ("8", Some(ErrorType::ConnectionReset))] {
+        let mut transcript = Transcript::default();
+        transcript.push(Side::A, [PREFACE, &http2::settings()].concat()).push(Side::B, http2::settings());
+        transcript.push(Side::A, Encoder::default().request(1, "GET", "/items", true));
+        let head = Encoder::default().headers(1, false, &[(":status", "200"), ("content-length", announced)]);
+        transcript.push(Side::B, [head, data(1, false, b"[1,2,3]")].concat());
+        let (mut connection, mut out) = (connection(&transcript), Vec::new());
+        for step in &transcript.steps {
+            feed(&mut connection, step, &mut out);
+        }
+        connection.close(transcript.steps.last().unwrap().time, CloseCause::Reset(None), &mut out);
+        let told: Vec<_> = out.iter().map(|one| (one.error, one.duration.is_some())).collect();
+        assert_eq!(told, [(expected, expected.is_none())], "{announced}");
+    }
+}

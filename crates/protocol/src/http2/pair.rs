@@ -330,14 +330,16 @@ impl Streams {
     pub(super) fn reset(&mut self, from: Role, stream: u32, code: u32, out: &mut Vec<Observation>) {
         let code = named(code);
         let error = ErrorType::Http2(code);
-        let Some(open) = self.open.get(&stream) else {
+        let Some(open) = self.open.get_mut(&stream) else {
             self.sockets.reset(stream, (code != Http2Code::NoError).then_some(error), out);
             return;
         };
         // Who has enough says so with CANCEL; whatever else is wrong is an error.
         let has_enough = matches!(code, Http2Code::Cancel | Http2Code::NoError);
         let cut = Cut::Error { error, by_client: from == Role::Client && has_enough };
-        self.report(stream, open.error(cut), out);
+        open.left();
+        let error = open.error(cut);
+        self.report(stream, error, out);
     }
 
     /// The connection is given up (RFC 9113 §6.8): what the client opened beyond `last` was not looked at.
@@ -406,6 +408,7 @@ impl Streams {
             }
             (other, _) => other,
         };
+        self.open.values_mut().for_each(|open| open.left());
         for stream in self.open.keys().copied().collect::<Vec<_>>() {
             let open = self.open.get(&stream).filter(|open| open.doubt.is_none());
             let error = open.and_then(|open| open.error(cut));

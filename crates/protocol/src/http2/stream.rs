@@ -176,6 +176,24 @@ impl Stream {
         }
     }
 
+    /// Nothing more comes. An answer of which all came that was announced (RFC 9110 §8.6) is whole without the mark of its end:
+    /// who has it may leave before that.
+    pub(super) fn left(&mut self) {
+        let is_all = |response: &Response| {
+            let announced = response.head.rest.headers.get("content-length");
+            let announced = announced.and_then(|length| str::from_utf8(length).ok()?.parse::<u64>().ok());
+            announced == Some(response.incoming.body.size()) && !response.lossy
+        };
+        // A remote call says in its trailers how it ended.
+        if let Reply::Underway(response) = &self.reply
+            && self.carried.is_none()
+            && is_all(response)
+        {
+            let last = response.incoming.last;
+            self.ended(Sender::Server, last);
+        }
+    }
+
     /// Some of what the client sent was not seen.
     pub(super) fn lose_request(&mut self, time: Timestamp) {
         if let Some(request) = self.request.as_mut().filter(|r| r.progress == Progress::Underway) {
