@@ -63,7 +63,7 @@ async function main() {
 
     // Between two answers of the server there is what the page shows.
     // One whose route is not a matter of how many calls there were yet.
-    const failing = told.home.links.find((link) => !/\d|%7B/.test(link)) ?? told.home.links[0];
+    const failing = told.home.links.find((link) => !/ord_|\d|%7B/.test(link)) ?? told.home.links[0];
     const question = `/api/endpoint${failing.slice(failing.indexOf('?'))}`;
     const before = await ask(question);
     await see(failing, '.lines .dim');
