@@ -19,7 +19,7 @@ const CALLS_PER_SECOND: u64 = 2000;
 const BODIES: u64 = 977;
 /// Calls between two writes: as `watch` does, once a second.
 const SLOT: u64 = 10;
-/// Names a file: a store of an earlier run is asked again, without being filled; where there is none, this run's is left.
+/// Names a file: a store that an earlier run left there is not filled anew; where there is none, this run leaves its own.
 const KEPT: &str = "OVERHEAR_BENCH_STORE";
 /// A Monday in 2026, midnight.
 const BEGIN: u64 = 1_780_876_800;

@@ -209,13 +209,24 @@ impl Sqlite {
             .connection
             .prepare_cached("SELECT slot, tallies FROM slice WHERE folded <= ? AND slot >= ? AND slot < ?")?;
         let mut rows = select.query((folded, window.from.0, window.until.0))?;
-        let wanted = |number: u32| of.is_none_or(|of| of.contains(&number));
         while let Some(row) = rows.next()? {
-            let slot = Slot(row.get(0)?);
             let blob = row.get_ref(1)?.as_blob().unwrap_or_default();
-            for (series, tally) in codec::decode(self.key, blob, &wanted)? {
-                take(series, slot, tally);
-            }
+            self.each_beside(Slot(row.get(0)?), blob, of, take)?;
+        }
+        Ok(())
+    }
+
+    /// Every count of a blob in which series are side by side.
+    pub(super) fn each_beside(
+        &self,
+        start: Slot,
+        blob: &[u8],
+        of: Option<&[u32]>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Failure> {
+        let wanted = |number: u32| of.is_none_or(|of| of.contains(&number));
+        for (series, tally) in codec::decode(self.key, blob, &wanted)? {
+            take(series, start, tally);
         }
         Ok(())
     }

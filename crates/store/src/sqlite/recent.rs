@@ -47,18 +47,13 @@ impl Sqlite {
         let mut select = self.connection.prepare_cached(
             "SELECT start, part, tallies FROM recent WHERE level = ? AND start >= ? AND start < ?",
         )?;
-        let wanted = |number: u32| of.is_none_or(|of| of.contains(&number));
         let wanted_part = |part: u32| of.is_none_or(|of| of.iter().any(|number| number / SERIES == part));
         for finer in Level::ALL.into_iter().filter(|finer| *finer <= level) {
             let mut rows = select.query((finer.number(), window.from.0, window.until.0))?;
             while let Some(row) = rows.next()? {
-                if !wanted_part(row.get(1)?) {
-                    continue;
-                }
-                let start = Slot(row.get(0)?);
-                let blob = row.get_ref(2)?.as_blob().unwrap_or_default();
-                for (series, tally) in codec::decode(self.key, blob, &wanted)? {
-                    take(series, start, tally);
+                if wanted_part(row.get(1)?) {
+                    let blob = row.get_ref(2)?.as_blob().unwrap_or_default();
+                    self.each_beside(Slot(row.get(0)?), blob, of, take)?;
                 }
             }
         }
