@@ -288,8 +288,7 @@ impl Connection {
     pub(super) fn settle_alone(&mut self, sink: &mut impl EventSink) {
         self.late = true;
         if self.directions.iter().all(|direction| direction.carrier.is_none()) {
-            let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
-            self.settle(side, sink);
+            self.settle(self.own_side(), sink);
         }
         self.answer(sink);
     }

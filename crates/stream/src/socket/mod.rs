@@ -439,10 +439,13 @@ impl Assembler {
         }
         if way == Way::Received
             && matches!(piece.1, Piece::Data { .. })
-            && connection.is_answered_unheard(side)
+            && self.is_answered_unheard(id, side)
+            && let Some(connection) = self.connections.get_mut(&id)
         {
+            connection.expect_nobody();
             connection.settle_alone(sink);
         }
+        let Some(connection) = self.connections.get_mut(&id) else { return };
         if connection.layer == Layer::Plain && piece.1.begins_sealed() && !connection.was_told() {
             self.seal(id, false);
         }

@@ -242,6 +242,21 @@ impl Assembler {
         }
     }
 
+    /// This end is answered, and nobody was heard who could have: neither at the other end, nor in a session of which it does not
+    /// show yet which socket it is on, and which has read just what was asked.
+    pub(super) fn is_answered_unheard(&self, id: ConnectionId, side: Side) -> bool {
+        let connection = self.connections.get(&id).filter(|connection| connection.is_answered_unheard(side));
+        connection
+            .is_some_and(|connection| !connection.held_from(side).is_some_and(|asked| self.has_read(asked)))
+    }
+
+    /// A session without a socket has read this, as far as it has read.
+    fn has_read(&self, asked: &[u8]) -> bool {
+        let loose = self.tls.loose.iter().filter_map(|id| self.connections.get(id));
+        let mut read = loose.filter_map(|loose| loose.held_from(loose.own_side().other()));
+        read.any(|read| !read.is_empty() && (asked.starts_with(read) || read.starts_with(asked)))
+    }
+
     /// The plaintext of one end is over: what comes of the other, if it did not come yet, is the same once more.
     pub(super) fn over_at_one_end(&mut self, connection: &Connection) {
         let Layer::Opened { of: Some(sealed) } = connection.layer else { return };

@@ -7,12 +7,28 @@ use overhear_probe::record::{Cookie, Role, Verdict, Way};
 impl Connection {
     /// This end asked and is answered, and the other has not shown: it would have been seen to read what was asked before it
     /// could answer. So nobody hears it; or it was reading when its library was probed, and shows too late to tell what was
-    /// asked next in its order. True once.
-    pub(in crate::socket) fn is_answered_unheard(&mut self, side: Side) -> bool {
+    /// asked next in its order.
+    pub(in crate::socket) fn is_answered_unheard(&self, side: Side) -> bool {
         let [here, there] = [side, side.other()].map(|side| self.places[side.index()].vantage);
         let said = || self.spares.iter().any(|spare| spare.from == side && spare.data.is_some());
         let asked = here.is_some_and(|here| here.role == Role::Client && (here.from_start || said()));
-        asked && there.is_none() && std::mem::replace(&mut self.twin_expected, false)
+        asked && there.is_none() && self.twin_expected
+    }
+
+    /// The other end is not waited for.
+    pub(in crate::socket) fn expect_nobody(&mut self) {
+        self.twin_expected = false;
+    }
+
+    /// What was said first from this end, of what is held.
+    pub(in crate::socket) fn held_from(&self, side: Side) -> Option<&[u8]> {
+        let first = self.spares.iter().find(|spare| spare.from == side)?;
+        first.data.as_ref().map(|(_, _, bytes, _)| &**bytes)
+    }
+
+    /// The end whose session this is, where it is one session alone.
+    pub(in crate::socket) fn own_side(&self) -> Side {
+        if self.places[0].vantage.is_some() { Side::A } else { Side::B }
     }
 
     /// What is held of a connection that was not told, in order.
@@ -26,7 +42,7 @@ impl Connection {
 
     /// What is under a session shows late.
     pub(in crate::socket) fn explain(&mut self, under: Under) {
-        let side = if self.places[0].vantage.is_some() { Side::A } else { Side::B };
+        let side = self.own_side();
         let [a, b] = under.ends;
         let [mine, others] = if under.side == Side::A { [a, b] } else { [b, a] };
         for (side, end) in [(side, mine), (side.other(), others)] {

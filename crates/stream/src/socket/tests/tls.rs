@@ -133,6 +133,27 @@ fn answers_that_are_told_late_of_a_connection_that_was_there_before_are_told() {
     scene.told(&[OPENED_LATE, "A: ask", "B: answer", "A: more", "B: so"]);
 }
 
+/// Who answers was heard to read, and it does not show yet over which socket: it is waited for, so that it is told who it is.
+#[test]
+fn a_server_that_was_heard_to_read_and_whose_socket_shows_late_is_waited_for() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.session(ANSWER, None, 20).data(ANSWER, Way::Received, 0, "ask", 20);
+    scene.data(ASK, Way::Received, 0, "answer", 10).told(&[]);
+    scene.session(ANSWER, Some(SERVER), 20).data(ANSWER, Way::Sent, 0, "answer", 20);
+    scene.told(&[OPENED, "A: ask", "B: answer"]);
+    assert_eq!(scene.ends(1).map(|(_, owner)| owner), [Some(10), Some(20)]);
+}
+
+/// One that has read something else is another one.
+#[test]
+fn a_session_that_has_read_something_else_is_not_waited_for() {
+    let mut scene = Scene::new();
+    scene.handshake().session(ASK, Some(CLIENT), 10).data(ASK, Way::Sent, 0, "ask", 10);
+    scene.session(ANSWER, None, 20).data(ANSWER, Way::Received, 0, "who", 20);
+    scene.data(ASK, Way::Received, 0, "answer", 10).told(&[OPENED, "A: ask", "B: answer"]);
+}
+
 /// And on a busy machine its call is told of after the answer.
 #[test]
 fn a_request_that_the_client_is_heard_to_make_after_its_answer_is_told_before_it() {
