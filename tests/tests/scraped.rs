@@ -248,7 +248,9 @@ fn a_burst_wakes_somebody(native: bool) -> Result<()> {
     let is_right = |ratio: &f64| (ratio - truly_failed).abs() < 1e-3;
     let failed = prometheus.until(|this| this.ratio("requests-availability"), is_right)?;
     assert!(is_right(&failed), "native: {native}: {failed} is not {truly_failed}");
-    let slow = prometheus.ratio("requests-latency")?;
+    // That of the durations is evaluated by itself. All of /slow is late; so may others be, on a busy machine.
+    let has_all = |ratio: &f64| *ratio > 40.0 / 140.0 - 0.02;
+    let slow = prometheus.until(|this| this.ratio("requests-latency"), has_all)?;
     let heard = scene.watch.stop()?;
     // The first two of each route were before the first scrape.
     let good: Vec<_> = heard.exchanges[6..].iter().filter(|call| call.get("error.type").is_none()).collect();
