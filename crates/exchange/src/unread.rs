@@ -34,6 +34,8 @@ pub enum UnreadReason {
     Java,
     /// The library is linked into the program, which names no functions any more.
     NoSymbols(&'static str),
+    /// It names functions, and those that plaintext passes are not among them: the compiler put them into their callers.
+    Inlined(&'static str),
     /// Go before 1.17 passes arguments on the stack.
     OldGo,
     /// Known, but there are no probes for it.
@@ -66,6 +68,7 @@ impl UnreadReason {
         match self {
             Self::Java => "java",
             Self::NoSymbols(_) => "no_symbols",
+            Self::Inlined(_) => "inlined",
             Self::OldGo => "old_go",
             Self::NoProbes(_) => "no_probes",
             Self::UnknownLibrary => "unknown_library",
@@ -90,6 +93,12 @@ impl fmt::Display for UnreadReason {
                 return write!(
                     f,
                     "{library} is linked into it without symbols, so that its functions cannot be found"
+                );
+            }
+            Self::Inlined(library) => {
+                return write!(
+                    f,
+                    "{library} is in it, whose functions were inlined, so that they cannot be found"
                 );
             }
             Self::OldGo => "it was built with a Go before 1.17",

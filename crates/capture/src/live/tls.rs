@@ -29,7 +29,7 @@ const RETURN: &str = "tls_return";
 const FREE: &str = "tls_free";
 const GO_READ: &str = "go_read";
 const GO_READ_RETURN: &str = "go_read_return";
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 16] = [
     "tls_enter_read",
     "tls_enter_write",
     "tls_enter_read_ex",
@@ -44,6 +44,8 @@ const PROGRAMS: [&str; 14] = [
     "go_close",
     "rustls_received",
     "rustls_send",
+    "rustls_traffic",
+    "rustls_send_slice",
 ];
 /// Programs that are loaded and attached nowhere yet.
 pub(super) enum Loaded {
@@ -320,7 +322,9 @@ const fn part(function: Function) -> Part {
         Function::GoConnWrite => Part::Go("go_write"),
         Function::GoConnClose => Part::Go("go_close"),
         Function::RustlsSend => Part::Call("rustls_send"),
+        Function::RustlsSendSome | Function::RustlsSendPlain => Part::Call("rustls_send_slice"),
         Function::RustlsReceived => Part::Once("rustls_received"),
+        Function::RustlsTraffic => Part::Once("rustls_traffic"),
         Function::RustlsMessage => Part::Once(FREE),
     }
 }

@@ -176,7 +176,11 @@ fn arguments(function: Function) -> &'static [Register] {
         | Function::GnuTlsRecordRecv
         | Function::GnuTlsRecordSend
         | Function::RustlsReceived
-        | Function::RustlsSend => &[RDI, RSI, RDX],
+        | Function::RustlsSend
+        | Function::RustlsSendSome
+        | Function::RustlsSendPlain => &[RDI, RSI, RDX],
+        // What it returns is longer than two words, and the place for it comes first.
+        Function::RustlsTraffic => &[RDX, RCX],
         Function::SslReadEx | Function::SslWriteEx | Function::SslSendfile => &[RDI, RSI, RDX, RCX],
         Function::SslDoHandshake | Function::SslFree | Function::GnuTlsDeinit | Function::RustlsMessage => {
             &[RDI]

@@ -1,7 +1,7 @@
 use super::{
-    Found, Function, Go, Library, Site,
+    Found, Go, Library, Site,
     code::{Body, go_registers},
-    go,
+    go, rustls,
     symbols::{Symbol, openssl_version, symbols},
 };
 use crate::elf::{Elf, Machine, Section};
@@ -39,11 +39,8 @@ pub(super) fn find_in(elf: &Elf<'_>) -> Option<Found> {
     let machine = elf.machine?;
     let go_build = elf.go_build();
     let mut found = symbols(elf);
-    let has = |function: Function| found.iter().any(|symbol| symbol.function == function);
-    // Half of a conversation is none.
-    if !(has(Function::RustlsReceived) && has(Function::RustlsSend)) {
-        found.retain(|symbol| symbol.function.library() != Library::Rustls);
-    }
+    let rustls = has_rustls(&found).then(|| rustls_inside(elf)).flatten();
+    rustls::choose(&mut found, rustls);
     if go_build.is_some() {
         found.extend(go::functions(elf, machine).unwrap_or_default());
     }
@@ -56,7 +53,7 @@ pub(super) fn find_in(elf: &Elf<'_>) -> Option<Found> {
         version: match library {
             Library::OpenSsl => openssl_version(elf).or_else(|| openssl_inside(elf)),
             Library::Go => go_build.and_then(|build| build.version),
-            Library::Rustls => rustls_inside(elf),
+            Library::Rustls => rustls.map(|version| version.to_string()),
             Library::GnuTls | Library::Nss => None,
         },
         build_id: elf.build_id().or_else(|| elf.go_build_id()),
@@ -105,15 +102,21 @@ fn openssl_inside(elf: &Elf<'_>) -> Option<String> {
     version.or(fork)
 }
 
-/// The version of the rustls whose sources a program's panics name.
-fn rustls_inside(elf: &Elf<'_>) -> Option<String> {
+fn has_rustls(found: &[Symbol]) -> bool {
+    found.iter().any(|symbol| symbol.function.library() == Library::Rustls)
+}
+
+/// The version of the rustls whose sources a program's panics name; of several, the newest.
+fn rustls_inside(elf: &Elf<'_>) -> Option<rustls::Version> {
     let finder = Finder::new("/rustls-");
-    let mut version = None;
+    let mut newest = None;
     search_constants(elf, 32, |block| {
-        version = finder.find_iter(block).filter_map(|at| number(block.get(at + 8..at + 24)?)).next();
-        version.is_some()
+        let versions =
+            finder.find_iter(block).filter_map(|at| number(block.get(at + 8..at + 24)?)?.parse().ok());
+        newest = versions.chain(newest).max();
+        false
     });
-    version
+    newest
 }
 
 /// `3.0.15` of `3.0.15 3 Sep 2024`.
@@ -140,6 +143,8 @@ pub enum Unreadable {
     Java,
     /// The library is linked into the program, which names no functions any more.
     NoSymbols(Library),
+    /// It names functions, and those that plaintext passes are not among them: their callers have them inside.
+    Inlined(&'static str),
     /// Go before 1.17 passes arguments on the stack.
     OldGo,
     /// Known, but there are no probes for it.
@@ -157,6 +162,9 @@ impl std::fmt::Display for Unreadable {
                     f,
                     "{library} is linked into it without symbols, so that its functions cannot be found"
                 )
+            }
+            Self::Inlined(library) => {
+                write!(f, "{library} is in it, whose functions were inlined, so that they cannot be found")
             }
             Self::OldGo => f.write_str("it was built with a Go before 1.17"),
             Self::NotProbed(library) => write!(f, "there are no probes for {library}"),
@@ -187,7 +195,13 @@ pub fn unreadable(file: &File) -> Option<Unreadable> {
         // Its own table names all that there is; without one nothing is known.
         return (!go::has_table(&elf)).then_some(Unreadable::NoSymbols(Library::Go));
     }
-    linked(&elf).map(Unreadable::NoSymbols)
+    match linked(&elf)? {
+        Library::Rustls if has_rustls(&symbols(&elf)) => {
+            let version = rustls_inside(&elf);
+            Some(Unreadable::Inlined(version.map_or(Library::Rustls.name(), rustls::Version::library)))
+        }
+        library => Some(Unreadable::NoSymbols(library)),
+    }
 }
 
 /// The library whose every mark a program holds.

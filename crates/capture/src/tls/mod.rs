@@ -7,6 +7,7 @@ mod code;
 mod find;
 mod go;
 mod inner;
+mod rustls;
 mod scan;
 mod survey;
 mod symbols;
@@ -74,6 +75,13 @@ pub enum Function {
     RustlsReceived,
     /// `fn CommonState::send_appdata_encrypt(&mut self, OutboundChunks, Limit, …) -> usize`
     RustlsSend,
+    /// `fn ExpectTraffic::handle(Box<Self>, &mut Context, Message) -> Result<…>`: of servers and of clients, of both versions
+    /// of TLS.
+    RustlsTraffic,
+    /// `fn CommonState::send_some_plaintext(&mut self, &[u8]) -> usize`, before 0.23.
+    RustlsSendSome,
+    /// `fn CommonState::send_plain(&mut self, &[u8], Limit) -> usize`, before 0.23.
+    RustlsSendPlain,
     /// `fn CommonState::send_msg(&mut self, Message, bool)`: of the handshake, or that it is over.
     RustlsMessage,
 }
@@ -91,7 +99,12 @@ impl Function {
             | Self::SslFree => Library::OpenSsl,
             Self::GnuTlsRecordRecv | Self::GnuTlsRecordSend | Self::GnuTlsDeinit => Library::GnuTls,
             Self::GoConnRead | Self::GoConnWrite | Self::GoConnClose => Library::Go,
-            Self::RustlsReceived | Self::RustlsSend | Self::RustlsMessage => Library::Rustls,
+            Self::RustlsReceived
+            | Self::RustlsSend
+            | Self::RustlsTraffic
+            | Self::RustlsSendSome
+            | Self::RustlsSendPlain
+            | Self::RustlsMessage => Library::Rustls,
         }
     }
 }

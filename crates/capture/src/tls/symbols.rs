@@ -20,11 +20,15 @@ const NAMES: [(&str, Function); 10] = [
     ("gnutls_deinit", Function::GnuTlsDeinit),
 ];
 /// What is in Rust's names before and since its second mangling, which both give a length before each part.
-const RUST: [(&str, Function); 3] = [
+const RUST: [(&str, Function); 5] = [
     ("11CommonState23take_received_plaintext", Function::RustlsReceived),
     ("11CommonState20send_appdata_encrypt", Function::RustlsSend),
+    ("11CommonState19send_some_plaintext", Function::RustlsSendSome),
+    ("11CommonState10send_plain", Function::RustlsSendPlain),
     ("11CommonState8send_msg", Function::RustlsMessage),
 ];
+/// And of a trait's function, whose type's name stands before and the trait's between them.
+const TRAFFIC: &str = "ExpectTraffic";
 /// The longest that is looked at around a name.
 const LONGEST: usize = 256;
 /// Names and symbols remembered of one table: there is one each, or a few copies.
@@ -86,7 +90,7 @@ fn wanted(elf: &Elf<'_>, names: &Section) -> FxHashMap<u32, Function> {
     // Linkers let a name begin within another that ends alike; so only its end has to be one.
     let whole: Vec<(Finder<'_>, Function)> =
         NAMES.iter().map(|(name, function)| (Finder::new(name), *function)).collect();
-    let rust = Finder::new("11CommonState");
+    let rust = ["11CommonState", TRAFFIC].map(Finder::new);
     let mut found = FxHashMap::default();
     elf.blocks((names.offset, names.size), LONGEST, |offset, block| {
         let mut take = |at: usize, function| {
@@ -102,7 +106,7 @@ fn wanted(elf: &Elf<'_>, names: &Section) -> FxHashMap<u32, Function> {
                 }
             }
         }
-        for at in rust.find_iter(block) {
+        for at in rust.iter().flat_map(|rust| rust.find_iter(block)) {
             if let Some((begin, function)) = of_rust(block, at) {
                 take(begin, function);
             }
@@ -120,7 +124,15 @@ fn of_rust(block: &[u8], at: usize) -> Option<(usize, Function)> {
     let has = |what: &str| memmem::find(name, what.as_bytes()).is_some();
     // Parts of functions that are hardly ever reached stand apart, and are no functions.
     let whole = has("rustls") && !has(".cold");
-    RUST.iter().find(|(mark, _)| whole && has(mark)).map(|(_, function)| (begin, *function))
+    let named = || RUST.iter().find(|(mark, _)| has(mark)).map(|(_, function)| *function);
+    let traffic = || (has(TRAFFIC) && is_handle(name)).then_some(Function::RustlsTraffic);
+    Some((begin, whole.then(|| named().or_else(traffic)).flatten()?))
+}
+
+/// It is called `handle`, before a hash or behind an `impl`, and is no closure within it.
+fn is_handle(name: &[u8]) -> bool {
+    let has = |what: &str| memmem::find(name, what.as_bytes()).is_some();
+    has("6handle17h") || (name.starts_with(b"_RNvX") && has("E6handle"))
 }
 
 fn of_table(elf: &Elf<'_>, table: &Section, wanted: &FxHashMap<u32, Function>, found: &mut Vec<Symbol>) {

@@ -103,6 +103,7 @@ impl From<Unreadable> for UnreadReason {
         match why {
             Unreadable::Java => Self::Java,
             Unreadable::NoSymbols(library) => Self::NoSymbols(library.name()),
+            Unreadable::Inlined(library) => Self::Inlined(library),
             Unreadable::OldGo => Self::OldGo,
             Unreadable::NotProbed(library) => Self::NoProbes(library.name()),
         }
