@@ -47,10 +47,21 @@ pub enum Kind {
     UvicornUvloop,
     /// TLS only: hyper over tokio.
     Rustls,
+    /// TLS only, for the long tests.
+    OlderRustls(OlderRustls),
     /// TLS only: a thread for each connection.
     BoringSsl,
     /// TLS only: Node with OpenSSL 1.1 inside, of what only the long tests install.
     Node16,
+}
+
+/// A program with an older rustls inside: `tests/older-rustls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OlderRustls {
+    /// 0.20 and so on. A thread for each connection, which has its socket in one object with its session; optimised as a whole.
+    Threads(u8),
+    /// hyper over tokio, optimised as Cargo does.
+    Tasks(u8),
 }
 
 /// A kind of client.
@@ -120,6 +131,11 @@ impl Server {
             Kind::UvicornUvloop => uvicorn(port, "uvloop")?,
             Kind::Rustls => {
                 let mut command = Command::new(rustls()?);
+                command.args(["serve", &port.to_string()]);
+                command
+            }
+            Kind::OlderRustls(which) => {
+                let mut command = Command::new(older_rustls(which)?);
                 command.args(["serve", &port.to_string()]);
                 command
             }
@@ -350,6 +366,17 @@ pub fn rustls() -> Result<&'static Path> {
         ["--release", "--package", "overhear-tests", "--features", "rustls", "--example", "rustls"];
     let built = BINARY.get_or_init(|| build(&arguments).map_err(|error| error.to_string()));
     built.as_deref().map_err(|error| error.clone().into())
+}
+
+/// A program with an older rustls inside.
+pub fn older_rustls(which: OlderRustls) -> Result<PathBuf> {
+    let (binary, profile) = match which {
+        OlderRustls::Threads(version) => (format!("threads{version}"), "whole"),
+        OlderRustls::Tasks(version) => (format!("tasks{version}"), "release"),
+    };
+    let manifest = here("older-rustls").join("Cargo.toml");
+    let manifest = manifest.to_str().ok_or("a path that is no text")?;
+    build(&["--locked", "--manifest-path", manifest, "--profile", profile, "--bin", &binary])
 }
 
 /// nginx with one worker, its files in `folder`; static files by sendfile under `/files/`.

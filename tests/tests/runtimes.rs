@@ -7,7 +7,11 @@
 use overhear_tests::{
     Result,
     program::{Heard, Watch},
-    server::{Kind, SIZES, Server, cache, go, node_16, program, python, rustls},
+    server::{
+        Kind,
+        OlderRustls::{self, Tasks, Threads},
+        SIZES, Server, cache, go, node_16, older_rustls, program, python, rustls,
+    },
 };
 use serde_json::Value;
 use std::{
@@ -34,6 +38,7 @@ enum Caller {
     Node16,
     Go,
     Rustls,
+    OlderRustls(OlderRustls),
     /// PyPI `curl_cffi`: curl and BoringSSL in one library, which names its functions.
     CurlBoringSsl,
 }
@@ -50,7 +55,7 @@ enum End {
 #[derive(Clone, Copy, Debug)]
 struct Row(&'static str, Kind, Caller, End);
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 33] = [
     Row("nginx", Kind::Nginx, Caller::Go, End::Server),
     Row("Python sync server", Kind::Python, Caller::Go, End::Server),
     Row("uvicorn (asyncio)", Kind::Uvicorn, Caller::Go, End::Server),
@@ -72,6 +77,18 @@ const ROWS: [Row; 21] = [
     Row("nginx and curl by OpenSSL", Kind::Nginx, Caller::CurlOpenSsl, End::Both),
     Row("Node and Node", Kind::Node, Caller::Node, End::Both),
     Row("rustls and rustls", Kind::Rustls, Caller::Rustls, End::Both),
+    Row("rustls 0.20 server (threads)", Kind::OlderRustls(Threads(20)), Caller::Go, End::Server),
+    Row("rustls 0.20 client (threads)", Kind::Go, Caller::OlderRustls(Threads(20)), End::Client),
+    Row("rustls 0.20 server (tokio)", Kind::OlderRustls(Tasks(20)), Caller::Go, End::Server),
+    Row("rustls 0.20 client (tokio)", Kind::Go, Caller::OlderRustls(Tasks(20)), End::Client),
+    Row("rustls 0.21 server (threads)", Kind::OlderRustls(Threads(21)), Caller::Go, End::Server),
+    Row("rustls 0.21 client (threads)", Kind::Go, Caller::OlderRustls(Threads(21)), End::Client),
+    Row("rustls 0.21 server (tokio)", Kind::OlderRustls(Tasks(21)), Caller::Go, End::Server),
+    Row("rustls 0.21 client (tokio)", Kind::Go, Caller::OlderRustls(Tasks(21)), End::Client),
+    Row("rustls 0.22 server (threads)", Kind::OlderRustls(Threads(22)), Caller::Go, End::Server),
+    Row("rustls 0.22 client (threads)", Kind::Go, Caller::OlderRustls(Threads(22)), End::Client),
+    Row("rustls 0.22 server (tokio)", Kind::OlderRustls(Tasks(22)), Caller::Go, End::Server),
+    Row("rustls 0.22 client (tokio)", Kind::Go, Caller::OlderRustls(Tasks(22)), End::Client),
 ];
 
 /// Those that are asked in the usual tests.
@@ -135,6 +152,7 @@ fn caller(caller: Caller, port: u16, plan: &Path) -> Result<Command> {
         Caller::Node => (program("node")?, vec![script("planned.js").into_os_string(), port.into()]),
         Caller::Node16 => (node_16()?, vec![script("planned.js").into_os_string(), port.into()]),
         Caller::Go => (go("client")?, vec![port.into(), "--planned".into()]),
+        Caller::OlderRustls(which) => (older_rustls(which)?, vec!["ask".into(), port.into()]),
         Caller::Rustls => (rustls()?.to_owned(), vec!["ask".into(), port.into()]),
     };
     let mut command = Command::new(program);

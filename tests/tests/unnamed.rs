@@ -71,6 +71,18 @@ fn nameless_rustls(port: u16, folder: &Path) -> Result<Command> {
     serves(&stripped, port, folder)
 }
 
+/// As a compiler leaves it that puts a function into those that call it: without its name.
+fn inlined_rustls(port: u16, folder: &Path) -> Result<Command> {
+    let binary = folder.join("inlined");
+    let mut command = Command::new("objcopy");
+    command.args(["--wildcard", "--strip-symbol=*take_received_plaintext*"]).arg(rustls()?).arg(&binary);
+    let status = command.status()?;
+    if !status.success() {
+        return Err(format!("objcopy: {status}").into());
+    }
+    serves(&binary, port, folder)
+}
+
 /// The server that NSS brings to test itself.
 fn nss(port: u16, folder: &Path) -> Result<Command> {
     let [certificate, key] = certificate(folder)?;
@@ -128,6 +140,11 @@ fn openssl_without_names() {
 #[test]
 fn rustls_without_names() {
     check(nameless_rustls, "no_symbols", "rustls is linked into it without symbols");
+}
+
+#[test]
+fn rustls_whose_functions_were_inlined() {
+    check(inlined_rustls, "inlined", "rustls 0.23 is in it, whose functions were inlined");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{
     find::{Unreadable, find, find_in, is_same, unreadable},
 };
 use crate::elf::{Elf, Machine};
-use program::{GoKind, compile, go, library, node, said, strip};
+use program::{GoKind, compile, compile_with, go, library, node, said, strip};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, fs::File, os::unix::fs::FileExt, path::Path};
 
@@ -96,7 +96,12 @@ fn c_name(function: Function) -> &'static str {
         Function::GoConnRead => "crypto/tls.(*Conn).Read",
         Function::GoConnWrite => "crypto/tls.(*Conn).Write",
         Function::GoConnClose => "crypto/tls.(*Conn).Close",
-        Function::RustlsReceived | Function::RustlsSend | Function::RustlsMessage => "",
+        Function::RustlsReceived
+        | Function::RustlsSend
+        | Function::RustlsTraffic
+        | Function::RustlsSendSome
+        | Function::RustlsSendPlain
+        | Function::RustlsMessage => "",
     }
 }
 
@@ -267,6 +272,40 @@ fn reasons_why_not() {
     assert_eq!(reason(&go(GoKind::Stripped)), None, "its own table is enough");
     let own = std::env::current_exe().unwrap();
     assert_eq!(reason(&own), None, "it knows the marks and holds none");
+}
+
+/// What compilers left of it: the functions that are called through a table, and one that takes what is sent.
+#[test]
+fn rustls_whose_functions_were_inlined() {
+    let look = |name: &str, version: &str, sends: Option<&str>| {
+        let defined =
+            [format!("-DVERSION=\"{version}\""), format!("-DSENDS=\"{}\"", sends.unwrap_or_default())];
+        let defined: Vec<&str> =
+            defined.iter().map(String::as_str).take(1 + usize::from(sends.is_some())).collect();
+        let file = File::open(compile_with(name, "rustls.c", &defined)).unwrap();
+        let found = find(&file).unwrap().map(|found| {
+            let functions: Vec<Function> = found.sites.iter().map(|site| site.function).collect();
+            (functions, found.version)
+        });
+        (found, unreadable(&file))
+    };
+    let probed = |send, version: &str| {
+        let traffic = [Function::RustlsTraffic; 3];
+        let functions: Vec<Function> = traffic.into_iter().chain([Function::RustlsMessage, send]).collect();
+        (Some((functions, Some(version.to_owned()))), None)
+    };
+    let hidden = |library| (None, Some(Unreadable::Inlined(library)));
+    let (some, plain) = (Some("19send_some_plaintext"), Some("10send_plain"));
+    assert_eq!(look("r20", "0.20.9", plain), probed(Function::RustlsSendPlain, "0.20.9"));
+    assert_eq!(look("r21", "0.21.12", some), probed(Function::RustlsSendSome, "0.21.12"));
+    assert_eq!(look("r22", "0.22.4", some), probed(Function::RustlsSendSome, "0.22.4"));
+    assert_eq!(look("r21-without", "0.21.12", None), hidden("rustls 0.21"));
+    assert_eq!(look("r21-other", "0.21.12", Some("9send_more")), hidden("rustls 0.21"));
+    assert_eq!(look("r23", "0.23.40", some), hidden("rustls 0.23"), "its functions have other arguments");
+    assert_eq!(
+        Unreadable::Inlined("rustls 0.21").to_string(),
+        "rustls 0.21 is in it, whose functions were inlined, so that they cannot be found"
+    );
 }
 
 #[test]

@@ -67,8 +67,13 @@ fn source(name: &str) -> PathBuf {
 
 /// A program with functions that only look like a TLS library's.
 pub(super) fn compile(name: &str) -> PathBuf {
+    compile_with(name, "peer.c", &[])
+}
+
+/// One of the sources, with what it wants defined.
+pub(super) fn compile_with(name: &str, from: &str, defined: &[&str]) -> PathBuf {
     let built = folder().join(name);
-    let status = Command::new("cc").args(["-O1", "-o"]).arg(&built).arg(source("peer.c")).status();
+    let status = Command::new("cc").args(["-O1", "-o"]).arg(&built).args(defined).arg(source(from)).status();
     assert!(status.expect("a C compiler is needed").success());
     built
 }
