@@ -1,5 +1,7 @@
-"""The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for: python3 server.py PORT (or the path of a unix socket) [CERTIFICATE KEY]."""
+"""The routes that every test server has, and `/sized/NAME?status=S&size=N` as it is asked for: python3 server.py PORT (or the path of a unix socket) [CERTIFICATE KEY].
+It listens at HOST, or at 127.0.0.1."""
 
+import os
 import socketserver
 import ssl
 import sys
@@ -55,12 +57,12 @@ class TlsServer(ThreadingHTTPServer):
         super().finish_request(CONTEXT.wrap_socket(request, server_side=True), client_address)
 
 
-where = sys.argv[1]
+where, host = sys.argv[1], os.environ.get("HOST", "127.0.0.1")
 if len(sys.argv) > 2:
     CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CONTEXT.load_cert_chain(sys.argv[2], sys.argv[3])
-    TlsServer(("127.0.0.1", int(where)), Handler).serve_forever()
+    TlsServer((host, int(where)), Handler).serve_forever()
 elif where.isdigit():
-    ThreadingHTTPServer(("127.0.0.1", int(where)), Handler).serve_forever()
+    ThreadingHTTPServer((host, int(where)), Handler).serve_forever()
 else:
     UnixServer(where, Handler).serve_forever()

@@ -8,7 +8,7 @@ use crate::{
 use std::{fs, io, path::Path, process::Command};
 
 /// Programs and files of Debian packages: what shows that it is there, and the package that brings it.
-const PACKAGES: [(&str, &str); 26] = [
+const PACKAGES: [(&str, &str); 27] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("wget", "wget"),
@@ -38,6 +38,8 @@ const PACKAGES: [(&str, &str); 26] = [
     // A server that encrypts by NSS, and a proxy.
     ("selfserv", "libnss3-tools"),
     ("tinyproxy", "tinyproxy"),
+    // What translates addresses.
+    ("nft", "nftables"),
     ("/usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
     ("/usr/include/linux/bpf.h", "linux-libc-dev"),
 ];

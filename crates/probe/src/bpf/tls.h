@@ -111,6 +111,9 @@ static __always_inline bool tls_carries(struct tls_call *call, struct sock *sk, 
 	call->socket = cookie;
 	call->opened = state->opened;
 	call->tcp = tcp;
+	/* What the client says first is read before there is plaintext: by it connections are known to be one. */
+	if (call->kind == TLS_HANDSHAKE)
+		return false;
 	state->sealed = 1;
 	return true;
 }
