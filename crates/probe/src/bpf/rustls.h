@@ -70,12 +70,29 @@ struct rustls_context {
 /* A record is decrypted where it is: its tag stays behind its plaintext (RFC 8446 section 5.2). */
 #define RUSTLS_TAG 16
 
+/*
+ * The session at this address. What accepts connections has them on its stack while it does, one after the other at one
+ * address. A thread gives what it received to the session at once, so that another socket shows another connection.
+ */
+static __always_inline struct tls_session *rustls_session(struct tls_key *key)
+{
+	struct tls_call call = { .session = key->session, .moves = 1 };
+	struct tls_call *thread = bpf_task_storage_get(&tls_calls, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct tls_session *session = tls_session_of(&call, key);
+	__u64 read = thread ? thread->read : 0;
+
+	if (session && read && session->read != read && session->moved[WAY_RECEIVED])
+		session = tls_begin(key, true);
+	if (session)
+		session->read = read;
+	return session;
+}
+
 /* The connection got these bytes. */
 static __always_inline void rustls_got(struct settings *set, struct tls_key *key, __u64 base, __u64 length)
 {
-	struct tls_call call = { .session = key->session, .moves = 1 };
 	struct copy copy = { .base = base };
-	struct tls_session *session = tls_session_of(&call, key);
+	struct tls_session *session = rustls_session(key);
 
 	if (!session)
 		return;

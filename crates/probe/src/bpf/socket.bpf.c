@@ -54,7 +54,11 @@ static __always_inline int on_stream(struct sock *sk, int ret, int flags, __u8 w
 	if (way == WAY_RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct tls_call *call = tls_current(task, set);
+	struct tls_call *thread = tls_thread(task, set);
+	struct tls_call *call = thread && thread->kind ? thread : NULL;
+	bool receives = thread && ret > 0 && way == WAY_RECEIVED;
+	if (receives)
+		thread->read = 0;
 	if (!port_wanted(sk, set)) {
 		if (call && is_tcp(sk))
 			call->unwanted = 1;
@@ -73,6 +77,8 @@ static __always_inline int on_stream(struct sock *sk, int ret, int flags, __u8 w
 	if (!state->cookie)
 		state->cookie = bpf_get_socket_cookie(sk);
 	__u64 cookie = state->cookie;
+	if (receives)
+		thread->read = cookie;
 	list_file(task, state, set);
 	bool sealed = ret > 0 && call && tls_carries(call, sk, state, cookie, way);
 	__u8 verdict = verdict_of(&state->verdict, &state->epoch, set, cookie);

@@ -35,6 +35,7 @@ struct tls_call {
 	__u64 stack;    /* user stack pointer at the probe */
 	__u64 socket;   /* cookie of the socket it used */
 	__u64 opened;   /* when that was opened */
+	__u64 read;     /* cookie of the socket that the thread received from last, within calls or not; 0 = not known */
 	__u32 depth;    /* calls within it */
 	__u8 kind;      /* enum tls_call_kind */
 	__u8 way;
@@ -47,6 +48,7 @@ struct tls_call {
 struct tls_session {
 	__u64 number;
 	__u64 socket;
+	__u64 read;      /* where its thread had received from, when it got plaintext last: of those that move */
 	__u64 moved[2];  /* plaintext bytes per enum way */
 	__u32 copied[2]; /* of those copied while undecided */
 	__u32 epoch;
@@ -89,13 +91,10 @@ struct {
 
 /* --- while sockets are used ---------------------------------------------------------------------------------- */
 
-/* The call that the thread is in, if any. */
-static __always_inline struct tls_call *tls_current(struct task_struct *task, struct settings *set)
+/* What is kept of a thread that has used a TLS library. */
+static __always_inline struct tls_call *tls_thread(struct task_struct *task, struct settings *set)
 {
-	if (!(set->flags & HEAR_TLS))
-		return NULL;
-	struct tls_call *call = bpf_task_storage_get(&tls_calls, task, NULL, 0);
-	return call && call->kind ? call : NULL;
+	return set->flags & HEAR_TLS ? bpf_task_storage_get(&tls_calls, task, NULL, 0) : NULL;
 }
 
 /* The socket carries the session: what moves is ciphertext. Says whether it does. */
@@ -391,8 +390,11 @@ SEC("uprobe")
 int tls_free(struct pt_regs *ctx)
 {
 	struct settings *set = get_settings();
-	if (set)
-		tls_over(set, ARGUMENT_1(ctx));
+	if (!set)
+		return 0;
+	tls_over(set, ARGUMENT_1(ctx));
+	/* A handshake of rustls is told by this alone: from now on it is known what the thread receives from. */
+	bpf_task_storage_get(&tls_calls, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	return 0;
 }
 
