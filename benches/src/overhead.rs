@@ -16,7 +16,7 @@ const CONNECTIONS: u32 = 44;
 const PAUSE_MILLISECONDS: u32 = 2;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
-    let nginx = Nginx::start()?;
+    let nginx = Nginx::start(Answers::Text)?;
     nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
     let (mut without, mut with, mut ours, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut made, mut heard, mut lost) = (0, 0, 0);
@@ -36,7 +36,10 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     }
     let flood = flood(&nginx, effort)?;
     drop(nginx);
-    let tls = tls(effort)?;
+    // By TLS two reads (the second finds nothing more) and a write a request, each with a probe where it begins and one
+    // where it returns. Of a file the head is in a buffer, and the body in a packet.
+    let tls = added(Answers::Tls, effort)?;
+    let files = added(Answers::File, effort)?;
     let more: Vec<_> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
     Ok(vec![
         Figure::new(
@@ -55,14 +58,14 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
             "all; 0 at 20 000 a second",
         ),
         flood,
-        tls,
+        Figure::new("nginx by TLS, more CPU per request with `watch` attached", tls, "≤ 18 µs (6 probes)"),
+        Figure::new("nginx by `sendfile`, more CPU per request while its packets are copied", files, ""),
     ])
 }
 
-/// The same by TLS: what its probes add. Two reads (the second finds nothing more) and a write a request, each with a probe
-/// where it begins and one where it returns.
-fn tls(effort: Effort) -> Result<Figure> {
-    let nginx = Nginx::start_speaking("https")?;
+/// What listening adds to each request of a server that answers so.
+fn added(answers: Answers, effort: Effort) -> Result<String> {
+    let nginx = Nginx::start(answers)?;
     nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
     let mut more = Vec::new();
     for _ in 0..effort.pairs {
@@ -71,11 +74,7 @@ fn tls(effort: Effort) -> Result<Figure> {
         more.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request - without);
         listener.stop()?;
     }
-    Ok(Figure::new(
-        "nginx by TLS, more CPU per request with `watch` attached",
-        spread(&more),
-        "≤ 18 µs (6 probes)",
-    ))
+    Ok(spread(&more))
 }
 
 /// The median, and how far the middle half of the runs is spread.
@@ -100,14 +99,23 @@ fn flood(nginx: &Nginx, effort: Effort) -> Result<Figure> {
     ))
 }
 
-/// nginx with one worker that answers 1 KiB of JSON.
+/// How 1 KiB of JSON is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Text,
+    Tls,
+    /// A file, by `sendfile`.
+    File,
+}
+
+/// nginx with one worker.
 #[derive(Debug)]
 pub(crate) struct Nginx {
     master: Child,
     folder: TempDir,
     /// Where it answers.
     pub(crate) port: u16,
-    scheme: &'static str,
+    answers: Answers,
 }
 
 /// What one load cost.
@@ -119,20 +127,16 @@ struct Run {
 }
 
 impl Nginx {
-    pub(crate) fn start() -> Result<Self> {
-        Self::start_speaking("http")
-    }
-
-    fn start_speaking(scheme: &'static str) -> Result<Self> {
+    pub(crate) fn start(answers: Answers) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let config = folder.path().join("nginx.conf");
-        fs::write(&config, configuration(folder.path(), port, scheme == "https")?)?;
+        fs::write(&config, configuration(folder.path(), port, answers)?)?;
         let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).is_file());
         let mut command = Command::new(binary.ok_or("nginx is missing: run `cargo xtask setup`")?);
         command.arg("-c").arg(config).arg("-p").arg(folder.path());
         let master = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let nginx = Self { master, folder, port, scheme };
+        let nginx = Self { master, folder, port, answers };
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if begun.elapsed() > Duration::from_secs(5) {
@@ -159,7 +163,8 @@ impl Nginx {
             fs::write(&script, format!("function delay() return {pause} end\n"))?;
             wrk.arg("--script").arg(script);
         }
-        let output = wrk.arg(format!("{}://127.0.0.1:{}/items", self.scheme, self.port)).output()?;
+        let scheme = if self.answers == Answers::Tls { "https" } else { "http" };
+        let output = wrk.arg(format!("{scheme}://127.0.0.1:{}/items", self.port)).output()?;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         let requests = told.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
         requests.ok_or_else(|| format!("wrk says no count: {told}").into())
@@ -182,15 +187,24 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &Path, port: u16, tls: bool) -> Result<String> {
+fn configuration(folder: &Path, port: u16, answers: Answers) -> Result<String> {
     let root = folder.display();
     let body = format!("{{\"items\":[{},1234]}}", vec!["\"0123456789abcde\""; 56].join(","));
-    let (ssl, files) = if tls {
-        certificate(folder)?;
-        (" ssl", format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"))
-    } else {
-        ("", String::new())
-    };
+    let mut items = format!("return 200 '{body}';");
+    let (mut ssl, mut certificates) = ("", String::new());
+    match answers {
+        Answers::Text => {}
+        Answers::Tls => {
+            certificate(folder)?;
+            ssl = " ssl";
+            certificates =
+                format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;");
+        }
+        Answers::File => {
+            fs::write(folder.join("items.json"), body)?;
+            items = format!("sendfile on; alias {root}/items.json;");
+        }
+    }
     Ok(format!(
         "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
 events {{ worker_connections 512; }}
@@ -198,7 +212,7 @@ http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port}{ssl}; {files} location = /items {{ return 200 '{body}'; }} location = /marker {{ return 200 '{{}}'; }} }}
+  server {{ listen 127.0.0.1:{port}{ssl}; {certificates} location = /items {{ {items} }} location = /marker {{ return 200 '{{}}'; }} }}
 }}
 "
     ))
