@@ -10,7 +10,6 @@ use crate::{
     setup,
     shell::{Error, Result, at, cache, command, find, run as execute},
 };
-use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
