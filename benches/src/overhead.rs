@@ -16,7 +16,7 @@ const CONNECTIONS: u32 = 44;
 const PAUSE_MILLISECONDS: u32 = 2;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
-    let nginx = Nginx::start()?;
+    let nginx = Nginx::start(Answers::Text)?;
     let memory = Pairs::run(&nginx, effort)?;
     let flood = flood(&nginx, effort)?;
     drop(nginx);
@@ -47,7 +47,7 @@ pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
 /// The same by TLS: what its probes add. Two reads (the second finds nothing more) and a write a request, each with a probe
 /// where it begins and one where it returns.
 fn tls(effort: Effort) -> Result<Figure> {
-    let more = Pairs::run(&Nginx::answering(By::Tls)?, effort)?.more();
+    let more = Pairs::run(&Nginx::start(Answers::Tls)?, effort)?.more();
     Ok(Figure::new(
         "nginx by TLS, more CPU per request with `watch` attached",
         spread(&more),
@@ -55,25 +55,25 @@ fn tls(effort: Effort) -> Result<Figure> {
     ))
 }
 
-/// The same out of a file, by sendfile: its body is heard out of packets.
+/// The same out of a file, by `sendfile`: the head is in a buffer, and the body in a packet.
 fn files(effort: Effort) -> Result<[Figure; 4]> {
-    let files = Pairs::run(&Nginx::answering(By::Sendfile)?, effort)?;
+    let files = Pairs::run(&Nginx::start(Answers::File)?, effort)?;
     let Pairs { without, with, made, heard, lost, unread, .. } = &files;
     Ok([
         Figure::new(
-            "nginx by sendfile, CPU per request without / with `watch` (the same 1 KiB in a file)",
+            "nginx by `sendfile`, CPU per request without / with `watch` (the same 1 KiB in a file)",
             format!("{:.2} / {:.2} µs", median(without), median(with)),
             "",
         ),
         Figure::new(
-            "nginx by sendfile, more CPU per request with `watch` attached: packets are copied",
+            "nginx by `sendfile`, more CPU per request while its packets are copied",
             spread(&files.more()),
             "",
         ),
         Figure::new("our CPU per exchange whose body comes by packets", spread(&files.ours), ""),
         Figure::new(
             format!(
-                "heard of {made} requests by sendfile at {:.0} a second; without their body; other events lost",
+                "heard of {made} requests by `sendfile` at {:.0} a second; without their body; other events lost",
                 median(&files.rates)
             ),
             format!("{heard}; {unread}; {lost}"),
@@ -151,28 +151,23 @@ fn flood(nginx: &Nginx, effort: Effort) -> Result<Figure> {
     ))
 }
 
-/// nginx with one worker that answers 1 KiB of JSON.
+/// How 1 KiB of JSON is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Text,
+    Tls,
+    /// A file, by `sendfile`.
+    File,
+}
+
+/// nginx with one worker.
 #[derive(Debug)]
 pub(crate) struct Nginx {
     master: Child,
     folder: TempDir,
     /// Where it answers.
     pub(crate) port: u16,
-    by: By,
-}
-
-/// How it sends the same answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Write,
-    Tls,
-    Sendfile,
-}
-
-impl By {
-    const fn scheme(self) -> &'static str {
-        if matches!(self, Self::Tls) { "https" } else { "http" }
-    }
+    answers: Answers,
 }
 
 /// What one load cost.
@@ -184,20 +179,16 @@ struct Run {
 }
 
 impl Nginx {
-    pub(crate) fn start() -> Result<Self> {
-        Self::answering(By::Write)
-    }
-
-    fn answering(by: By) -> Result<Self> {
+    pub(crate) fn start(answers: Answers) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let config = folder.path().join("nginx.conf");
-        fs::write(&config, configuration(folder.path(), port, by)?)?;
+        fs::write(&config, configuration(folder.path(), port, answers)?)?;
         let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).is_file());
         let mut command = Command::new(binary.ok_or("nginx is missing: run `cargo xtask setup`")?);
         command.arg("-c").arg(config).arg("-p").arg(folder.path());
         let master = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let nginx = Self { master, folder, port, by };
+        let nginx = Self { master, folder, port, answers };
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if begun.elapsed() > Duration::from_secs(5) {
@@ -224,7 +215,8 @@ impl Nginx {
             fs::write(&script, format!("function delay() return {pause} end\n"))?;
             wrk.arg("--script").arg(script);
         }
-        let output = wrk.arg(format!("{}://127.0.0.1:{}/items", self.by.scheme(), self.port)).output()?;
+        let scheme = if self.answers == Answers::Tls { "https" } else { "http" };
+        let output = wrk.arg(format!("{scheme}://127.0.0.1:{}/items", self.port)).output()?;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         let requests = told.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
         requests.ok_or_else(|| format!("wrk says no count: {told}").into())
@@ -247,21 +239,22 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &Path, port: u16, by: By) -> Result<String> {
+fn configuration(folder: &Path, port: u16, answers: Answers) -> Result<String> {
     let root = folder.display();
     let body = format!("{{\"items\":[{},1234]}}", vec!["\"0123456789abcde\""; 56].join(","));
     let mut items = format!("return 200 '{body}';");
-    let (mut ssl, mut files) = ("", String::new());
-    match by {
-        By::Write => {}
-        By::Tls => {
+    let (mut ssl, mut certificates) = ("", String::new());
+    match answers {
+        Answers::Text => {}
+        Answers::Tls => {
             certificate(folder)?;
             ssl = " ssl";
-            files = format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;");
+            certificates =
+                format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;");
         }
-        By::Sendfile => {
-            fs::write(folder.join("items"), body)?;
-            items = format!("root {root}; sendfile on;");
+        Answers::File => {
+            fs::write(folder.join("items.json"), body)?;
+            items = format!("sendfile on; alias {root}/items.json;");
         }
     }
     Ok(format!(
@@ -271,7 +264,7 @@ http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port}{ssl}; {files} location = /items {{ {items} }} location = /marker {{ return 200 '{{}}'; }} }}
+  server {{ listen 127.0.0.1:{port}{ssl}; {certificates} location = /items {{ {items} }} location = /marker {{ return 200 '{{}}'; }} }}
 }}
 "
     ))
