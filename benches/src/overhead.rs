@@ -17,64 +17,116 @@ const PAUSE_MILLISECONDS: u32 = 2;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let nginx = Nginx::start(Answers::Text)?;
-    nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
-    let (mut without, mut with, mut ours, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut made, mut heard, mut lost) = (0, 0, 0);
-    for _ in 0..effort.pairs {
-        without.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request);
-        let listener = Listener::start(nginx.port)?;
-        let before = process::cpu(listener.pid())?;
-        let run = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?;
-        sleep(Duration::from_millis(300)); // until it has read what is there
-        ours.push((process::cpu(listener.pid())? - before) as f64 / 1e3 / run.requests as f64);
-        let told = listener.stop()?;
-        with.push(run.per_request);
-        rates.push(run.requests as f64 / effort.seconds as f64);
-        made += run.requests;
-        heard += told.exchanges;
-        lost += told.lost;
-    }
+    let memory = Pairs::run(&nginx, effort)?;
     let flood = flood(&nginx, effort)?;
     drop(nginx);
-    // By TLS two reads (the second finds nothing more) and a write a request, each with a probe where it begins and one
-    // where it returns. Of a file the head is in a buffer, and the body in a packet.
-    let tls = added(Answers::Tls, effort)?;
-    let files = added(Answers::File, effort)?;
-    let more: Vec<_> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
-    Ok(vec![
+    let Pairs { without, with, made, heard, lost, .. } = &memory;
+    let mut figures = vec![
         Figure::new(
             format!(
                 "nginx, CPU per request without / with `watch` (1 KiB JSON, keep-alive, {} pairs of runs)",
                 effort.pairs
             ),
-            format!("{:.2} / {:.2} µs", median(&without), median(&with)),
+            format!("{:.2} / {:.2} µs", median(without), median(with)),
             "",
         ),
-        Figure::new("nginx, more CPU per request with `watch` attached", spread(&more), "≤ 1.5 µs"),
-        Figure::new("our CPU per exchange", spread(&ours), "≤ 10 µs"),
+        Figure::new("nginx, more CPU per request with `watch` attached", spread(&memory.more()), "≤ 1.5 µs"),
+        Figure::new("our CPU per exchange", spread(&memory.ours), "≤ 10 µs"),
         Figure::new(
-            format!("heard of {made} requests at {:.0} a second; events lost", median(&rates)),
+            format!("heard of {made} requests at {:.0} a second; events lost", median(&memory.rates)),
             format!("{heard}; {lost}"),
             "all; 0 at 20 000 a second",
         ),
         flood,
-        Figure::new("nginx by TLS, more CPU per request with `watch` attached", tls, "≤ 18 µs (6 probes)"),
-        Figure::new("nginx by `sendfile`, more CPU per request while its packets are copied", files, ""),
+        tls(effort)?,
+    ];
+    figures.extend(files(effort)?);
+    Ok(figures)
+}
+
+/// The same by TLS: what its probes add. Two reads (the second finds nothing more) and a write a request, each with a probe
+/// where it begins and one where it returns.
+fn tls(effort: Effort) -> Result<Figure> {
+    let more = Pairs::run(&Nginx::start(Answers::Tls)?, effort)?.more();
+    Ok(Figure::new(
+        "nginx by TLS, more CPU per request with `watch` attached",
+        spread(&more),
+        "≤ 18 µs (6 probes)",
+    ))
+}
+
+/// The same out of a file, by `sendfile`: the head is in a buffer, and the body in a packet.
+fn files(effort: Effort) -> Result<[Figure; 4]> {
+    let files = Pairs::run(&Nginx::start(Answers::File)?, effort)?;
+    let Pairs { without, with, made, heard, lost, unread, .. } = &files;
+    Ok([
+        Figure::new(
+            "nginx by `sendfile`, CPU per request without / with `watch` (the same 1 KiB in a file)",
+            format!("{:.2} / {:.2} µs", median(without), median(with)),
+            "",
+        ),
+        Figure::new(
+            "nginx by `sendfile`, more CPU per request while its packets are copied",
+            spread(&files.more()),
+            "",
+        ),
+        Figure::new("our CPU per exchange whose body comes by packets", spread(&files.ours), ""),
+        Figure::new(
+            format!(
+                "heard of {made} requests by `sendfile` at {:.0} a second; without their body; other events lost",
+                median(&files.rates)
+            ),
+            format!("{heard}; {unread}; {lost}"),
+            "all; what was sent before packets were copied; 0",
+        ),
     ])
 }
 
-/// What listening adds to each request of a server that answers so.
-fn added(answers: Answers, effort: Effort) -> Result<String> {
-    let nginx = Nginx::start(answers)?;
-    nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
-    let mut more = Vec::new();
-    for _ in 0..effort.pairs {
-        let without = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request;
-        let listener = Listener::start(nginx.port)?;
-        more.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request - without);
-        listener.stop()?;
+/// Runs without and with `watch`, one after the other.
+#[derive(Debug, Default)]
+struct Pairs {
+    /// Microseconds of CPU per request: the worker's, and our own.
+    without: Vec<f64>,
+    with: Vec<f64>,
+    ours: Vec<f64>,
+    /// Requests a second while it listened, and in all; exchanges it told; bodies that it could not read; other events lost.
+    rates: Vec<f64>,
+    made: u64,
+    heard: u64,
+    unread: u64,
+    lost: u64,
+}
+
+impl Pairs {
+    fn run(nginx: &Nginx, effort: Effort) -> Result<Self> {
+        nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
+        let mut pairs = Self::default();
+        for _ in 0..effort.pairs {
+            pairs.without.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request);
+            pairs.listen(nginx, effort)?;
+        }
+        Ok(pairs)
     }
-    Ok(spread(&more))
+
+    fn listen(&mut self, nginx: &Nginx, effort: Effort) -> Result<()> {
+        let listener = Listener::start(nginx.port)?;
+        let before = process::cpu(listener.pid())?;
+        let run = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?;
+        sleep(Duration::from_millis(300)); // until it has read what is there
+        self.ours.push((process::cpu(listener.pid())? - before) as f64 / 1e3 / run.requests as f64);
+        let told = listener.stop()?;
+        self.with.push(run.per_request);
+        self.rates.push(run.requests as f64 / effort.seconds as f64);
+        self.made += run.requests;
+        self.heard += told.exchanges;
+        self.unread += told.unread;
+        self.lost += told.lost;
+        Ok(())
+    }
+
+    fn more(&self) -> Vec<f64> {
+        self.with.iter().zip(&self.without).map(|(with, without)| with - without).collect()
+    }
 }
 
 /// The median, and how far the middle half of the runs is spread.
