@@ -25,7 +25,9 @@ pub(crate) struct Listener {
 pub(crate) struct Told {
     /// Exchanges with a status.
     pub(crate) exchanges: u64,
-    /// Events lost, by any reason but bodies beyond the copy cap.
+    /// Bodies that were in no buffer and that no packet brought.
+    pub(crate) unread: u64,
+    /// Events lost by any other reason, but for bodies beyond the copy cap.
     pub(crate) lost: u64,
 }
 
@@ -65,7 +67,7 @@ impl Listener {
     pub(crate) fn stop(mut self) -> Result<Told> {
         process::interrupt(&self.child)?;
         self.child.wait()?;
-        let mut told = Told { exchanges: 0, lost: 0 };
+        let mut told = Told { exchanges: 0, unread: 0, lost: 0 };
         let mut last = String::new();
         for line in BufReader::new(File::open(self.folder.path().join("out"))?).lines() {
             last = line?;
@@ -73,9 +75,14 @@ impl Listener {
         }
         let last: serde_json::Value = serde_json::from_str(&last)?;
         let statistics = last.get("statistics").ok_or("no statistics at the end")?;
-        let lost =
-            statistics["lost"].as_object().into_iter().flatten().filter(|(reason, _)| *reason != "over_cap");
-        told.lost = lost.filter_map(|(_, loss)| loss["events"].as_u64().or_else(|| loss.as_u64())).sum();
+        for (reason, loss) in statistics["lost"].as_object().into_iter().flatten() {
+            let events = loss["events"].as_u64().or_else(|| loss.as_u64()).unwrap_or_default();
+            match reason.as_str() {
+                "over_cap" => {}
+                "not_in_user_buffer" => told.unread += events,
+                _ => told.lost += events,
+            }
+        }
         Ok(told)
     }
 

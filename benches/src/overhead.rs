@@ -16,66 +16,117 @@ const CONNECTIONS: u32 = 44;
 const PAUSE_MILLISECONDS: u32 = 2;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
-    let nginx = Nginx::start()?;
-    nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
-    let (mut without, mut with, mut ours, mut rates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut made, mut heard, mut lost) = (0, 0, 0);
-    for _ in 0..effort.pairs {
-        without.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request);
-        let listener = Listener::start(nginx.port)?;
-        let before = process::cpu(listener.pid())?;
-        let run = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?;
-        sleep(Duration::from_millis(300)); // until it has read what is there
-        ours.push((process::cpu(listener.pid())? - before) as f64 / 1e3 / run.requests as f64);
-        let told = listener.stop()?;
-        with.push(run.per_request);
-        rates.push(run.requests as f64 / effort.seconds as f64);
-        made += run.requests;
-        heard += told.exchanges;
-        lost += told.lost;
-    }
+    let nginx = Nginx::start(Answers::Text)?;
+    let memory = Pairs::run(&nginx, effort)?;
     let flood = flood(&nginx, effort)?;
     drop(nginx);
-    let tls = tls(effort)?;
-    let more: Vec<_> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
-    Ok(vec![
+    let Pairs { without, with, made, heard, lost, .. } = &memory;
+    let mut figures = vec![
         Figure::new(
             format!(
                 "nginx, CPU per request without / with `watch` (1 KiB JSON, keep-alive, {} pairs of runs)",
                 effort.pairs
             ),
-            format!("{:.2} / {:.2} µs", median(&without), median(&with)),
+            format!("{:.2} / {:.2} µs", median(without), median(with)),
             "",
         ),
-        Figure::new("nginx, more CPU per request with `watch` attached", spread(&more), "≤ 1.5 µs"),
-        Figure::new("our CPU per exchange", spread(&ours), "≤ 10 µs"),
+        Figure::new("nginx, more CPU per request with `watch` attached", spread(&memory.more()), "≤ 1.5 µs"),
+        Figure::new("our CPU per exchange", spread(&memory.ours), "≤ 10 µs"),
         Figure::new(
-            format!("heard of {made} requests at {:.0} a second; events lost", median(&rates)),
+            format!("heard of {made} requests at {:.0} a second; events lost", median(&memory.rates)),
             format!("{heard}; {lost}"),
             "all; 0 at 20 000 a second",
         ),
         flood,
-        tls,
-    ])
+        tls(effort)?,
+    ];
+    figures.extend(files(effort)?);
+    Ok(figures)
 }
 
 /// The same by TLS: what its probes add. Two reads (the second finds nothing more) and a write a request, each with a probe
 /// where it begins and one where it returns.
 fn tls(effort: Effort) -> Result<Figure> {
-    let nginx = Nginx::start_speaking("https")?;
-    nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
-    let mut more = Vec::new();
-    for _ in 0..effort.pairs {
-        let without = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request;
-        let listener = Listener::start(nginx.port)?;
-        more.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request - without);
-        listener.stop()?;
-    }
+    let more = Pairs::run(&Nginx::start(Answers::Tls)?, effort)?.more();
     Ok(Figure::new(
         "nginx by TLS, more CPU per request with `watch` attached",
         spread(&more),
         "≤ 18 µs (6 probes)",
     ))
+}
+
+/// The same out of a file, by `sendfile`: the head is in a buffer, and the body in a packet.
+fn files(effort: Effort) -> Result<[Figure; 4]> {
+    let files = Pairs::run(&Nginx::start(Answers::File)?, effort)?;
+    let Pairs { without, with, made, heard, lost, unread, .. } = &files;
+    Ok([
+        Figure::new(
+            "nginx by `sendfile`, CPU per request without / with `watch` (the same 1 KiB in a file)",
+            format!("{:.2} / {:.2} µs", median(without), median(with)),
+            "",
+        ),
+        Figure::new(
+            "nginx by `sendfile`, more CPU per request while its packets are copied",
+            spread(&files.more()),
+            "",
+        ),
+        Figure::new("our CPU per exchange whose body comes by packets", spread(&files.ours), ""),
+        Figure::new(
+            format!(
+                "heard of {made} requests by `sendfile` at {:.0} a second; without their body; other events lost",
+                median(&files.rates)
+            ),
+            format!("{heard}; {unread}; {lost}"),
+            "all; what was sent before packets were copied; 0",
+        ),
+    ])
+}
+
+/// Runs without and with `watch`, one after the other.
+#[derive(Debug, Default)]
+struct Pairs {
+    /// Microseconds of CPU per request: the worker's, and our own.
+    without: Vec<f64>,
+    with: Vec<f64>,
+    ours: Vec<f64>,
+    /// Requests a second while it listened, and in all; exchanges it told; bodies that it could not read; other events lost.
+    rates: Vec<f64>,
+    made: u64,
+    heard: u64,
+    unread: u64,
+    lost: u64,
+}
+
+impl Pairs {
+    fn run(nginx: &Nginx, effort: Effort) -> Result<Self> {
+        nginx.load(CONNECTIONS, 1, Some(PAUSE_MILLISECONDS))?; // warm
+        let mut pairs = Self::default();
+        for _ in 0..effort.pairs {
+            pairs.without.push(nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?.per_request);
+            pairs.listen(nginx, effort)?;
+        }
+        Ok(pairs)
+    }
+
+    fn listen(&mut self, nginx: &Nginx, effort: Effort) -> Result<()> {
+        let listener = Listener::start(nginx.port)?;
+        let before = process::cpu(listener.pid())?;
+        let run = nginx.cost(effort.seconds, Some(PAUSE_MILLISECONDS))?;
+        sleep(Duration::from_millis(300)); // until it has read what is there
+        self.ours.push((process::cpu(listener.pid())? - before) as f64 / 1e3 / run.requests as f64);
+        let told = listener.stop()?;
+        self.with.push(run.per_request);
+        self.rates.push(run.requests as f64 / effort.seconds as f64);
+        self.made += run.requests;
+        self.heard += told.exchanges;
+        self.unread += told.unread;
+        self.lost += told.lost;
+        Ok(())
+    }
+
+    fn more(&self) -> Vec<f64> {
+        self.with.iter().zip(&self.without).map(|(with, without)| with - without).collect()
+    }
 }
 
 /// The median, and how far the middle half of the runs is spread.
@@ -100,14 +151,23 @@ fn flood(nginx: &Nginx, effort: Effort) -> Result<Figure> {
     ))
 }
 
-/// nginx with one worker that answers 1 KiB of JSON.
+/// How 1 KiB of JSON is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Text,
+    Tls,
+    /// A file, by `sendfile`.
+    File,
+}
+
+/// nginx with one worker.
 #[derive(Debug)]
 pub(crate) struct Nginx {
     master: Child,
     folder: TempDir,
     /// Where it answers.
     pub(crate) port: u16,
-    scheme: &'static str,
+    answers: Answers,
 }
 
 /// What one load cost.
@@ -119,20 +179,16 @@ struct Run {
 }
 
 impl Nginx {
-    pub(crate) fn start() -> Result<Self> {
-        Self::start_speaking("http")
-    }
-
-    fn start_speaking(scheme: &'static str) -> Result<Self> {
+    pub(crate) fn start(answers: Answers) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let config = folder.path().join("nginx.conf");
-        fs::write(&config, configuration(folder.path(), port, scheme == "https")?)?;
+        fs::write(&config, configuration(folder.path(), port, answers)?)?;
         let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).is_file());
         let mut command = Command::new(binary.ok_or("nginx is missing: run `cargo xtask setup`")?);
         command.arg("-c").arg(config).arg("-p").arg(folder.path());
         let master = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let nginx = Self { master, folder, port, scheme };
+        let nginx = Self { master, folder, port, answers };
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if begun.elapsed() > Duration::from_secs(5) {
@@ -159,7 +215,8 @@ impl Nginx {
             fs::write(&script, format!("function delay() return {pause} end\n"))?;
             wrk.arg("--script").arg(script);
         }
-        let output = wrk.arg(format!("{}://127.0.0.1:{}/items", self.scheme, self.port)).output()?;
+        let scheme = if self.answers == Answers::Tls { "https" } else { "http" };
+        let output = wrk.arg(format!("{scheme}://127.0.0.1:{}/items", self.port)).output()?;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         let requests = told.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse().ok());
         requests.ok_or_else(|| format!("wrk says no count: {told}").into())
@@ -182,15 +239,24 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(folder: &Path, port: u16, tls: bool) -> Result<String> {
+fn configuration(folder: &Path, port: u16, answers: Answers) -> Result<String> {
     let root = folder.display();
     let body = format!("{{\"items\":[{},1234]}}", vec!["\"0123456789abcde\""; 56].join(","));
-    let (ssl, files) = if tls {
-        certificate(folder)?;
-        (" ssl", format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;"))
-    } else {
-        ("", String::new())
-    };
+    let mut items = format!("return 200 '{body}';");
+    let (mut ssl, mut certificates) = ("", String::new());
+    match answers {
+        Answers::Text => {}
+        Answers::Tls => {
+            certificate(folder)?;
+            ssl = " ssl";
+            certificates =
+                format!("ssl_certificate {root}/certificate.pem; ssl_certificate_key {root}/key.pem;");
+        }
+        Answers::File => {
+            fs::write(folder.join("items.json"), body)?;
+            items = format!("sendfile on; alias {root}/items.json;");
+        }
+    }
     Ok(format!(
         "daemon off; worker_processes 1; pid {root}/pid; error_log {root}/error.log;
 events {{ worker_connections 512; }}
@@ -198,7 +264,7 @@ http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/fastcgi;
   uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-  server {{ listen 127.0.0.1:{port}{ssl}; {files} location = /items {{ return 200 '{body}'; }} location = /marker {{ return 200 '{{}}'; }} }}
+  server {{ listen 127.0.0.1:{port}{ssl}; {certificates} location = /items {{ {items} }} location = /marker {{ return 200 '{{}}'; }} }}
 }}
 "
     ))

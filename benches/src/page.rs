@@ -1,7 +1,13 @@
 //! How soon the page is there, what travels for it, and how soon a call that has ended is in its number under load: in
 //! Chromium, over a real `watch`.
 
-use crate::{Effort, Figure, Result, listener::Listener, median, overhead::Nginx, quantile};
+use crate::{
+    Effort, Figure, Result,
+    listener::Listener,
+    median,
+    overhead::{Answers, Nginx},
+    quantile,
+};
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +24,7 @@ const LOAD_SECONDS: u64 = 5;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
     let rounds = effort.pairs.max(5);
-    let nginx = Nginx::start()?;
+    let nginx = Nginx::start(Answers::Text)?;
     let listener = Listener::start(nginx.port)?;
     let page = listener.page()?;
     let over = AtomicBool::new(false);

@@ -1,6 +1,12 @@
 //! How soon the first exchange shows, and what listening takes from the start.
 
-use crate::{Effort, Figure, Result, listener::Listener, median, overhead::Nginx, process};
+use crate::{
+    Effort, Figure, Result,
+    listener::Listener,
+    median,
+    overhead::{Answers, Nginx},
+    process,
+};
 use std::thread;
 
 /// A light load: one connection that waits this long between two requests.
@@ -8,7 +14,7 @@ const PAUSE_MILLISECONDS: u32 = 5;
 const LOAD_SECONDS: u64 = 4;
 
 pub(crate) fn measure(effort: Effort) -> Result<Vec<Figure>> {
-    let nginx = Nginx::start()?;
+    let nginx = Nginx::start(Answers::Text)?;
     let (mut attached, mut first, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.pairs.max(3) {
         let one = once(&nginx)?;

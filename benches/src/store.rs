@@ -84,7 +84,8 @@ fn parts(path: &Path) -> Result<String> {
     let mut levels = file.prepare(
         "SELECT what, sum(bytes), sum(rows) FROM (
            SELECT 'pack ' || level AS what, sum(length(tallies)) AS bytes, count(*) AS rows FROM pack GROUP BY level
-           UNION ALL SELECT 'roll ' || level, sum(length(columns)), count(*) FROM roll GROUP BY level
+           UNION ALL SELECT 'roll ' || level,
+             sum(length(columns) + coalesce(length(latencies) + length(edges), 0)), count(*) FROM roll GROUP BY level
            UNION ALL SELECT 'looks ' || level, sum(length(shapes)), count(*) FROM looks GROUP BY level
            UNION ALL SELECT 'look', sum(length(shapes)), count(*) FROM look
            UNION ALL SELECT 'look_base', sum(length(shapes)), count(*) FROM look_base
@@ -115,7 +116,7 @@ fn stretch(path: &Path, hours: u32, days: u32) -> Result<(u64, String)> {
         for (table, rest) in [
             ("pack", "series, tallies"),
             ("recent", "part, tallies"),
-            ("roll", "columns"),
+            ("roll", "columns, latencies, edges"),
             ("looks", "series, shapes, base"),
         ] {
             let sql = format!(

@@ -1,10 +1,11 @@
 /* A server and a client over OpenSSL's interface, for libraries that no program of the distribution is linked with.
  *
  *   tls serve PORT CERTIFICATE KEY    the routes that every test server has, and /sized/NAME?status=S&size=N
- *   tls ask PORT [--wait]             the calls that every client makes; with --wait those after the first when told to
+ *   tls ask PORT [--wait] [/PATH...]  the calls that every client makes, and these; with --wait those after the first when
+ *                                     told to
  *
  * HTTP/1.1, a thread for each connection, a socket of its own for each session. With -DKTLS the kernel encrypts, and what is
- * asked for below /sized/ is sent out of a file. */
+ * asked for below /sized/ is sent out of a file. Neither end goes on where the kernel does not. */
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -17,6 +18,11 @@
 
 enum { LONGEST = 1 << 17 };
 
+#ifndef KTLS
+#define encrypt_in_kernel(context) ((void)0)
+#define check_that_kernel_encrypts(ssl) ((void)0)
+#endif
+
 static SSL_CTX *context;
 
 static void give_up(const char *what) {
@@ -24,6 +30,14 @@ static void give_up(const char *what) {
   ERR_print_errors_fp(stderr);
   exit(1);
 }
+
+#ifdef KTLS
+static void encrypt_in_kernel(SSL_CTX *context) { SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS); }
+
+static void check_that_kernel_encrypts(SSL *ssl) {
+  if (!BIO_get_ktls_send(SSL_get_wbio(ssl))) give_up("TLS in the kernel");
+}
+#endif
 
 /* What came of one direction, and where its first message ends. */
 struct input {
@@ -98,9 +112,7 @@ static void *serve(void *socket) {
   int length, head;
   SSL_set_fd(ssl, (int)(long)socket);
   if (SSL_accept(ssl) == 1) {
-#ifdef KTLS
-    if (!BIO_get_ktls_send(SSL_get_wbio(ssl))) give_up("TLS in the kernel");
-#endif
+    check_that_kernel_encrypts(ssl);
     while ((length = message(ssl, in, &head))) {
       answer(ssl, in->bytes);
       consume(in, length);
@@ -117,9 +129,7 @@ static void listen_at(struct sockaddr_in *address, char **files) {
   context = SSL_CTX_new(TLS_server_method());
   if (SSL_CTX_use_certificate_file(context, files[0], SSL_FILETYPE_PEM) != 1) give_up("the certificate");
   if (SSL_CTX_use_PrivateKey_file(context, files[1], SSL_FILETYPE_PEM) != 1) give_up("the key");
-#ifdef KTLS
-  SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
-#endif
+  encrypt_in_kernel(context);
   int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener, (struct sockaddr *)address, sizeof *address) || listen(listener, 128)) give_up("listening");
@@ -140,14 +150,16 @@ static void call(SSL *ssl, struct input *in, const char *method, const char *pat
   consume(in, length);
 }
 
-static int ask(struct sockaddr_in *address, int waits) {
+static int ask(struct sockaddr_in *address, int waits, char **words) {
   static struct input in;
   context = SSL_CTX_new(TLS_client_method());
+  encrypt_in_kernel(context);
   int peer = socket(AF_INET, SOCK_STREAM, 0);
   if (connect(peer, (struct sockaddr *)address, sizeof *address)) give_up("connecting");
   SSL *ssl = SSL_new(context);
   SSL_set_fd(ssl, peer);
   if (SSL_connect(ssl) != 1) give_up("the handshake");
+  check_that_kernel_encrypts(ssl);
   if (waits) {
     call(ssl, &in, "GET", "/items?before=1", "");
     puts("connected");
@@ -163,6 +175,8 @@ static int ask(struct sockaddr_in *address, int waits) {
   call(ssl, &in, "GET", "/missing", "");
   call(ssl, &in, "GET", "/fails", "");
   call(ssl, &in, "GET", "/slow", "");
+  for (; *words; words += 1)
+    if (**words == '/') call(ssl, &in, "GET", *words, "");
   SSL_shutdown(ssl);
   SSL_free(ssl);
   close(peer);
@@ -175,7 +189,7 @@ int main(int count, char **words) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(words[2])), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   int waits = 0;
   for (int at = 3; at < count; at += 1) waits |= !strcmp(words[at], "--wait");
-  if (strcmp(words[1], "serve")) return ask(&address, waits);
+  if (strcmp(words[1], "serve")) return ask(&address, waits, words + 3);
   if (count < 5) return 2;
   listen_at(&address, words + 3);
 }

@@ -222,6 +222,8 @@ fn what_a_proxy_passes_on_is_counted() {
     let url = |number: u32| format!("https://127.0.0.1:{}/sized/{number}?status=200&size=40000", server.port);
     let urls: Vec<String> = (0..50).map(url).collect();
     through(&proxy, &urls).unwrap();
+    // How much is told once a second, and at the end of the connections.
+    drop(proxy);
     let heard = watch.stop().unwrap();
     assert_eq!(heard.exchanges.len(), 1, "{:?}", heard.exchanges);
     assert_eq!(heard.exchanges[0]["http.request.method"], "CONNECT");

@@ -19,7 +19,9 @@ Usage: cargo xtask <task>
 
   tidy              the rules of this repository that no compiler checks
   setup [--all]     install what the integration tests need, where that is allowed; --all: what the long ones need
-  test [--all]      setup, then every test; --all adds the long ones and the figures, kept in docs/test-runs/
+  test              setup, then every test
+  test --all [PART…]
+                    the long ones and the figures too, or parts of them; kept in docs/test-runs/
   bpf [--check]     compile the kernel programs; --check only compares them with the committed objects
   kernel-test [NAME…]
                     other kernels, in virtual machines: what overhear hears there, or says instead
@@ -44,8 +46,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["setup"] => setup::run(),
         ["setup", "--all"] => setup::run().and_then(|()| setup::programs()),
-        ["test"] => test::run(test::Scope::Usual),
-        ["test", "--all"] => test::run(test::Scope::All),
+        ["test"] => test::usual(),
+        ["test", "--all", parts @ ..] => test::all(parts),
         ["bpf"] => bpf::run(bpf::Mode::Write),
         ["bpf", "--check"] => bpf::run(bpf::Mode::Check),
         ["kernel-test", names @ ..] => kernel_test::run(names),

@@ -6,92 +6,94 @@ use crate::{
 };
 use std::{fmt::Write as _, fs, process::Command};
 
-/// How much is tested.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// What every change must pass.
-    Usual,
-    /// The long tests and the figures too.
-    All,
-}
-
-/// How long the soak test runs in [`Scope::All`].
+/// How long the soak test runs in [`all`].
 const SOAK_SECONDS: &str = "300";
 
 /// Times that a watch is killed.
 const KILLS: &str = "100";
 /// Times that each server is started anew beside a watch.
 const RESTARTS: &str = "100";
-/// How many connections the pipeline's tests of them play in [`Scope::All`].
+/// How many connections the pipeline's tests of them play in [`all`].
 const MANY_CONNECTIONS: &str = "1000000";
 
-pub(crate) fn run(scope: Scope) -> Result<()> {
+/// What every change must pass.
+pub(crate) fn usual() -> Result<()> {
     setup::run()?;
-    // The whole-program tests run this binary; building it first keeps them from waiting for one another.
-    execute(&mut cargo(&["build", "--package", "overhear"]))?;
-    match scope {
-        Scope::Usual => execute(&mut cargo(&["test", "--workspace"])),
-        Scope::All => {
-            setup::programs()?;
-            execute(&mut cargo(&["build", "--release", "--package", "overhear"]))?;
-            let mut soak = cargo(&["test", "--package", "overhear-tests", "--test", "live", "soak"]);
-            soak.env("OVERHEAR_SOAK_SECONDS", SOAK_SECONDS);
-            let mut many = cargo(&["test", "--package", "overhear-pipeline", "--lib", "connections"]);
-            many.env("OVERHEAR_CONNECTIONS", MANY_CONNECTIONS);
-            let benches = ["run", "--release", "--quiet", "--package", "overhear-benches", "--"];
-            let parts = ["read", "http2", "learn", "start", "page", "overhead"];
-            let figures = cargo(&[&benches[..], &parts].concat());
-            // A whole day takes half an hour; two hours tell nearly the same.
-            let store = cargo(&[&benches[..], &["--quick", "store"]].concat());
-            let kernels = cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"]);
-            let mut real =
-                cargo(&["test", "--package", "overhear-tests", "--test", "real", "--", "--nocapture"]);
-            real.env("OVERHEAR_REAL_PROGRAMS", "all");
-            let mut accuracy =
-                cargo(&["test", "--package", "overhear-tests", "--test", "specbench", "--", "--nocapture"]);
-            accuracy.env("OVERHEAR_ACCURACY", "all");
-            let mut runtimes =
-                cargo(&["test", "--package", "overhear-tests", "--test", "runtimes", "--", "--nocapture"]);
-            runtimes.env("OVERHEAR_RUNTIMES", "all");
-            let mut restarts = cargo(&["test", "--package", "overhear-tests", "--test", "restarts"]);
-            restarts.env("OVERHEAR_RESTARTS", RESTARTS);
-            let mut kills = cargo(&["test", "--package", "overhear-tests", "--test", "store", "kill"]);
-            kills.env("OVERHEAR_KILLS", KILLS);
-            let systemd =
-                cargo(&["test", "--package", "overhear-tests", "--test", "systemd", "--", "--ignored"]);
-            let unnamed =
-                cargo(&["test", "--package", "overhear-tests", "--test", "unnamed", "--", "--ignored"]);
-            let container =
-                cargo(&["test", "--package", "overhear-tests", "--test", "container", "--", "--ignored"]);
-            recorded(&mut [
-                cargo(&["test", "--workspace", "--no-fail-fast"]),
-                figures,
-                store,
-                kernels,
-                systemd,
-                container,
-                soak,
-                kills,
-                restarts,
-                runtimes,
-                unnamed,
-                many,
-                accuracy,
-                real,
-            ])
-        }
-    }
+    build_program()?;
+    execute(&mut cargo(&["test", "--workspace"]))
 }
 
-/// Runs all the commands, failing or not, and keeps what they say in a file named after the day.
-fn recorded(commands: &mut [Command]) -> Result<()> {
+/// The long tests and the figures too, or some parts of them, in this order. What was run of it on the same day stays in the
+/// record.
+pub(crate) fn all(names: &[&str]) -> Result<()> {
+    let known: Vec<_> = parts().into_iter().map(|(name, _)| name).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(Error::Refused(format!("{name}: not one of {}", known.join(", "))));
+    }
+    let is_wanted = |name: &str| names.is_empty() || names.contains(&name);
+    setup::run()?;
+    setup::programs()?;
+    build_program()?;
+    execute(&mut cargo(&["build", "--release", "--package", "overhear"]))?;
+    let wanted = parts().into_iter().filter(|(name, _)| is_wanted(name)).map(|(_, command)| command);
+    recorded(wanted, names.is_empty())
+}
+
+/// The whole-program tests run this binary; building it first keeps them from waiting for one another.
+fn build_program() -> Result<()> {
+    execute(&mut cargo(&["build", "--package", "overhear"]))
+}
+
+/// All there is, by name.
+fn parts() -> Vec<(&'static str, Command)> {
+    let of_crate =
+        |package: &'static str, rest: &[&str]| cargo(&[&["test", "--package", package], rest].concat());
+    let test =
+        |name: &'static str, rest: &[&str]| of_crate("overhear-tests", &[&["--test", name], rest].concat());
+    let with = |mut command: Command, name: &str, value: &str| {
+        command.env(name, value);
+        command
+    };
+    let bench = |parts: &[&str]| {
+        cargo(&[&["run", "--release", "--quiet", "--package", "overhear-benches", "--"], parts].concat())
+    };
+    vec![
+        ("workspace", cargo(&["test", "--workspace", "--no-fail-fast"])),
+        ("figures", bench(&["read", "http2", "learn", "start", "page", "overhead"])),
+        // A whole day takes half an hour; two hours tell nearly the same.
+        ("store", bench(&["--quick", "store"])),
+        ("kernels", cargo(&["run", "--quiet", "--package", "xtask", "--", "kernel-test"])),
+        ("systemd", test("systemd", &["--", "--ignored"])),
+        ("container", test("container", &["--", "--ignored"])),
+        ("soak", with(test("live", &["soak"]), "OVERHEAR_SOAK_SECONDS", SOAK_SECONDS)),
+        ("kills", with(test("store", &["kill"]), "OVERHEAR_KILLS", KILLS)),
+        ("restarts", with(test("restarts", &[]), "OVERHEAR_RESTARTS", RESTARTS)),
+        ("runtimes", with(test("runtimes", &["--", "--nocapture"]), "OVERHEAR_RUNTIMES", "all")),
+        ("unnamed", test("unnamed", &["--", "--ignored"])),
+        (
+            "many",
+            with(
+                of_crate("overhear-pipeline", &["--lib", "connections"]),
+                "OVERHEAR_CONNECTIONS",
+                MANY_CONNECTIONS,
+            ),
+        ),
+        ("accuracy", with(test("specbench", &["--", "--nocapture"]), "OVERHEAR_ACCURACY", "all")),
+        ("real", with(test("real", &["--", "--nocapture"]), "OVERHEAR_REAL_PROGRAMS", "all")),
+    ]
+}
+
+/// Runs all the commands, failing or not, and keeps what they say in a file named after the day: a new one, or behind what is
+/// there.
+fn recorded(commands: impl Iterator<Item = Command>, anew: bool) -> Result<()> {
     let day = output(&mut command("date", &["--utc", "+%Y-%m-%d"]))?;
     let folder = root().join("docs/test-runs");
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     let file = folder.join(format!("{}.md", day.trim()));
-    let mut report = format!("# Test run of {}\n", day.trim());
+    let known = if anew { None } else { fs::read_to_string(&file).ok() };
+    let mut report = known.unwrap_or_else(|| format!("# Test run of {}\n", day.trim()));
     let mut outcome = Ok(());
-    for wanted in commands {
+    for mut wanted in commands {
         let words: Vec<_> = wanted.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let shown = format!("cargo {}", words.join(" "));
         println!("$ {shown}");

@@ -6,7 +6,10 @@
 #include "peer.h"
 #include "uring.h"
 
+#include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -55,11 +58,12 @@ static void splice_out(size_t n)
 	close(pipes[0]), close(pipes[1]);
 }
 
-static void splice_in(size_t n)
+/* After so many bytes were offered. */
+static void splice_in(size_t more, size_t n)
 {
 	int pipes[2];
 	CHECK(!pipe(pipes));
-	offer(n);
+	offer(more);
 	usleep(20000);
 	for (size_t left = n; left;) {
 		ssize_t got = splice(here, NULL, pipes[1], NULL, left, 0);
@@ -81,13 +85,39 @@ static void packets(void)
 		send_file(5000);
 		splice_out(3000);
 		send_file(100000);
-		splice_in(64);
+		splice_in(64, 64);
 		offer(100);
 		CHECK(recv(here, bytes, 100, MSG_WAITALL) == 100);
 		received += 100;
-		splice_in(60000);
+		splice_in(60000, 60000);
 		usleep(awhile());
 	}
+}
+
+/*
+ * Each direction's first gap has its packets copied from then on. By that time bytes wait in the socket: what comes in was
+ * received before, and what leaves is sent behind what does not leave, as the other end does not read.
+ */
+static void packets_waiting(void)
+{
+	int small = 1 << 15, left = 0;
+	CHECK(!setsockopt(there, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)));
+	CHECK(!setsockopt(here, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+	offer(20000);
+	splice_in(0, 1000);
+	int file = file_of_next(1 << 20);
+	ssize_t put = 0, more;
+	CHECK(!fcntl(here, F_SETFL, O_NONBLOCK));
+	while ((more = sendfile(here, file, NULL, (1 << 20) - put)) > 0)
+		put += more;
+	CHECK(errno == EAGAIN && !ioctl(here, SIOCOUTQNSD, &left) && left > 0 && !fcntl(here, F_SETFL, 0));
+	close(file);
+	sent += put;
+	usleep(awhile());
+	splice_in(0, 19000);
+	splice_in(3000, 3000);
+	swallow(put);
+	send_file(5000);
 }
 
 static void packets_io_uring(void)

@@ -32,6 +32,8 @@ struct Direction {
     brought: BTreeMap<u64, u64>,
     /// Bytes that packets had beyond what was copied of them.
     beyond: u64,
+    /// Of what packets brought of gaps that come: how much came after the gap was told.
+    late: u64,
     /// From and to, of gaps that are said to come, and of those that are not.
     comes: Vec<(u64, u64)>,
     lost: Vec<(u64, u64)>,
@@ -90,9 +92,11 @@ fn note(heard: &mut Heard, what: What<'_>) {
             }
             // What a loopback packet of full size has beyond 64 KiB with its head is never copied.
             assert!(u64::from(size) - bytes.len() as u64 <= BEYOND, "{size} {}", bytes.len());
+            let before = direction.covered().1;
             // What comes again may be shorter.
             let end = direction.brought.entry(from).or_default();
             *end = (*end).max(from + bytes.len() as u64);
+            direction.late += direction.covered().1 - before;
             direction.beyond += u64::from(size) - bytes.len() as u64;
         }
         What::Data { socket, way, offset, size, bytes, comes, .. } if bytes.len() < size as usize => {
@@ -113,7 +117,7 @@ fn whole(direction: &Direction) {
 }
 
 /// What had gone its way already when packets came to be copied is said to come, where that was in the midst of the first
-/// gaps: it does not, and the stream waits for it in vain.
+/// gaps: it does not, and `stream` tells it as a gap at once.
 fn whole_from_the_first_packet(direction: &Direction) {
     let first = direction.brought.keys().next().copied().unwrap_or(u64::MAX);
     let comes = direction.comes.iter().filter(|(from, _)| *from >= first).copied().collect();
@@ -131,6 +135,24 @@ fn sendfile_and_splice_come_by_packets_after_the_first_time() {
         // Of three rounds the first may be gone.
         assert!(sent.covered().1 + sent.beyond >= 2 * 108_000, "{sent:?}");
         assert!(received.covered().1 + received.beyond >= 2 * 60_064, "{received:?}");
+        assert_eq!(received.late, 0, "what is received came by before it is told: {received:?}");
+    }
+}
+
+/// What `stream` goes by, to tell a gap at once: no packet brings what was received before packets were copied, nor later
+/// what it brings of the rest; and what is sent behind bytes that waited is brought, behind packets of those.
+#[test]
+fn what_waited_in_a_socket_comes_by_no_packet_and_what_follows_does() {
+    for family in ["inet", "inet6"] {
+        let heard = play("packets-waiting", family).unwrap();
+        let [sent, received] = heard.values().find(|ways| !ways[0].comes.is_empty()).unwrap();
+        assert_eq!(received.covered(), (22_000, 3_000), "{received:?}");
+        assert_eq!((received.brought.keys().next(), received.late), (Some(&20_000), 0), "{received:?}");
+        let waited = sent.lost.iter().map(|(_, to)| *to).max().unwrap();
+        let first = *sent.brought.keys().next().unwrap();
+        assert!((1..waited).contains(&first), "{sent:?}");
+        whole(sent);
+        assert!(sent.covered().0 >= 5_000, "{sent:?}");
     }
 }
 

@@ -477,6 +477,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(scene, "compat")) compat();
 	else if (!strcmp(scene, "packets")) packets();
 	else if (!strcmp(scene, "packets-io_uring")) packets_io_uring();
+	else if (!strcmp(scene, "packets-waiting")) packets_waiting();
 	else if (!strcmp(scene, "packets-new")) packets_of_new_connections(argv[2]);
 	else if (!strcmp(scene, "large")) large();
 	else if (!strcmp(scene, "closing")) closing(argv[2]);

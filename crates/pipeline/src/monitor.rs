@@ -513,7 +513,7 @@ fn step_of_all(window: Window, points: usize) -> Resolution {
 fn step(window: Window, points: usize) -> Resolution {
     let fits =
         |resolution: &Resolution| (window.slots() / resolution.slots()) as usize <= points.saturating_mul(2);
-    Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day)
+    Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Week)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 seconds")]

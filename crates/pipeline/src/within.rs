@@ -71,7 +71,7 @@ fn seen(
     window: Window,
 ) -> Result<impl Iterator<Item = (Series, (Timestamp, Timestamp))>, Error> {
     let fits = |step: &Resolution| window.slots() / step.slots() <= STEPS;
-    let step = Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Day);
+    let step = Resolution::ALL.into_iter().find(fits).unwrap_or(Resolution::Week);
     let timeline = questions.timeline(window, step, None)?;
     let (from, until) = ends(window);
     let length = timeline.resolution.slots();

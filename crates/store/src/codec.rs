@@ -12,7 +12,7 @@ use zstd::bulk::{Compressor, Decompressor};
 const LEVEL: i32 = 3;
 /// Longest text of one blob, in bytes; what is longer was not written by us.
 const LONGEST: usize = 256 << 20;
-/// The first byte of what is in streams; lower ones are [`rows`].
+/// The first byte of tallies in streams; lower ones are [`rows`].
 const IN_STREAMS: u8 = 2;
 
 /// What is wrong with a blob.
@@ -39,7 +39,9 @@ pub(crate) fn encode(tallies: &[(u32, &Tally)]) -> Result<Vec<u8>, Damage> {
             write(&mut pen, count, last);
         }
     }
-    finish([pen])
+    let mut blob = vec![IN_STREAMS];
+    pen.finish(&mut blob)?;
+    Ok(blob)
 }
 
 /// What [`encode`] was given. `key` is the model's; only what `wanted` says yes to is made.
@@ -48,7 +50,7 @@ pub(crate) fn decode(
     blob: &[u8],
     wanted: &dyn Fn(u32) -> bool,
 ) -> Result<Vec<(u32, Tally)>, Damage> {
-    let Some(mut text) = in_streams(blob) else { return rows::decode(key, blob, wanted) };
+    let Some(mut text) = blob.strip_prefix(&[IN_STREAMS]) else { return rows::decode(key, blob, wanted) };
     let streams = Streams::of(&mut text)?;
     let (mut eye, mut kinds) = (streams.read(), Known::default());
     let mut tallies = Vec::new();
@@ -70,18 +72,6 @@ pub(crate) fn decode(
         }
     }
     Ok(tallies)
-}
-
-/// One after the other.
-pub(crate) fn finish(pens: impl IntoIterator<Item = Pen>) -> Result<Vec<u8>, Damage> {
-    let mut blob = vec![IN_STREAMS];
-    pens.into_iter().try_for_each(|pen| pen.finish(&mut blob))?;
-    Ok(blob)
-}
-
-/// What [`finish`] wrote; none where it is of an earlier version.
-pub(crate) fn in_streams(blob: &[u8]) -> Option<&[u8]> {
-    blob.strip_prefix(&[IN_STREAMS])
 }
 
 thread_local! {
@@ -136,7 +126,7 @@ fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool) -> Result<Count, Damage
     let latency = if wanted {
         eye.histogram(last, Histogram::default())?
     } else {
-        eye.histogram_count(last)?;
+        eye.skip_histogram(last)?;
         Histogram::default()
     };
     Ok(Count { requests: untimed.wrapping_add(latency.count()), bytes_in, bytes_out, latency })

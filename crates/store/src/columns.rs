@@ -3,7 +3,7 @@
 
 use crate::{
     EDGES,
-    codec::{Damage, damage, finish, in_streams},
+    codec::{Damage, damage},
     rows,
     streams::{Eye, Pen, Stream, Streams},
 };
@@ -12,6 +12,53 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
+
+/// All of it as it is in a file: what asks for less has less to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Blobs<T> {
+    /// Sums without their latencies. All there is, in earlier layouts.
+    pub(crate) counts: T,
+    /// Of the sums.
+    pub(crate) latencies: Option<T>,
+    /// Between whom.
+    pub(crate) edges: Option<T>,
+}
+
+/// How it is laid out in streams: the first byte of a blob; lower ones are [`rows`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Layout {
+    /// In one blob, sums before edges; of requests only those whose duration is not known: to count them, latencies have
+    /// to be read.
+    Together = 2,
+    /// In three.
+    Apart = 3,
+}
+
+impl Layout {
+    /// Of a blob, and what is laid out so; none: in rows.
+    fn of(blob: &[u8]) -> Option<(Self, &[u8])> {
+        let (first, text) = blob.split_first()?;
+        let layout = [Self::Together, Self::Apart].into_iter().find(|layout| *layout as u8 == *first)?;
+        Some((layout, text))
+    }
+
+    /// Streams of sums; in how far latencies are among them, see [`Blobs`].
+    fn sums<'a>(self, mut text: &'a [u8], latencies: Option<&'a [u8]>) -> Result<Streams<'a>, Damage> {
+        match self {
+            Self::Together => Streams::of(&mut text),
+            Self::Apart => Streams::apart(text, latencies),
+        }
+    }
+
+    /// Streams of edges.
+    fn edges(self, mut text: &[u8]) -> Result<Streams<'_>, Damage> {
+        if self == Self::Together {
+            Streams::skip(&mut text)?;
+        }
+        Streams::of(&mut text)
+    }
+}
 
 /// What is wanted of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +110,12 @@ impl Columns {
         }
     }
 
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, Damage> {
-        finish([self.write_sums(), self.write_edges()])
+    pub(crate) fn encode(&self) -> Result<Blobs<Vec<u8>>, Damage> {
+        let begun = || vec![Layout::Apart as u8];
+        let (mut counts, mut latencies, mut edges) = (begun(), Vec::new(), begun());
+        self.write_sums().finish_apart(&mut counts, &mut latencies)?;
+        self.write_edges().finish(&mut edges)?;
+        Ok(Blobs { counts, latencies: Some(latencies), edges: Some(edges) })
     }
 
     fn write_sums(&self) -> Pen {
@@ -97,34 +148,37 @@ impl Columns {
     }
 
     /// What [`Self::encode`] was told.
-    pub(crate) fn decode(blob: &[u8]) -> Result<Self, Damage> {
+    pub(crate) fn decode(blobs: Blobs<&[u8]>) -> Result<Self, Damage> {
         let mut columns = Self::default();
-        Self::each_sum(blob, &|_| Extent::All, &mut |series, sum| {
+        Self::each_sum(blobs.counts, blobs.latencies, &|_| Extent::All, &mut |series, sum| {
             columns.sums.insert(series, sum.clone());
         })?;
-        Self::each_edge(blob, &mut |whole, caller, sum| {
+        Self::each_edge(blobs.edges.unwrap_or(blobs.counts), &mut |whole, caller, sum| {
             columns.edges.insert((whole, Arc::clone(caller)), sum.clone());
         })?;
         Ok(columns)
     }
 
-    /// The sums of [`Self::decode`] alone, ascending, as far as they are wanted.
+    /// The sums of [`Self::decode`] alone, ascending, as far as they are wanted. Where nobody wants them there need not be
+    /// latencies.
     pub(crate) fn each_sum(
-        blob: &[u8],
+        counts: &[u8],
+        latencies: Option<&[u8]>,
         wanted: &dyn Fn(u32) -> Extent,
         put: &mut dyn FnMut(u32, &Sum),
     ) -> Result<(), Damage> {
-        let Some(mut text) = in_streams(blob) else {
-            rows::columns(blob)?.sums.iter().for_each(|(series, sum)| put(*series, sum));
+        let Some((layout, text)) = Layout::of(counts) else {
+            rows::columns(counts)?.sums.iter().for_each(|(series, sum)| put(*series, sum));
             return Ok(());
         };
-        let streams = Streams::of(&mut text)?;
-        let mut eye = streams.read();
-        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
-        for _ in 0..eye.number(Stream::Names)? {
-            number = next(&mut eye, number)?;
+        let streams = layout.sums(text, latencies)?;
+        let has_latencies = layout == Layout::Together || latencies.is_some();
+        let mut reader = Reader { eye: streams.read(), layout, has_latencies, last: 0 };
+        let (mut number, mut sum) = (0, Sum::default());
+        for _ in 0..reader.eye.number(Stream::Names)? {
+            number = next(&mut reader.eye, number)?;
             let wanted = wanted(number);
-            sum = read(&mut eye, &mut last, wanted == Extent::All, sum)?;
+            sum = reader.sum(wanted, sum)?;
             if wanted > Extent::Nothing {
                 put(number, &sum);
             }
@@ -132,28 +186,27 @@ impl Columns {
         Ok(())
     }
 
-    /// The edges of [`Self::decode`] alone, ascending.
+    /// The edges of [`Self::decode`] alone, ascending: of their blob, or of the only one there is.
     pub(crate) fn each_edge(blob: &[u8], put: &mut dyn FnMut(u32, &Arc<str>, &Sum)) -> Result<(), Damage> {
-        let Some(mut text) = in_streams(blob) else {
+        let Some((layout, text)) = Layout::of(blob) else {
             rows::columns(blob)?
                 .edges
                 .into_iter()
                 .for_each(|((whole, caller), sum)| put(whole, &caller, &sum));
             return Ok(());
         };
-        Streams::skip(&mut text)?;
-        let streams = Streams::of(&mut text)?;
-        let mut eye = streams.read();
+        let streams = layout.edges(text)?;
+        let mut reader = Reader { eye: streams.read(), layout, has_latencies: true, last: 0 };
         let mut callers = Vec::<Arc<str>>::new();
-        let (mut number, mut last, mut sum) = (0, 0, Sum::default());
-        for _ in 0..eye.number(Stream::Names)? {
-            number = next(&mut eye, number)?;
-            let at = usize::try_from(eye.number(Stream::Names)?).map_err(damage)?;
+        let (mut number, mut sum) = (0, Sum::default());
+        for _ in 0..reader.eye.number(Stream::Names)? {
+            number = next(&mut reader.eye, number)?;
+            let at = usize::try_from(reader.eye.number(Stream::Names)?).map_err(damage)?;
             if at == callers.len() {
-                callers.push(eye.text(Stream::Names)?.into());
+                callers.push(reader.eye.text(Stream::Names)?.into());
             }
             let caller = callers.get(at).ok_or_else(|| damage("a caller that has no name"))?;
-            sum = read(&mut eye, &mut last, true, sum)?;
+            sum = reader.sum(Extent::All, sum)?;
             put(number, caller, &sum);
         }
         Ok(())
@@ -168,7 +221,7 @@ fn next(eye: &mut Eye<'_>, number: u32) -> Result<u32, Damage> {
 
 fn write(pen: &mut Pen, sum: &Sum, last: &mut i16) {
     let Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency } = sum;
-    pen.signed(Stream::Requests, requests.wrapping_sub(latency.count()).cast_signed());
+    pen.number(Stream::Requests, *requests);
     pen.number(Stream::Errors, *errors);
     pen.number(Stream::Errors, *errors_hidden);
     pen.number(Stream::BytesIn, *bytes_in);
@@ -176,25 +229,55 @@ fn write(pen: &mut Pen, sum: &Sum, last: &mut i16) {
     pen.histogram(last, latency);
 }
 
-/// In the room of another one; without its latency where it is not wanted.
-fn read(eye: &mut Eye<'_>, last: &mut i16, wanted: bool, room: Sum) -> Result<Sum, Damage> {
-    let untimed = eye.signed(Stream::Requests)?.cast_unsigned();
-    let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
-    let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
-    let (timed, latency) = if wanted {
-        let latency = eye.histogram(last, room.latency)?;
-        (latency.count(), latency)
-    } else {
-        (eye.histogram_count(last)?, Histogram::default())
-    };
-    let requests = untimed.wrapping_add(timed);
-    Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
+/// Reads what [`write`] wrote.
+struct Reader<'a> {
+    eye: Eye<'a>,
+    layout: Layout,
+    has_latencies: bool,
+    /// Where the histogram before began.
+    last: i16,
+}
+
+impl Reader<'_> {
+    /// The next sum, in the room of another one; without its latency where it is not wanted.
+    fn sum(&mut self, wanted: Extent, room: Sum) -> Result<Sum, Damage> {
+        let eye = &mut self.eye;
+        let requests = match self.layout {
+            Layout::Apart => eye.number(Stream::Requests)?,
+            Layout::Together => eye.signed(Stream::Requests)?.cast_unsigned(),
+        };
+        let [errors, errors_hidden] = [eye.number(Stream::Errors)?, eye.number(Stream::Errors)?];
+        let [bytes_in, bytes_out] = [eye.number(Stream::BytesIn)?, eye.number(Stream::BytesOut)?];
+        let (timed, latency) = self.latency(wanted, room.latency)?;
+        let requests = requests.wrapping_add(timed);
+        Ok(Sum { requests, errors, errors_hidden, bytes_in, bytes_out, latency })
+    }
+
+    /// And how many requests it is of that are not counted yet.
+    fn latency(&mut self, wanted: Extent, room: Histogram) -> Result<(u64, Histogram), Damage> {
+        let is_counted = self.layout == Layout::Apart;
+        if wanted == Extent::All {
+            let latency = self.eye.histogram(&mut self.last, room)?;
+            return Ok((if is_counted { 0 } else { latency.count() }, latency));
+        }
+        if self.layout == Layout::Together {
+            return Ok((self.eye.histogram_count(&mut self.last)?, Histogram::default()));
+        }
+        if self.has_latencies {
+            self.eye.skip_histogram(&mut self.last)?;
+        }
+        Ok((0, Histogram::default()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Columns;
-    use crate::{EDGES, codec::tests::arbitrary_tally};
+    use super::{Blobs, Columns, Extent, Layout};
+    use crate::{
+        EDGES,
+        codec::tests::arbitrary_tally,
+        streams::{Pen, Stream},
+    };
     use overhear_model::{Count, Ending, OTHER, Sum, Tally};
     use proptest::prelude::*;
 
@@ -204,6 +287,30 @@ mod tests {
         columns
     }
 
+    /// As versions before 7 wrote sums.
+    fn together(columns: &Columns) -> Vec<u8> {
+        let mut pen = Pen::default();
+        pen.number(Stream::Names, columns.sums.len() as u64);
+        let (mut before, mut last) = (0, 0);
+        for (series, sum) in &columns.sums {
+            pen.number(Stream::Names, u64::from(series - std::mem::replace(&mut before, *series)));
+            pen.signed(Stream::Requests, sum.requests.wrapping_sub(sum.latency.count()).cast_signed());
+            let counts = [(Stream::Errors, sum.errors), (Stream::Errors, sum.errors_hidden)];
+            let bytes = [(Stream::BytesIn, sum.bytes_in), (Stream::BytesOut, sum.bytes_out)];
+            counts.into_iter().chain(bytes).for_each(|(stream, number)| pen.number(stream, number));
+            pen.histogram(&mut last, &sum.latency);
+        }
+        let mut blob = vec![Layout::Together as u8];
+        pen.finish(&mut blob).unwrap();
+        blob
+    }
+
+    fn decode(blobs: &Blobs<Vec<u8>>) -> Columns {
+        let Blobs { counts, latencies, edges } = blobs;
+        let blobs = Blobs { counts: &**counts, latencies: latencies.as_deref(), edges: edges.as_deref() };
+        Columns::decode(blobs).unwrap()
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read_and_a_merge_is_an_addition(
@@ -211,7 +318,7 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let whole = of(&tallies);
-            prop_assert_eq!(&Columns::decode(&whole.encode().unwrap()).unwrap(), &whole);
+            prop_assert_eq!(&decode(&whole.encode().unwrap()), &whole);
             let (left, right) = tallies.split_at(cut.index(tallies.len() + 1));
             let mut merged = of(right);
             merged.merge(&of(left));
@@ -219,8 +326,35 @@ mod tests {
         }
 
         #[test]
+        fn what_is_not_wanted_is_left_out_of_either_layout(
+            tallies in prop::collection::vec((0u32..9, arbitrary_tally()), 0..30),
+            wanted in prop::collection::vec(0..3usize, 9),
+        ) {
+            let whole = of(&tallies);
+            let extents = [Extent::Nothing, Extent::Counts, Extent::All];
+            let extent = |series: u32| extents[wanted[series as usize]];
+            let is_all = whole.sums.keys().any(|series| extent(*series) == Extent::All);
+            let mut expected = whole.sums.clone();
+            expected.retain(|series, _| extent(*series) > Extent::Nothing);
+            for (series, sum) in &mut expected {
+                if extent(*series) == Extent::Counts {
+                    *sum = sum.without_latency();
+                }
+            }
+            let Blobs { counts, latencies, .. } = whole.encode().unwrap();
+            for (counts, latencies) in [(counts, latencies), (together(&whole), None)] {
+                let mut read = std::collections::BTreeMap::new();
+                let mut put = |series, sum: &Sum| drop(read.insert(series, sum.clone()));
+                let latencies = latencies.as_deref().filter(|_| is_all);
+                Columns::each_sum(&counts, latencies, &extent, &mut put).unwrap();
+                prop_assert_eq!(&read, &expected);
+            }
+        }
+
+        #[test]
         fn any_bytes_are_an_answer_or_an_error(blob in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Columns::decode(&blob);
+            let _ = Columns::decode(Blobs { counts: &blob, latencies: None, edges: None });
+            let _ = Columns::decode(Blobs { counts: &blob, latencies: Some(&blob), edges: Some(&blob) });
         }
     }
 

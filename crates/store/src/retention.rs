@@ -28,8 +28,8 @@ impl Retention {
         match resolution {
             Resolution::TenSeconds => Some(Duration::from_secs(self.ten_seconds)),
             Resolution::Minute | Resolution::TenMinutes => Some(Duration::from_secs(self.minutes)),
-            Resolution::Hour => Some(Duration::from_secs(self.hours)),
-            Resolution::Day => None,
+            Resolution::Hour | Resolution::SixHours => Some(Duration::from_secs(self.hours)),
+            Resolution::Day | Resolution::Week => None,
         }
     }
 

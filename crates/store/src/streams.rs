@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Duration};
 pub(crate) enum Stream {
     /// What is counted: numbers, callers, endings.
     Names,
-    /// Requests less those whose duration is known.
+    /// Requests, in tallies less those whose duration is known.
     Requests,
     Errors,
     BytesIn,
@@ -25,6 +25,8 @@ pub(crate) enum Stream {
 }
 
 const STREAMS: usize = Stream::Wide as usize + 1;
+/// The first of those that latencies are made of.
+const LATENCIES: usize = Stream::Sums as usize;
 /// Below this length in bytes compression gains little.
 const WORTH_IT: usize = 64;
 /// Says that the rest is in [`Stream::Wide`].
@@ -85,12 +87,13 @@ impl Pen {
 
     /// All of it, each kind compressed where it gains.
     pub(crate) fn finish(self, blob: &mut Vec<u8>) -> Result<(), Damage> {
-        for bytes in self.0 {
-            let packed = if bytes.len() < WORTH_IT { None } else { Some(deflate(&bytes)?) };
-            let packed = packed.filter(|packed| packed.len() < bytes.len());
-            let text = packed.as_ref().unwrap_or(&bytes);
-            put(blob, (text.len() as u64) << 1 | u64::from(packed.is_some()));
-            blob.extend_from_slice(text);
+        self.0.iter().try_for_each(|bytes| write_section(blob, bytes))
+    }
+
+    /// The same with what latencies are made of apart.
+    pub(crate) fn finish_apart(self, counts: &mut Vec<u8>, latencies: &mut Vec<u8>) -> Result<(), Damage> {
+        for (number, bytes) in self.0.iter().enumerate() {
+            write_section(if number < LATENCIES { counts } else { latencies }, bytes)?;
         }
         Ok(())
     }
@@ -104,9 +107,17 @@ impl<'a> Streams<'a> {
     /// Takes them from the front of a blob.
     pub(crate) fn of(blob: &mut &'a [u8]) -> Result<Self, Damage> {
         let mut streams = Self::default();
-        for stream in &mut streams.0 {
-            let (text, is_packed) = section(blob)?;
-            *stream = if is_packed { Cow::Owned(inflate(text)?) } else { Cow::Borrowed(text) };
+        streams.0.iter_mut().try_for_each(|stream| fill(stream, blob))?;
+        Ok(streams)
+    }
+
+    /// Of what [`Pen::finish_apart`] wrote; without latencies, whose streams are empty then, where they are not given.
+    pub(crate) fn apart(mut counts: &'a [u8], latencies: Option<&'a [u8]>) -> Result<Self, Damage> {
+        let mut streams = Self::default();
+        let (of_counts, of_latencies) = streams.0.split_at_mut(LATENCIES);
+        of_counts.iter_mut().try_for_each(|stream| fill(stream, &mut counts))?;
+        if let Some(mut latencies) = latencies {
+            of_latencies.iter_mut().try_for_each(|stream| fill(stream, &mut latencies))?;
         }
         Ok(streams)
     }
@@ -127,7 +138,7 @@ pub(crate) struct Eye<'a>([&'a [u8]; STREAMS]);
 
 impl<'a> Eye<'a> {
     pub(crate) fn number(&mut self, stream: Stream) -> Result<u64, Damage> {
-        self.0.get_mut(stream as usize).map_or_else(|| Err(short()), take)
+        take(self.stream(stream)?)
     }
 
     pub(crate) fn signed(&mut self, stream: Stream) -> Result<i64, Damage> {
@@ -137,7 +148,7 @@ impl<'a> Eye<'a> {
 
     pub(crate) fn text(&mut self, stream: Stream) -> Result<&'a str, Damage> {
         let length = usize::try_from(self.number(stream)?).unwrap_or(usize::MAX);
-        let bytes = self.0.get_mut(stream as usize).ok_or_else(short)?;
+        let bytes = self.stream(stream)?;
         let (text, rest) = bytes.split_at_checked(length).ok_or_else(short)?;
         *bytes = rest;
         std::str::from_utf8(text).map_err(damage)
@@ -149,13 +160,15 @@ impl<'a> Eye<'a> {
         buckets.clear();
         let (bytes, sum) = self.buckets(last)?;
         buckets.reserve(bytes.len());
+        let mut wide = std::mem::take(self.stream(Stream::Wide)?);
         // The first one's step is nothing.
         let mut index = i64::from(*last) - 1;
         for byte in bytes {
-            let [step, count] = [self.half(byte >> 4)?, self.half(byte & 15)?];
+            let [step, count] = [half(byte >> 4, &mut wide)?, half(byte & 15, &mut wide)?];
             index = index.saturating_add(1).saturating_add_unsigned(step);
             buckets.push((i16::try_from(index).map_err(damage)?, count.saturating_add(1)));
         }
+        *self.stream(Stream::Wide)? = wide;
         let histogram = Histogram::from_ascending(buckets, Duration::from_nanos(sum));
         histogram.ok_or_else(|| damage("a histogram is out of range"))
     }
@@ -166,11 +179,20 @@ impl<'a> Eye<'a> {
         let mut all = bytes.iter().map(|byte| u64::from(byte & 15) + 1).sum::<u64>();
         let is_wide = |byte: &&u8| **byte >> 4 == WIDEST || **byte & 15 == WIDEST;
         for byte in bytes.iter().filter(is_wide) {
-            self.half(byte >> 4)?;
-            let count = self.half(byte & 15)?;
+            let wide = self.stream(Stream::Wide)?;
+            half(byte >> 4, wide)?;
+            let count = half(byte & 15, wide)?;
             all = all.saturating_add(count - u64::from(byte & 15));
         }
         Ok(all)
+    }
+
+    /// Leaves the next histogram out.
+    pub(crate) fn skip_histogram(&mut self, last: &mut i16) -> Result<(), Damage> {
+        let (bytes, _) = self.buckets(last)?;
+        let is_wide = |half: u8| usize::from(half == WIDEST);
+        let wide: usize = bytes.iter().map(|byte| is_wide(byte >> 4) + is_wide(byte & 15)).sum();
+        (0..wide).try_for_each(|_| self.number(Stream::Wide).map(drop))
     }
 
     /// The buckets of a histogram as they are written, and its sum.
@@ -182,16 +204,30 @@ impl<'a> Eye<'a> {
             *last = first.try_into().map_err(damage)?;
             sum = self.number(Stream::Sums)?;
         }
-        let all = self.0.get_mut(Stream::Buckets as usize).ok_or_else(short)?;
+        let all = self.stream(Stream::Buckets)?;
         let (bytes, rest) = all.split_at_checked(length).ok_or_else(short)?;
         *all = rest;
         Ok((bytes, sum))
     }
 
-    #[inline]
-    fn half(&mut self, half: u8) -> Result<u64, Damage> {
-        if half < WIDEST { Ok(half.into()) } else { Ok(WIDE.saturating_add(self.number(Stream::Wide)?)) }
+    fn stream(&mut self, stream: Stream) -> Result<&mut &'a [u8], Damage> {
+        self.0.get_mut(stream as usize).ok_or_else(short)
     }
+}
+
+fn write_section(blob: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Damage> {
+    let packed = if bytes.len() < WORTH_IT { None } else { Some(deflate(bytes)?) };
+    let packed = packed.filter(|packed| packed.len() < bytes.len());
+    let text = packed.as_deref().unwrap_or(bytes);
+    put(blob, (text.len() as u64) << 1 | u64::from(packed.is_some()));
+    blob.extend_from_slice(text);
+    Ok(())
+}
+
+fn fill<'a>(stream: &mut Cow<'a, [u8]>, blob: &mut &'a [u8]) -> Result<(), Damage> {
+    let (text, is_packed) = section(blob)?;
+    *stream = if is_packed { Cow::Owned(inflate(text)?) } else { Cow::Borrowed(text) };
+    Ok(())
 }
 
 /// The text of one kind, and whether it is compressed.
@@ -212,6 +248,13 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
+/// Of a bucket, or what is beside it where half a byte does not hold it.
+#[inline]
+fn half(half: u8, wide: &mut &[u8]) -> Result<u64, Damage> {
+    if half < WIDEST { Ok(half.into()) } else { Ok(WIDE.saturating_add(take(wide)?)) }
+}
+
+#[inline]
 fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {

@@ -48,8 +48,7 @@ impl Window {
 
     /// The same, in whole steps.
     pub(crate) fn outward(self, step: Resolution) -> Self {
-        let until = step.floor(Slot(self.until.0.saturating_add(step.slots() - 1)));
-        Self { from: step.floor(self.from), until }
+        Self { from: step.floor(self.from), until: step.ceil(self.until) }
     }
 }
 
@@ -68,13 +67,18 @@ pub enum Resolution {
     TenMinutes,
     /// Of the last months.
     Hour,
+    /// Of the last months too.
+    SixHours,
     /// Of the last years.
     Day,
+    /// Of the last years too; from Thursday to Wednesday, as time began.
+    Week,
 }
 
 impl Resolution {
     /// All, finest first.
-    pub const ALL: [Self; 5] = [Self::TenSeconds, Self::Minute, Self::TenMinutes, Self::Hour, Self::Day];
+    pub const ALL: [Self; 7] =
+        [Self::TenSeconds, Self::Minute, Self::TenMinutes, Self::Hour, Self::SixHours, Self::Day, Self::Week];
 
     /// Its length in slots.
     pub const fn slots(self) -> u32 {
@@ -83,7 +87,9 @@ impl Resolution {
             Self::Minute => 6,
             Self::TenMinutes => 60,
             Self::Hour => 360,
+            Self::SixHours => 2160,
             Self::Day => 8640,
+            Self::Week => 60_480,
         }
     }
 
@@ -95,5 +101,10 @@ impl Resolution {
     /// The first slot of the stretch that a slot is in.
     pub const fn floor(self, slot: Slot) -> Slot {
         Slot(slot.0 - slot.0 % self.slots())
+    }
+
+    /// The first stretch that does not begin before a slot.
+    pub(crate) const fn ceil(self, slot: Slot) -> Slot {
+        self.floor(Slot(slot.0.saturating_add(self.slots() - 1)))
     }
 }

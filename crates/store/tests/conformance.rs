@@ -49,13 +49,13 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Mostly close together, sometimes days apart.
-    let slot = prop_oneof![8 => 0u32..40, 2 => 0u32..1000, 1 => 0u32..40_000];
+    // Mostly close together, sometimes days or weeks apart.
+    let slot = prop_oneof![8 => 0u32..40, 2 => 0u32..1000, 1 => 0u32..40_000, 1 => 0u32..160_000];
     let status = prop::sample::select(vec![200u16, 404, 503]);
     let append = prop::collection::vec((0usize..10, slot.clone(), status, 1u64..5_000_000), 0..20);
     let step = prop_oneof![
         6 => append.prop_map(Step::Append),
-        2 => (0u32..50_000).prop_map(Step::Tidy),
+        2 => prop_oneof![0u32..50_000, 0u32..200_000].prop_map(Step::Tidy),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..12)
@@ -77,9 +77,11 @@ fn counted(series: &[Series], calls: &[(usize, u32, u16, u64)]) -> Vec<Counted> 
 fn windows() -> impl Strategy<Value = Vec<Window>> {
     let window = (0u32..50_000, 0u32..50_000)
         .prop_map(|(from, length)| Window { from: Slot(DAY + from), until: Slot(DAY + from + length) });
+    let long = (0u32..100_000, 0u32..200_000)
+        .prop_map(|(from, length)| Window { from: Slot(DAY + from), until: Slot(DAY + from + length) });
     let short = (0u32..60, 0u32..60)
         .prop_map(|(from, length)| Window { from: Slot(DAY + from), until: Slot(DAY + from + length) });
-    prop::collection::vec(prop_oneof![window, short, Just(Window::ALL)], 1..8)
+    prop::collection::vec(prop_oneof![window, long, short, Just(Window::ALL)], 1..8)
 }
 
 fn agree(store: &Sqlite, reference: &Memory, window: Window) -> Result<(), TestCaseError> {

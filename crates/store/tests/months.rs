@@ -3,7 +3,7 @@
 
 use overhear_exchange::{Detail, Timestamp};
 use overhear_model::{Model, Slot};
-use overhear_store::{Error, Memory, Questions, Retention, Sqlite, Store, Totals, Window};
+use overhear_store::{Error, Memory, Questions, Retention, Sqlite, Store, Sums, Totals, Window};
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 const KEY: u64 = 5;
@@ -73,13 +73,18 @@ fn months_stay_within_the_size_and_the_oldest_goes_first() {
     assert!(largest <= bytes + bytes / 2, "{largest}");
     assert!(largest > bytes / 2, "it was never full: {largest}");
     let end = DAYS * 24 * HOUR;
-    for hours in [1, 24, 24 * 7, 24 * 30] {
+    for hours in [1, 24, 24 * 7, 24 * 30, 24 * DAYS] {
         let window = Window { from: Slot(BEGIN + end - hours * HOUR), until: Slot(BEGIN + end) };
         let answer = store.totals(window, None).unwrap();
         assert!(answer.window.from <= window.from && answer.window.until >= window.until);
         let kept = Window { from: answer.window.from.max(Slot::of(oldest)), ..answer.window };
         let expected = reference.totals(kept, None).unwrap();
         assert_eq!(sorted(answer.what), sorted(expected.what), "{hours} hours back");
+        let sums = |sums: Sums| {
+            sums.into_iter().map(|(series, sum)| ((*series).clone(), sum)).collect::<BTreeMap<_, _>>()
+        };
+        let (answer, expected) = (store.sums(window).unwrap(), reference.sums(kept).unwrap());
+        assert_eq!(sums(answer.what), sums(expected.what), "{hours} hours back, in lists");
     }
     let all: u64 = store.evidence().unwrap().requests();
     assert_eq!(all, u64::from(DAYS * 24 - 5) * 18, "what was learned stays");

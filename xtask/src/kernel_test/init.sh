@@ -14,9 +14,15 @@ say() {
     "$@" 2>&1
 }
 
-# Ports and how long: returns when it listens.
-listen_on() {
-    overhear watch --for "$2" --json --port "$1" > /tmp/out 2> /tmp/err &
+load() {
+    for module in /modules/"$1"/*; do
+        insmod "$module"
+    done
+}
+
+# How long and to what: returns when it listens.
+listen_to() {
+    overhear watch --json --for "$@" > /tmp/out 2> /tmp/err &
     watch=$!
     attempts=0
     until grep -q listening /tmp/err || ! kill -0 $watch 2> /dev/null || [ $attempts -gt 300 ]; do
@@ -37,9 +43,7 @@ say release uname -r
 echo ">>> release $?"
 
 if [ -x /bin/live ]; then
-    for module in /modules/*; do
-        insmod "$module"
-    done
+    load probes
     # Two of the tests, and one of packets, need Python or ip-netns; the rest needs nothing but the peer.
     export OVERHEAR_PEER=/bin/peer OVERHEAR_PEER_32=/bin/peer-32
     say probes live --test-threads 1 --skip network_namespace --skip silenced_socket
@@ -65,7 +69,7 @@ fi
 
 echo hello > /www/hello
 httpd -p 127.0.0.1:8080 -h /www
-listen_on 8080 5s
+listen_to 5s --port 8080
 wget -q -O /dev/null http://127.0.0.1:8080/hello
 wget -q -O /dev/null http://127.0.0.1:8080/absent 2> /dev/null
 heard watch
@@ -77,10 +81,28 @@ if [ -d /tls ]; then
     until netstat -tln | grep -q :8443 && netstat -tln | grep -q :8444; do
         sleep 0.1
     done
-    listen_on 8443,8444 15s
+    listen_to 15s --port 8443,8444
     client 8443 --tls
     printf 'GET /hello HTTP/1.0\r\n\r\n' | openssl s_client -quiet -connect 127.0.0.1:8444 > /dev/null 2>&1
     heard tls
+fi
+
+if [ -x /bin/ktls ]; then
+    # The kernel encrypts. Heard at both ends, and then at the server's alone.
+    load tls
+    ktls serve 8445 /tls/certificate.pem /tls/key.pem &
+    server=$!
+    until netstat -tln | grep -q :8445; do
+        sleep 0.1
+    done
+    listen_to 15s --port 8445
+    ktls ask 8445 '/sized/large?status=200&size=80000' '/sized/small?status=203&size=34'
+    heard ktls
+    listen_to 15s --pid $server
+    ktls ask 8445 '/sized/large?status=200&size=80000' '/sized/small?status=203&size=34'
+    heard ktls-server
+    say ktls-kernel cat /proc/net/tls_stat
+    echo ">>> ktls-kernel $?"
 fi
 
 poweroff -f

@@ -21,6 +21,14 @@ const MODULES: [&str; 5] = [
     "net/ceph/libceph.ko",
     "drivers/block/rbd.ko",
 ];
+/// And those that encrypt what is sent by TLS, from 6.3 on.
+const MODULES_OF_TLS: [&str; 5] = [
+    "lib/crypto/gf128mul.ko",
+    "crypto/ghash-generic.ko",
+    "crypto/crypto_null.ko",
+    "crypto/gcm.ko",
+    "net/tls/tls.ko",
+];
 /// Tests of the probes, and those that need sockets to tell what moves.
 const TESTS: [&str; 1] = ["live"];
 const TESTS_OF_SOCKETS: [&str; 2] = ["packets", "datagrams"];
@@ -54,7 +62,7 @@ impl Programs {
 
     fn compile(&self, mut compiler: Command, source: &str, name: &str) -> Result<()> {
         let source = Path::new("crates/capture/tests").join(source);
-        execute(compiler.arg(source).arg("-o").arg(self.path(name)))
+        execute(compiler.arg("-static").arg(source).arg("-o").arg(self.path(name)))
     }
 
     /// What the tests need in a machine, and those that only some can pass.
@@ -135,14 +143,13 @@ impl Machine<'_> {
                 install(&program)?;
             }
             tls::certificate(&tree.join("tls"))?;
+            self.modules(&MODULES_OF_TLS, &tree.join("modules/tls"))?;
         }
         if self.probes {
             for program in programs.tests(self.sockets) {
                 install(&program)?;
             }
-            for (at, module) in MODULES.iter().enumerate() {
-                self.module(module, &tree.join("modules").join(at.to_string()))?;
-            }
+            self.modules(&MODULES, &tree.join("modules/probes"))?;
         }
         let init = tree.join("init");
         fs::write(&init, SCRIPT).map_err(at(&init))?;
@@ -153,7 +160,12 @@ impl Machine<'_> {
         Ok(archive)
     }
 
-    /// Unpacks a module of the kernel, to be loaded when it has booted.
+    /// Unpacks modules of the kernel, to be loaded in this order when it has booted.
+    fn modules(&self, paths: &[&str], folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        paths.iter().enumerate().try_for_each(|(at, path)| self.module(path, &folder.join(at.to_string())))
+    }
+
     fn module(&self, path: &str, place: &Path) -> Result<()> {
         let package = self.kernel.ancestors().nth(2).unwrap_or(self.kernel);
         let unpack = "cd \"$1\"/lib/modules/*/kernel && { test ! -f \"$2\".xz || xz --decompress --keep --stdout \"$2\".xz; test ! -f \"$2\" || cat \"$2\"; } > \"$3\"";

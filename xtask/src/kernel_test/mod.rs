@@ -146,13 +146,14 @@ fn tests_pass(session: &Session, name: &str) -> Checked {
     }
 }
 
-/// Packets, QUIC, and what is said within TLS.
+/// Packets, QUIC, and what is said within TLS, that of the kernel too.
 fn hears_more(session: &Session) -> Checked {
     tests_pass(session, "packets")?;
     tests_pass(session, "datagrams")?;
     let watch = session.said("tls")?;
     watch.ends_with(0)?;
-    exchanges_are(&watch, &tls::CALLS)
+    exchanges_are(&watch, &tls::CALLS)?;
+    tls::hears_what_the_kernel_encrypts(session)
 }
 
 /// The strictest lockdown refuses only the way of listening that older kernels need.
@@ -188,10 +189,15 @@ fn hears(session: &Session) -> Checked {
     exchanges_are(&watch, &[("/hello", 200), ("/absent", 404)])
 }
 
+/// The exchanges it told, and its statistics.
+fn told(watch: &Said<'_>) -> (Vec<Value>, Vec<Value>) {
+    let lines = watch.text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.partition(|line| line.get("statistics").is_none())
+}
+
 /// These exchanges were heard, in this order.
 fn exchanges_are(watch: &Said<'_>, wanted: &[(&str, u64)]) -> Checked {
-    let lines = watch.text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let (exchanges, last): (Vec<_>, Vec<_>) = lines.partition(|line| line.get("statistics").is_none());
+    let (exchanges, last) = told(watch);
     let told: Vec<_> = exchanges
         .iter()
         .map(|exchange| (exchange["url.path"].as_str(), exchange["http.response.status_code"].as_u64()))

@@ -1,11 +1,12 @@
 //! What machines of one kind of processor need: how they are emulated, and how programs for them come to be.
 
-use super::packages;
+use super::{packages, tls};
 use crate::{
     cross,
     shell::{Error, Result, cargo, command, find},
 };
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -78,20 +79,36 @@ impl Processor {
         }
     }
 
-    /// A compiler of C whose programs are static.
+    /// A compiler of C.
     pub(super) fn compiler(self) -> Command {
         let compiler = match self {
             Self::X86_64 => "cc",
             Self::Aarch64 => cross::CC,
         };
-        command(compiler, &["-O1", "-static", "-pthread"])
+        command(compiler, &["-O1", "-pthread"])
     }
 
-    /// The same for programs of 32 bits, where those of 64 cannot make their calls.
+    /// What links a program with OpenSSL, behind its sources.
+    pub(super) fn with_openssl(self) -> Result<Vec<OsString>> {
+        match self {
+            Self::X86_64 => Ok(["-lssl", "-lcrypto"].map(OsString::from).to_vec()),
+            Self::Aarch64 => {
+                let headers = packages::unpacked_for(self.debian(), "libssl-dev")?.join("usr/include");
+                let folders = [headers.join("aarch64-linux-gnu"), headers];
+                let folders = folders.into_iter().flat_map(|folder| ["-I".into(), folder.into()]);
+                let libraries =
+                    packages::unpacked_for(self.debian(), "libssl3")?.join("usr/lib/aarch64-linux-gnu");
+                let libraries = ["libssl.so.3", "libcrypto.so.3"].map(|name| libraries.join(name).into());
+                Ok(folders.chain(libraries).collect())
+            }
+        }
+    }
+
+    /// A compiler of programs of 32 bits, where those of 64 cannot make their calls.
     pub(super) fn compiler_32(self) -> Option<Command> {
         match self {
             Self::X86_64 => None,
-            Self::Aarch64 => Some(command(cross::CC_32, &["-O1", "-static", "-pthread"])),
+            Self::Aarch64 => Some(command(cross::CC_32, &["-O1", "-pthread"])),
         }
     }
 
@@ -129,20 +146,22 @@ impl Processor {
                 let listed = String::from_utf8_lossy(&listed.stdout);
                 Ok(listed_by_ldd(&listed).into_iter().map(|path| (path.into(), path.to_owned())).collect())
             }
-            // No program of Debian's but this one has any here.
-            Self::Aarch64 if program.ends_with("usr/bin/openssl") => OPENSSL_ON_AARCH64
-                .iter()
-                .map(|(package, place)| {
-                    let folder = packages::unpacked_for(self.debian(), package)?;
-                    Ok((folder.join(place), (*place).to_owned()))
-                })
-                .collect(),
+            // No others have any here.
+            Self::Aarch64 if program.ends_with("usr/bin/openssl") || program.ends_with(tls::IN_KERNEL) => {
+                OPENSSL_ON_AARCH64
+                    .iter()
+                    .map(|(package, place)| {
+                        let folder = packages::unpacked_for(self.debian(), package)?;
+                        Ok((folder.join(place), (*place).to_owned()))
+                    })
+                    .collect()
+            }
             Self::Aarch64 => Ok(Vec::new()),
         }
     }
 }
 
-/// What `openssl` needs of other packages.
+/// What `openssl`, and what is linked with it, need of other packages.
 const OPENSSL_ON_AARCH64: [(&str, &str); 4] = [
     ("libssl3", "usr/lib/aarch64-linux-gnu/libssl.so.3"),
     ("libssl3", "usr/lib/aarch64-linux-gnu/libcrypto.so.3"),

@@ -92,7 +92,9 @@ pub(super) fn check(files: &[File]) -> Result<Vec<Complaint>> {
     complaints.extend(
         files
             .iter()
-            .filter(|file| file.path.ends_with("Cargo.toml") && !file.path.starts_with("fuzz/"))
+            .filter(|file| {
+                file.path.ends_with("Cargo.toml") && !APART.iter().any(|apart| file.path.starts_with(apart))
+            })
             .flat_map(lints),
     );
     Ok(complaints)
@@ -145,6 +147,9 @@ fn members(manifest: &File) -> Vec<Complaint> {
         .map(|(number, _)| Complaint::at(manifest, number, "a member without a comment that says what it is"))
         .collect()
 }
+
+/// Workspaces of their own.
+const APART: [&str; 2] = ["fuzz/", "tests/older-rustls/"];
 
 /// Only `capture` and `probe` hold unsafe code, and so keep lints of their own.
 fn lints(manifest: &File) -> Vec<Complaint> {

@@ -195,13 +195,11 @@ pub fn unreadable(file: &File) -> Option<Unreadable> {
         // Its own table names all that there is; without one nothing is known.
         return (!go::has_table(&elf)).then_some(Unreadable::NoSymbols(Library::Go));
     }
-    match linked(&elf)? {
-        Library::Rustls if has_rustls(&symbols(&elf)) => {
-            let version = rustls_inside(&elf);
-            Some(Unreadable::Inlined(version.map_or(Library::Rustls.name(), rustls::Version::library)))
-        }
-        library => Some(Unreadable::NoSymbols(library)),
+    let library = linked(&elf)?;
+    if library != Library::Rustls || !has_rustls(&symbols(&elf)) {
+        return Some(Unreadable::NoSymbols(library));
     }
+    Some(Unreadable::Inlined(rustls_inside(&elf).map_or(library.name(), rustls::Version::library)))
 }
 
 /// The library whose every mark a program holds.

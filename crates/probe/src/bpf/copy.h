@@ -144,15 +144,22 @@ static long copy_step(__u32 index, void *context)
 	return copy_piece(copy, copy->piece < PIECE ? copy->piece : PIECE);
 }
 
-static __always_inline void copy_all(struct copy *copy)
+/* Global, too: where its bytes were found is many ways to come here. */
+__noinline int copy_all(struct copy *copy)
 {
+	if (!copy)
+		return 0;
 	if (!copy->vectors && copy->piece <= PIECE) {
 		copy_piece(copy, copy->piece);
-		return;
+		return 0;
 	}
 	if (copy->vectors == 2 && emit_pair(copy))
-		return;
-	bpf_loop(STEPS, copy_step, copy, 0);
+		return 0;
+	/* The loop wants it on the stack. */
+	struct copy here = *copy;
+	bpf_loop(STEPS, copy_step, &here, 0);
+	*copy = here;
+	return 0;
 }
 
 /* Ciphertext: how much, not what. */
@@ -168,12 +175,14 @@ static __always_inline void emit_sealed(struct copy *copy, __u32 bytes)
 	submit(record);
 }
 
-static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason)
+__noinline int emit_gap(struct copy *copy, __u32 bytes, __u8 reason)
 {
+	if (!copy)
+		return 0;
 	lose(reason, bytes);
 	struct record *record = bpf_ringbuf_reserve(&records, sizeof(*record), 0);
 	if (!record)
-		return; /* the jump of the offsets tells */
+		return 0; /* the jump of the offsets tells */
 	fill(record, RECORD_DATA, copy->socket);
 	record->offset = copy->offset;
 	record->size = bytes;
@@ -182,6 +191,7 @@ static __always_inline void emit_gap(struct copy *copy, __u32 bytes, __u8 reason
 	record->comes = copy->comes;
 	record->syscall = copy->number;
 	submit(record);
+	return 0;
 }
 
 #endif

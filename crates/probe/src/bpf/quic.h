@@ -103,16 +103,18 @@ EMIT_DATAGRAM(1536)
 /* Several at once (UDP_SEGMENT, UDP_GRO): a client's first message may need two. */
 EMIT_DATAGRAM(4096)
 
-static __always_inline void tell_datagram(struct udp_state *state, struct told *told, __u8 packet, __u64 now)
+__noinline int tell_datagram(struct udp_state *state, struct told *told, __u8 packet, __u64 now)
 {
 	__u64 second = now >> 30;
+	if (!state || !told)
+		return 0;
 	if (state->second != second) {
 		state->second = second;
 		state->told = 0;
 	}
 	if (state->told++ >= MOST_TOLD) {
 		lose(LOSS_SHED, told->size);
-		return;
+		return 0;
 	}
 	int failed;
 	if (packet != PACKET_OPENS && told->length > HEAD)
@@ -125,6 +127,7 @@ static __always_inline void tell_datagram(struct udp_state *state, struct told *
 		failed = emit_datagram_4096(told);
 	if (failed)
 		lose(failed, told->size);
+	return 0;
 }
 
 static __always_inline bool announce_quic(struct sock *sk, struct udp_state *state)
@@ -156,9 +159,14 @@ static __always_inline __u8 packet_of(const __u8 *start)
 	return PACKET_OTHER;
 }
 
-/* Whether it speaks QUIC, as this datagram has it. */
-static __always_inline bool speaks_quic(struct udp_state *state, __u8 packet, __u16 remote, __u16 local)
+/*
+ * Whether it speaks QUIC, as this datagram has it. This and what follows is global, as the pieces of copy.h are: the
+ * verifier looks at each once.
+ */
+__noinline int speaks_quic(struct udp_state *state, __u8 packet, __u16 remote, __u16 local)
 {
+	if (!state)
+		return false;
 	bool at_its_port = remote == bpf_htons(HTTP_3) || local == bpf_htons(HTTP_3);
 
 	if (packet == PACKET_SHORT)
@@ -175,7 +183,7 @@ static __always_inline bool speaks_quic(struct udp_state *state, __u8 packet, __
 	return false;
 }
 
-static __always_inline void read_peer(__u64 name, struct peer *peer)
+__noinline int read_peer(__u64 name, struct peer *peer)
 {
 	struct {
 		__u16 family;
@@ -184,30 +192,38 @@ static __always_inline void read_peer(__u64 name, struct peer *peer)
 		__u8 six[16];
 	} read = {};
 
-	if (bpf_probe_read_user(&read, 8, (void *)name))
-		return;
+	if (!peer || bpf_probe_read_user(&read, 8, (void *)name))
+		return 0;
 	if (read.family == AF_INET) {
 		__builtin_memcpy(peer->address, &read.four, sizeof(read.four));
 	} else if (read.family != AF_INET6 || bpf_probe_read_user(peer->address, 16, (void *)(name + 8))) {
-		return;
+		return 0;
 	}
 	peer->family = read.family;
 	peer->port = read.port;
+	return 0;
 }
 
-/* Where the first of the bytes are: what opens a connection is in one vector, as far as is known. */
-static __always_inline void find_first(struct copy *copy, struct told *told)
+/* Where the first of the bytes are, and what they say: what opens a connection is in one vector, as far as is known. */
+__noinline int look_at_first(struct copy *copy, struct told *told)
 {
 	struct iovec vector;
+	__u8 start[8] = {};
 
+	if (!copy || !told)
+		return PACKET_OTHER;
 	told->base = copy->base;
-	if (!copy->vectors)
-		return;
-	told->length = 0;
-	if (bpf_probe_read_user(&vector, sizeof(vector), (void *)copy->vector))
-		return;
-	told->base = (__u64)vector.iov_base;
-	told->length = vector.iov_len < told->size ? vector.iov_len : told->size;
+	told->length = told->size;
+	if (copy->vectors) {
+		told->length = 0;
+		if (bpf_probe_read_user(&vector, sizeof(vector), (void *)copy->vector))
+			return PACKET_OTHER;
+		told->base = (__u64)vector.iov_base;
+		told->length = vector.iov_len < told->size ? vector.iov_len : told->size;
+	}
+	if (told->length < SHORTEST || bpf_probe_read_user(start, sizeof(start), (void *)told->base))
+		return PACKET_OTHER;
+	return packet_of(start);
 }
 
 /* Says whether it is a new entry; a failure is one that could not be told of, and is not counted. */
@@ -271,12 +287,9 @@ static __noinline int on_datagram(struct sock *sk, int ret, int flags, __u8 way,
 	}
 	struct told told = { .key.socket = state->cookie, .size = ret, .way = way };
 	struct copy copy = { .socket = state->cookie, .way = way, .left = ret };
-	__u8 start[8] = {}, packet = PACKET_OTHER;
+	__u8 packet = PACKET_OTHER;
 	if (!locate(task, sk, set, ret, &copy)) {
-		told.length = ret;
-		find_first(&copy, &told);
-		if (told.length >= SHORTEST && !bpf_probe_read_user(start, sizeof(start), (void *)told.base))
-			packet = packet_of(start);
+		packet = look_at_first(&copy, &told);
 		if (way == WAY_SENT && copy.name && !remote)
 			read_peer(copy.name, &told.key.peer);
 	}

@@ -51,8 +51,11 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->entered = (long)regs->ax == -ENOSYS;
 }
 
-static __always_inline void call_shape(struct call *call)
+/* Global, as the pieces of copy.h are: else the verifier goes on from each of these numbers. */
+__noinline int call_shape(struct call *call)
 {
+	if (!call)
+		return 0;
 	call->shape = SHAPE_NONE;
 	call->way = WAY_SENT;
 	switch (call->number) {
@@ -89,6 +92,7 @@ static __always_inline void call_shape(struct call *call)
 		call->way = WAY_RECEIVED;
 		break;
 	}
+	return 0;
 }
 
 #elif defined(__TARGET_ARCH_arm64)
@@ -120,8 +124,11 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->entered = regs->regs[0] == regs->orig_x0;
 }
 
-static __always_inline void call_shape(struct call *call)
+/* Global, as the pieces of copy.h are: else the verifier goes on from each of these numbers. */
+__noinline int call_shape(struct call *call)
 {
+	if (!call)
+		return 0;
 	call->shape = SHAPE_NONE;
 	call->way = WAY_SENT;
 	switch (call->number) {
@@ -158,6 +165,7 @@ static __always_inline void call_shape(struct call *call)
 		call->way = WAY_RECEIVED;
 		break;
 	}
+	return 0;
 }
 
 #endif

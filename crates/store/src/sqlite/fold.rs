@@ -26,7 +26,8 @@ impl Sqlite {
             let folded = self.fold_some(limit);
             // Numbers may have been given that were taken back.
             if !folded.inspect_err(|_| self.catalogue.borrow_mut().forget())? {
-                return self.turn(limit);
+                self.turn(limit)?;
+                return roll::sum_up(&self.connection, self.key, limit);
             }
         }
     }

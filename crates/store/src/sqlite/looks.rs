@@ -35,7 +35,7 @@ impl Sqlite {
         let moment = self.connection.unchecked_transaction()?;
         let never = Slot(u32::MAX);
         let kept =
-            Kept { ten_seconds: never, minutes: never, ten_minutes: never, hours: self.from(HOURS_FROM)? };
+            Kept { ten_seconds: never, minutes: never, hours: self.from(HOURS_FROM)?, ..Kept::default() };
         let (parts, mut window) = kept.plan(asked);
         let mut sums = HashMap::<u32, Shapes>::new();
         let mut finest = Resolution::Day;

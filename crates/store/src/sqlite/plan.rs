@@ -1,5 +1,6 @@
 //! Which counts to add up for a window: the coarsest that fit within it, finer ones at its ends.
 
+use super::roll;
 use crate::{Resolution, Window};
 use overhear_model::Slot;
 
@@ -10,16 +11,31 @@ pub(super) struct Kept {
     pub(super) minutes: Slot,
     pub(super) ten_minutes: Slot,
     pub(super) hours: Slot,
+    /// Of which time there are rolls: what is over.
+    pub(super) six_hours: Window,
+    pub(super) weeks: Window,
 }
+
+/// How a window is read, and the window that makes.
+pub(super) type Plan = (Vec<(Resolution, Window)>, Window);
 
 /// In how long counts a window is read from packs…
 const PACKS: [Resolution; 3] = [Resolution::Day, Resolution::Hour, Resolution::Minute];
 /// …and from rolls, which there are of ten minutes too…
-const ROLLS: [Resolution; 4] =
-    [Resolution::Day, Resolution::Hour, Resolution::TenMinutes, Resolution::Minute];
+const ROLLS: [Resolution; 6] = {
+    let [rolls @ .., _] = ROLLS_AND_SLOTS;
+    rolls
+};
 /// …and slot by slot at its ends.
-const ROLLS_AND_SLOTS: [Resolution; 5] =
-    [Resolution::Day, Resolution::Hour, Resolution::TenMinutes, Resolution::Minute, Resolution::TenSeconds];
+const ROLLS_AND_SLOTS: [Resolution; 7] = [
+    Resolution::Week,
+    Resolution::Day,
+    Resolution::SixHours,
+    Resolution::Hour,
+    Resolution::TenMinutes,
+    Resolution::Minute,
+    Resolution::TenSeconds,
+];
 
 impl Kept {
     fn from(&self, resolution: Resolution) -> Slot {
@@ -27,8 +43,21 @@ impl Kept {
             Resolution::TenSeconds => self.ten_seconds,
             Resolution::Minute => self.minutes,
             Resolution::TenMinutes => self.ten_minutes.max(self.minutes),
-            Resolution::Hour => self.hours,
-            Resolution::Day => Slot(0),
+            Resolution::Hour | Resolution::SixHours => self.hours,
+            Resolution::Day | Resolution::Week => Slot(0),
+        }
+    }
+
+    /// The time of which there are counts of this resolution, not of finer ones alone.
+    fn counted(&self, resolution: Resolution) -> Window {
+        match resolution {
+            Resolution::SixHours => self.six_hours,
+            Resolution::Week => self.weeks,
+            Resolution::TenSeconds
+            | Resolution::Minute
+            | Resolution::TenMinutes
+            | Resolution::Hour
+            | Resolution::Day => Window { from: self.from(resolution), ..Window::ALL },
         }
     }
 
@@ -38,8 +67,19 @@ impl Kept {
         enough.find(|resolution| self.from(*resolution) <= window.from).unwrap_or(Resolution::Day)
     }
 
+    /// Steps of this length or longer, and how to read them: where they are not counted as a whole, in parts.
+    pub(super) fn plan_steps(&self, window: Window, step: Resolution) -> (Resolution, Plan) {
+        let resolution = self.resolution(window, step);
+        let window = window.outward(resolution);
+        let parts = match roll::made_of(resolution) {
+            Some(finer) => self.divided(window, &[resolution, finer]),
+            None => vec![(resolution, window)],
+        };
+        (resolution, (parts, window))
+    }
+
     /// The same window as of [`Self::plan`], in parts of which rolls are the larger ones.
-    pub(super) fn plan_rolls(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
+    pub(super) fn plan_rolls(&self, window: Window) -> Plan {
         if self.is_exact(window) {
             return (self.divided(window, &ROLLS_AND_SLOTS), window);
         }
@@ -52,7 +92,7 @@ impl Kept {
     }
 
     /// The parts of a window, and the window they make.
-    pub(super) fn plan(&self, window: Window) -> (Vec<(Resolution, Window)>, Window) {
+    pub(super) fn plan(&self, window: Window) -> Plan {
         if self.is_exact(window) {
             return (vec![(Resolution::TenSeconds, window)], window);
         }
@@ -80,10 +120,10 @@ impl Kept {
             parts.push((*resolution, window));
             return;
         }
-        let until = resolution.floor(window.until);
-        let floor = resolution.floor(window.from);
-        let from = if floor < window.from { Slot(floor.0.saturating_add(resolution.slots())) } else { floor };
-        if from >= until || self.from(*resolution) > from {
+        let counted = self.counted(*resolution);
+        let from = resolution.ceil(window.from.max(counted.from));
+        let until = resolution.floor(window.until.min(counted.until));
+        if from >= until {
             return self.divide(window, finer, parts);
         }
         self.divide(Window { until: from, ..window }, finer, parts);
@@ -112,14 +152,22 @@ mod tests {
         #[test]
         fn the_parts_are_the_window_and_nothing_twice(
             from in 0u32..200_000, length in 0u32..200_000, minutes in 0u32..200_000, hours in 0u32..200_000,
-            ten_minutes in 0u32..200_000,
+            ten_minutes in 0u32..200_000, six_hours in (0u32..90, 0u32..90), weeks in (0u32..4, 0u32..4),
         ) {
+            let made = |step: Resolution, (from, length): (u32, u32)| {
+                let window = Window { from: Slot(from * step.slots()), until: Slot((from + length) * step.slots()) };
+                if length == 0 { Window::default() } else { window }
+            };
             let kept = Kept {
                 ten_seconds: Slot(0),
                 minutes: Resolution::Hour.floor(Slot(minutes)),
                 ten_minutes: Resolution::TenMinutes.floor(Slot(ten_minutes)),
                 hours: Resolution::Day.floor(Slot(hours.min(minutes))),
+                six_hours: Window::default(),
+                weeks: made(Resolution::Week, weeks),
             };
+            let six_hours = made(Resolution::SixHours, six_hours);
+            let kept = Kept { six_hours: Window { from: six_hours.from.max(kept.hours), ..six_hours }, ..kept };
             let asked = Window { from: Slot(from), until: Slot(from + length) };
             prop_assert_eq!(kept.plan(asked).1, kept.plan_rolls(asked).1);
             for (parts, window) in [kept.plan(asked), kept.plan_rolls(asked)] {
@@ -129,7 +177,8 @@ mod tests {
                     prop_assert_eq!(part.from, at);
                     prop_assert_eq!(resolution.floor(part.from), part.from);
                     prop_assert_eq!(resolution.floor(part.until), part.until);
-                    prop_assert!(kept.from(*resolution) <= part.from, "{:?} {:?}", resolution, part);
+                    let counted = kept.counted(*resolution);
+                    prop_assert!(counted.from <= part.from && part.until <= counted.until, "{:?} {:?}", resolution, part);
                     at = part.until;
                 }
                 prop_assert_eq!(at, window.until);

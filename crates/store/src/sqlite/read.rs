@@ -1,6 +1,6 @@
 //! The questions.
 
-use super::{Failure, Sqlite, plan::Kept, schema, signed, unsigned};
+use super::{Failure, Sqlite, plan::Kept, roll, schema, signed, unsigned};
 use crate::{
     About, Deployed, Edge, Error, First, Lined, Looks, Parts, Questions, Recorded, Resolution, Retention,
     Session, Sums, Timeline, Totals, Window, codec, evidence,
@@ -117,6 +117,8 @@ impl Sqlite {
             minutes: self.from("minutes_from")?,
             ten_minutes: self.ten_minutes_from()?,
             hours: self.from("hours_from")?,
+            six_hours: roll::made(&self.connection, Resolution::SixHours)?,
+            weeks: roll::made(&self.connection, Resolution::Week)?,
         })
     }
 
@@ -386,8 +388,8 @@ impl Level {
         match resolution {
             Resolution::TenSeconds => None,
             Resolution::Minute | Resolution::TenMinutes => Some(Self::Minutes),
-            Resolution::Hour => Some(Self::Hour),
-            Resolution::Day => Some(Self::Day),
+            Resolution::Hour | Resolution::SixHours => Some(Self::Hour),
+            Resolution::Day | Resolution::Week => Some(Self::Day),
         }
     }
 

@@ -3,17 +3,27 @@
 
 use super::{Failure, catalogue::Catalogue, read::Level};
 use crate::{
-    FIRSTS, Resolution, Trait,
+    FIRSTS, Resolution, Trait, Window,
     codec::{self, Damage},
-    columns::Columns,
+    columns::{Blobs, Columns},
 };
 use overhear_model::{Slot, Tally};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, Row};
 use std::collections::BTreeMap;
 
-/// What there are rolls of, finest first.
+/// What there are rolls of as soon as there are calls, finest first.
 const ROLLS: [Resolution; 4] =
     [Resolution::Minute, Resolution::TenMinutes, Resolution::Hour, Resolution::Day];
+/// What there are rolls of when it is over, and of what they are made: these are too large to be written every minute.
+const LATER: [(Resolution, Resolution); 2] =
+    [(Resolution::SixHours, Resolution::Hour), (Resolution::Week, Resolution::Day)];
+
+/// Which rolls there are, of a level and a window…
+pub(super) const STARTS: &str = "SELECT start FROM roll WHERE level = ? AND start >= ? AND start < ?";
+/// …and what one of them is read by, as far as it is wanted.
+pub(super) const COUNTS: &str = "SELECT columns FROM roll WHERE level = ? AND start = ?";
+pub(super) const SUMS: &str = "SELECT columns, latencies FROM roll WHERE level = ? AND start = ?";
+pub(super) const EDGES: &str = "SELECT coalesce(edges, columns) FROM roll WHERE level = ? AND start = ?";
 
 /// In the file; none: there are no rolls of it.
 pub(super) const fn number(resolution: Resolution) -> Option<u8> {
@@ -23,7 +33,68 @@ pub(super) const fn number(resolution: Resolution) -> Option<u8> {
         Resolution::Hour => Some(2),
         Resolution::Day => Some(3),
         Resolution::TenMinutes => Some(4),
+        Resolution::SixHours => Some(5),
+        Resolution::Week => Some(6),
     }
+}
+
+/// Of which rolls those of a resolution are made when it is over; none: there are rolls of it at once, or none at all.
+pub(super) fn made_of(resolution: Resolution) -> Option<Resolution> {
+    LATER.into_iter().find(|(later, _)| *later == resolution).map(|(_, finer)| finer)
+}
+
+/// The time of which there are rolls of a resolution that come later. There is one of every stretch within it.
+pub(super) fn made(connection: &Connection, resolution: Resolution) -> Result<Window, Failure> {
+    let end = |until: u32| Slot(until.saturating_add(resolution.slots()));
+    let ends = first(connection, resolution, Slot(0))?.zip(last(connection, resolution)?);
+    Ok(ends.map_or_else(Window::default, |(from, last)| Window { from, until: end(last.0) }))
+}
+
+/// The first roll that begins at a slot or after it.
+fn first(connection: &Connection, resolution: Resolution, from: Slot) -> Result<Option<Slot>, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT min(start) FROM roll WHERE level = ? AND start >= ?")?;
+    let start: Option<u32> = select.query_row((number(resolution), from.0), |row| row.get(0))?;
+    Ok(start.map(Slot))
+}
+
+fn last(connection: &Connection, resolution: Resolution) -> Result<Option<Slot>, Failure> {
+    let mut select = connection.prepare_cached("SELECT max(start) FROM roll WHERE level = ?")?;
+    let start: Option<u32> = select.query_row([number(resolution)], |row| row.get(0))?;
+    Ok(start.map(Slot))
+}
+
+/// Makes the rolls of what is over that come later.
+pub(super) fn sum_up(connection: &Connection, key: u64, limit: Slot) -> Result<(), Failure> {
+    for (later, finer) in LATER {
+        while let Some(over) = next(connection, (later, finer))?.filter(|over| over.until <= limit) {
+            let transaction = connection.unchecked_transaction()?;
+            let mut sum = Columns::default();
+            {
+                let mut select = transaction.prepare_cached(
+                    "SELECT columns, latencies, edges FROM roll WHERE level = ? AND start >= ? AND start < ?",
+                )?;
+                let mut rows = select.query((number(finer), over.from.0, over.until.0))?;
+                while let Some(row) = rows.next()? {
+                    sum.merge(&decode(row)?);
+                }
+            }
+            put(&transaction, key, (later, over.from), sum)?;
+            transaction.commit()?;
+        }
+    }
+    Ok(())
+}
+
+/// The next stretch that there is to be a roll of; also where there were no calls, if there were some after it.
+fn next(
+    connection: &Connection,
+    (later, finer): (Resolution, Resolution),
+) -> Result<Option<Window>, Failure> {
+    let made = made(connection, later)?;
+    let Some(calls) = first(connection, finer, made.until)? else { return Ok(None) };
+    let from = if made.slots() > 0 { made.until } else { later.floor(calls) };
+    Ok(Some(Window { from, until: Slot(from.0.saturating_add(later.slots())) }))
 }
 
 /// What is to be added.
@@ -58,13 +129,24 @@ impl Rolls {
 
     pub(super) fn write(self, connection: &Connection, key: u64) -> Result<(), Failure> {
         for resolution in ROLLS {
-            let mut rolls = BTreeMap::<Slot, Columns>::new();
-            for (minute, columns) in &self.by_minute {
-                rolls.entry(resolution.floor(Slot(*minute))).or_default().merge(columns);
-            }
-            write(connection, key, resolution, rolls)?;
+            write(connection, key, resolution, self.rolls(resolution))?;
+        }
+        for (later, _) in LATER {
+            // What comes too late is added to what was made already.
+            let made = made(connection, later)?;
+            let mut rolls = self.rolls(later);
+            rolls.retain(|start, _| made.contains(*start));
+            write(connection, key, later, rolls)?;
         }
         self.write_firsts(connection)
+    }
+
+    fn rolls(&self, resolution: Resolution) -> BTreeMap<Slot, Columns> {
+        let mut rolls = BTreeMap::<Slot, Columns>::new();
+        for (minute, columns) in &self.by_minute {
+            rolls.entry(resolution.floor(Slot(*minute))).or_default().merge(columns);
+        }
+        rolls
     }
 
     fn write_firsts(&self, connection: &Connection) -> Result<(), Failure> {
@@ -89,18 +171,27 @@ fn put(
     mut columns: Columns,
 ) -> Result<(), Failure> {
     let name = (number(resolution), start.0);
-    let mut select = connection.prepare_cached("SELECT columns FROM roll WHERE level = ? AND start = ?")?;
-    let known: Option<Vec<u8>> = select.query_row(name, |row| row.get(0)).optional()?;
-    if let Some(known) = known {
-        columns.merge(&Columns::decode(&known)?);
+    let mut select = connection
+        .prepare_cached("SELECT columns, latencies, edges FROM roll WHERE level = ? AND start = ?")?;
+    if let Some(known) = select.query(name)?.next()? {
+        columns.merge(&decode(known)?);
     }
     columns.bound(key);
     let mut put = connection.prepare_cached(
-        "INSERT INTO roll (level, start, columns) VALUES (?, ?, ?)
-         ON CONFLICT (level, start) DO UPDATE SET columns = excluded.columns",
+        "INSERT INTO roll (level, start, columns, latencies, edges) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (level, start) DO UPDATE
+         SET columns = excluded.columns, latencies = excluded.latencies, edges = excluded.edges",
     )?;
-    put.execute((name.0, name.1, columns.encode()?))?;
+    let Blobs { counts, latencies, edges } = columns.encode()?;
+    put.execute((name.0, name.1, counts, latencies, edges))?;
     Ok(())
+}
+
+/// Of a row of columns, latencies and edges.
+fn decode(row: &Row<'_>) -> Result<Columns, Failure> {
+    let blob = |at: usize| row.get_ref(at).map(|value| value.as_blob().ok());
+    let counts = blob(0)?.unwrap_or_default();
+    Ok(Columns::decode(Blobs { counts, latencies: blob(1)?, edges: blob(2)? })?)
 }
 
 /// Makes rolls and firsts out of packs: for a file that was written without.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction};
 
 /// Appended to, never changed: a file of version n has had the first n.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     -- The key of all models, and how often evidence was written.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -57,6 +57,12 @@ const MIGRATIONS: [&str; 6] = [
     INSERT INTO meta (name, value)
     SELECT 'ten_minutes_from', (CAST(strftime('%s', 'now') AS INTEGER) / 600 + 1) * 60 FROM pack LIMIT 1;
 ",
+    "
+    -- Rolls that are written since (columns begin with the byte 3) have latencies and edges apart, as most ask for one of
+    -- the three. There are rolls of six hours (level 5) and of a week (6) too, as soon as they are over.
+    ALTER TABLE roll ADD COLUMN latencies BLOB;
+    ALTER TABLE roll ADD COLUMN edges BLOB;
+",
 ];
 
 /// From here on there are rolls and firsts beside packs.
@@ -69,13 +75,14 @@ const STAND_INS: [&str; MIGRATIONS.len()] = [
     // Series too: sums are of some that have no number yet.
     "CREATE TEMP TABLE series (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE);
      INSERT INTO temp.series SELECT id, name FROM main.series;
-     CREATE TEMP TABLE roll (level INTEGER, start INTEGER, columns BLOB, UNIQUE (level, start));
+     CREATE TEMP TABLE roll (level INTEGER, start INTEGER, columns BLOB, latencies BLOB, edges BLOB, UNIQUE (level, start));
      CREATE TEMP TABLE first (series INTEGER, what TEXT, slot INTEGER, UNIQUE (series, what));",
     "CREATE TEMP TABLE look (session INTEGER, part INTEGER, start INTEGER, series INTEGER, shapes BLOB);
      CREATE TEMP TABLE looks (level INTEGER, start INTEGER, series INTEGER, shapes BLOB, base INTEGER);",
     "CREATE TEMP TABLE look_base (id INTEGER, series INTEGER, shapes BLOB);
      CREATE TEMP VIEW IF NOT EXISTS looks AS SELECT *, NULL AS base FROM main.looks;",
     "CREATE TEMP TABLE recent (level INTEGER, start INTEGER, part INTEGER, tallies BLOB);",
+    "CREATE TEMP VIEW IF NOT EXISTS roll AS SELECT *, NULL AS latencies, NULL AS edges FROM main.roll;",
 ];
 
 /// The first version that keeps what calls looked like by time.

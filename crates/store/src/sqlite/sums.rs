@@ -1,6 +1,10 @@
 //! Questions about all series at once.
 
-use super::{Failure, Sqlite, plan::Kept, roll};
+use super::{
+    Failure, Sqlite,
+    plan::{Kept, Plan},
+    roll,
+};
 use crate::{
     Edge, First, Lined, Parts, Recorded, Resolution, SumLine, Sums, Trait, Window,
     columns::{Columns, Extent},
@@ -25,13 +29,12 @@ enum Wanted {
 /// Takes what was counted for an ask, in a stretch that begins with this slot.
 type Take<'a> = dyn FnMut(usize, Slot, Told<'_>) + 'a;
 
-/// How a window is read, and the window that makes.
-type Plan = (Vec<(Resolution, Window)>, Window);
-
 /// What is asked of the series of one part.
 struct Ask {
     part: usize,
     extent: Extent,
+    /// How fine the answer is.
+    resolution: Resolution,
     plan: Plan,
 }
 
@@ -57,9 +60,8 @@ impl Sqlite {
         let count = asks.len();
         // Both in one reading: most of what they need is the same.
         asks.extend(parts.windows.iter().zip(steps).enumerate().map(|(part, (window, step))| {
-            let resolution = kept.resolution(*window, *step);
-            let window = window.outward(resolution);
-            Ask { part, extent: Extent::Counts, plan: (vec![(resolution, window)], window) }
+            let (resolution, plan) = kept.plan_steps(*window, *step);
+            Ask { part, extent: Extent::Counts, resolution, plan }
         }));
         let mut sums = Totals::of(count);
         let mut lines = vec![HashMap::<u32, Steps>::new(); asks.len() - count];
@@ -72,6 +74,7 @@ impl Sqlite {
                 Told::Tally(series, tally) => (series, Sum::from(tally).without_latency()),
                 Told::Edge(..) => return,
             };
+            let slot = asks.get(ask).map_or(slot, |ask| ask.resolution.floor(slot));
             add_step(line.entry(series).or_default(), slot, sum);
         })?;
         moment.commit()?;
@@ -209,46 +212,68 @@ impl Sqlite {
                 .for_each(|ask| take(*ask, resolution.floor(slot), Told::Tally(series, &tally)));
         })?;
         let Some(number) = number else { return Ok(()) };
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT start, columns FROM roll WHERE level = ? AND start >= ? AND start < ?")?;
-        let mut rows = select.query((number, window.from.0, window.until.0))?;
-        while let Some(row) = rows.next()? {
-            let (slot, blob) = (Slot(row.get(0)?), row.get_ref(1)?.as_blob().unwrap_or_default());
+        let mut starts = self.connection.prepare_cached(roll::STARTS)?;
+        let mut starts = starts.query((number, window.from.0, window.until.0))?;
+        while let Some(row) = starts.next()? {
+            let slot = Slot(row.get(0)?);
             asked.turn_to(slot);
             match wanted {
-                Wanted::Sums => {
-                    Columns::each_sum(blob, &|series| asked.extent(series), &mut |series, sum| {
-                        asked
-                            .of_series(series)
-                            .iter()
-                            .for_each(|ask| take(*ask, slot, Told::Sum(series, sum)));
-                    })?
-                }
-                Wanted::Edges => Columns::each_edge(blob, &mut |whole, caller, sum| {
-                    asked
-                        .of_series(whole)
-                        .iter()
-                        .for_each(|ask| take(*ask, slot, Told::Edge(whole, caller, sum)));
-                })?,
+                Wanted::Sums => self.each_sum((number, slot), asked, take)?,
+                Wanted::Edges => self.each_edge((number, slot), asked, take)?,
             }
         }
         Ok(())
+    }
+
+    /// Every sum of a roll.
+    fn each_sum(
+        &self,
+        (number, slot): (u8, Slot),
+        asked: &Asked<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Failure> {
+        let is_all = asked.most() == Extent::All;
+        let mut select = self.connection.prepare_cached(if is_all { roll::SUMS } else { roll::COUNTS })?;
+        let mut rows = select.query((number, slot.0))?;
+        let Some(row) = rows.next()? else { return Ok(()) };
+        let latencies = if is_all { row.get_ref(1)?.as_blob().ok() } else { None };
+        let counts = row.get_ref(0)?.as_blob().unwrap_or_default();
+        let mut put = |series: u32, sum: &Sum| {
+            asked.of_series(series).iter().for_each(|ask| take(*ask, slot, Told::Sum(series, sum)));
+        };
+        Ok(Columns::each_sum(counts, latencies, &|series| asked.extent(series), &mut put)?)
+    }
+
+    /// Every edge of a roll.
+    fn each_edge(
+        &self,
+        (number, slot): (u8, Slot),
+        asked: &Asked<'_>,
+        take: &mut Take<'_>,
+    ) -> Result<(), Failure> {
+        let mut select = self.connection.prepare_cached(roll::EDGES)?;
+        let mut rows = select.query((number, slot.0))?;
+        let Some(row) = rows.next()? else { return Ok(()) };
+        let mut put = |whole: u32, caller: &Arc<str>, sum: &Sum| {
+            asked.of_series(whole).iter().for_each(|ask| take(*ask, slot, Told::Edge(whole, caller, sum)));
+        };
+        Ok(Columns::each_edge(row.get_ref(0)?.as_blob().unwrap_or_default(), &mut put)?)
     }
 }
 
 /// All of it over the window of each part.
 fn over_windows(parts: Parts<'_>, kept: &Kept) -> Vec<Ask> {
-    let ask =
-        |(part, window): (usize, &Window)| Ask { part, extent: Extent::All, plan: kept.plan_rolls(*window) };
+    let ask = |(part, window): (usize, &Window)| {
+        let plan = kept.plan_rolls(*window);
+        let resolution = plan.0.iter().map(|(resolution, _)| *resolution).min().unwrap_or(Resolution::Day);
+        Ask { part, extent: Extent::All, resolution, plan }
+    };
     parts.windows.iter().enumerate().map(ask).collect()
 }
 
 impl Ask {
     fn answer<T>(&self, what: T) -> Recorded<T> {
-        let (parts, window) = &self.plan;
-        let finest = parts.iter().map(|(resolution, _)| *resolution).min();
-        Recorded { what, window: *window, resolution: finest.unwrap_or(Resolution::Day) }
+        Recorded { what, window: self.plan.1, resolution: self.resolution }
     }
 }
 
@@ -302,6 +327,11 @@ impl<'a> Asked<'a> {
     /// Who asks for a series.
     fn of_series(&self, series: u32) -> &[usize] {
         self.part(series).map_or(&[], |(asks, _)| asks)
+    }
+
+    /// Of any series.
+    fn most(&self) -> Extent {
+        self.by_part.iter().map(|(_, extent)| *extent).max().unwrap_or(Extent::Nothing)
     }
 
     fn extent(&self, series: u32) -> Extent {

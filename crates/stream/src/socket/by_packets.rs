@@ -57,6 +57,8 @@ pub(super) struct ByPackets {
     /// By offset; they do not overlap, and none ends before `next`.
     kept: BTreeMap<u64, Chunk>,
     kept_cost: usize,
+    /// Where the first packet began that was copied. Packets leave in order, so what is before it had left before.
+    first: Option<u64>,
     /// Gaps that were filled, and bytes, by the reason for which they were gaps.
     regained: Vec<(Loss, u64, u64)>,
 }
@@ -103,6 +105,7 @@ impl ByPackets {
             waiting_cost: 0,
             kept: BTreeMap::new(),
             kept_cost: 0,
+            first: None,
             regained: Vec::new(),
         }
     }
@@ -147,9 +150,12 @@ impl ByPackets {
                 if !bytes.is_empty() {
                     self.wait(at, What::Piece(Held::bytes(offset, bytes.into())));
                 }
-                if from < end {
-                    let gap = Gap { from, to: end, loss, unreadable, coming, whole: true };
-                    self.wait(at, What::Gap(gap));
+                let left_before = self.first.map_or(from, |first| first.clamp(from, end.max(from)));
+                for (from, to, coming) in [(from, left_before, Coming::Not), (left_before, end, coming)] {
+                    if from < to {
+                        let gap = Gap { from, to, loss, unreadable, coming, whole: true };
+                        self.wait(at, What::Gap(gap));
+                    }
                 }
             }
         }
@@ -163,6 +169,8 @@ impl ByPackets {
     /// A packet of so many bytes came, these of them copied: `sequence` is the number of the first.
     pub(super) fn packet(&mut self, sequence: u32, (size, bytes): (u32, &[u8]), ready: &mut Vec<Ready>) {
         let ahead = sequence.wrapping_sub(self.sequence).cast_signed();
+        let begin = self.next.saturating_add_signed(ahead.into());
+        self.first = Some(self.first.map_or(begin, |first| first.min(begin)));
         let known = ahead.min(0).unsigned_abs();
         if known >= size {
             return;

@@ -86,6 +86,8 @@ impl Assembler {
             return self.piece(socket, way, at.thread, (at.time, piece), sink);
         }
         let until = self.now.saturating_add(self.limits.packets);
+        // What was received came in by packets before that: they were looked at, and none will bring the rest.
+        let comes = comes && key.1 == Way::Sent;
         let coming = if comes { Coming::Until(until) } else { Coming::Not };
         let loss = loss.unwrap_or(Loss::NoBuffer);
         let ready =

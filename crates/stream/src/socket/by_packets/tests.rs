@@ -96,6 +96,7 @@ fn what_does_not_come_in_time_is_a_gap_of_just_that() {
     let mut scene = Scene::new(0, 0);
     scene.piece(100, 0, Coming::Until(9));
     scene.packet(20, 30, 10);
+    assert!(scene.direction.waits(), "rings are read one after the other");
     let mut ready = Vec::new();
     scene.direction.expire(8, &mut ready);
     assert!(ready.is_empty());
@@ -104,6 +105,21 @@ fn what_does_not_come_in_time_is_a_gap_of_just_that() {
     assert_eq!((scene.told, scene.heard, scene.missing), (100, 10, 90));
     scene.packet(50, 60, 10);
     assert_eq!(scene.direction.cost(), 0, "it is too late for this one");
+}
+
+/// Packets leave in order: what was before the first one that was copied had left before.
+#[test]
+fn what_had_left_before_the_first_packet_is_a_gap_at_once() {
+    let mut scene = Scene::new(0, u32::MAX - 5);
+    scene.packet(40, 60, 20);
+    scene.piece(100, 0, Coming::Until(9));
+    assert_eq!((scene.told, scene.heard, scene.missing), (60, 20, 40));
+    assert!(scene.direction.waits(), "for what leaves later");
+    scene.packet(60, 100, 40);
+    assert_eq!((scene.told, scene.heard, scene.missing), (100, 60, 40));
+    scene.packet(110, 120, 10);
+    scene.piece(20, 0, Coming::Until(9));
+    assert_eq!((scene.told, scene.direction.waits()), (100, true), "it may be sent again");
 }
 
 /// A packet that was copied in part came by once: nobody waits for the rest.
@@ -222,6 +238,10 @@ proptest! {
         let turned = order.index(packets.len());
         packets.rotate_left(turned);
         let (before, after) = packets.split_at(early.min(packets.len()));
+        if !before.is_empty() {
+            // What comes again comes in any order, but the first byte leaves first.
+            scene.packet(offset, offset + 1, 1);
+        }
         for (from, to) in before {
             scene.packet(*from, *to, to - from);
         }

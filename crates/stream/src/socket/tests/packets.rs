@@ -31,6 +31,19 @@ fn packets_fill_the_gaps_of_calls() {
     assert_eq!(scene.assembler.regained(Loss::NoBuffer), (1, 6));
 }
 
+/// What was in the socket when its packets came to be copied: packets of what is received come before its call.
+#[test]
+fn nobody_waits_for_packets_of_what_was_received() {
+    let mut scene = served();
+    let (socket, way, loss) = (SERVER, Way::Received, Some(Loss::NoBuffer));
+    scene.record(20, What::ByPackets { socket, way, offset: 3, sequence: 503 });
+    scene.record(20, What::Data { socket, way, offset: 3, size: 4, bytes: b"", loss, comes: true });
+    scene.told(&["A: gap Some(4)"]);
+    scene.record(0, What::Packet { socket, way, sequence: 509, size: 4, bytes: b"said" });
+    scene.record(20, What::Data { socket, way, offset: 7, size: 6, bytes: b"", loss, comes: true });
+    scene.told(&["A: gap Some(4)", "A: gap Some(2)", "A: said"]);
+}
+
 #[test]
 fn what_comes_behind_waits_and_nobody_waits_long() {
     let mut scene = served();
