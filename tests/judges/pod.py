@@ -1,6 +1,6 @@
 """The pod of our Kubernetes manifest (file), as `podman play kube` can run it on this machine: its own container with its
-rights, volumes and arguments, but on the network of the host, with these folders (JSON: volume to path) and these more
-arguments."""
+rights, volumes and arguments, but on the network of the host, where its page is at any port as the usual one may be taken,
+with these folders (JSON: volume to path) and these more arguments."""
 
 import json
 import sys
@@ -17,5 +17,5 @@ for volume in pod["spec"]["volumes"]:
     if volume["name"] in folders:
         volume["hostPath"]["path"] = folders[volume["name"]]
 (container,) = pod["spec"]["containers"]
-container["args"] += arguments
+container["args"] = ["127.0.0.1:0" if word == "127.0.0.1:4327" else word for word in container["args"]] + arguments
 print(yaml.safe_dump(pod))
