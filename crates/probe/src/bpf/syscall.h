@@ -3,6 +3,10 @@
 #ifndef OVERHEAR_SYSCALL_H
 #define OVERHEAR_SYSCALL_H
 
+#ifndef LOOKED_AT_ONCE
+#define LOOKED_AT_ONCE static __always_inline
+#endif
+
 enum shape {
 	SHAPE_NONE,     /* not a call whose buffer we can read */
 	SHAPE_BUFFER,   /* (fd, buf, count, …) */
@@ -51,8 +55,8 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->entered = (long)regs->ax == -ENOSYS;
 }
 
-/* Global, as the pieces of copy.h are: else the verifier goes on from each of these numbers. */
-__noinline int call_shape(struct call *call)
+/* Else the verifier goes on from each of these numbers. */
+LOOKED_AT_ONCE int call_shape(struct call *call)
 {
 	if (!call)
 		return 0;
@@ -124,8 +128,8 @@ static __always_inline void call_arguments(struct call *call, struct pt_regs *re
 	call->entered = regs->regs[0] == regs->orig_x0;
 }
 
-/* Global, as the pieces of copy.h are: else the verifier goes on from each of these numbers. */
-__noinline int call_shape(struct call *call)
+/* Else the verifier goes on from each of these numbers. */
+LOOKED_AT_ONCE int call_shape(struct call *call)
 {
 	if (!call)
 		return 0;
