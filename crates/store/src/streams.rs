@@ -160,15 +160,13 @@ impl<'a> Eye<'a> {
         buckets.clear();
         let (bytes, sum) = self.buckets(last)?;
         buckets.reserve(bytes.len());
-        let mut wide = std::mem::take(self.stream(Stream::Wide)?);
         // The first one's step is nothing.
         let mut index = i64::from(*last) - 1;
         for byte in bytes {
-            let [step, count] = [half(byte >> 4, &mut wide)?, half(byte & 15, &mut wide)?];
+            let [step, count] = [self.half(byte >> 4)?, self.half(byte & 15)?];
             index = index.saturating_add(1).saturating_add_unsigned(step);
             buckets.push((i16::try_from(index).map_err(damage)?, count.saturating_add(1)));
         }
-        *self.stream(Stream::Wide)? = wide;
         let histogram = Histogram::from_ascending(buckets, Duration::from_nanos(sum));
         histogram.ok_or_else(|| damage("a histogram is out of range"))
     }
@@ -179,9 +177,8 @@ impl<'a> Eye<'a> {
         let mut all = bytes.iter().map(|byte| u64::from(byte & 15) + 1).sum::<u64>();
         let is_wide = |byte: &&u8| **byte >> 4 == WIDEST || **byte & 15 == WIDEST;
         for byte in bytes.iter().filter(is_wide) {
-            let wide = self.stream(Stream::Wide)?;
-            half(byte >> 4, wide)?;
-            let count = half(byte & 15, wide)?;
+            self.half(byte >> 4)?;
+            let count = self.half(byte & 15)?;
             all = all.saturating_add(count - u64::from(byte & 15));
         }
         Ok(all)
@@ -208,6 +205,12 @@ impl<'a> Eye<'a> {
         let (bytes, rest) = all.split_at_checked(length).ok_or_else(short)?;
         *all = rest;
         Ok((bytes, sum))
+    }
+
+    /// Of a bucket, or what is beside it where half a byte does not hold it.
+    #[inline]
+    fn half(&mut self, half: u8) -> Result<u64, Damage> {
+        if half < WIDEST { Ok(half.into()) } else { Ok(WIDE.saturating_add(self.number(Stream::Wide)?)) }
     }
 
     fn stream(&mut self, stream: Stream) -> Result<&mut &'a [u8], Damage> {
@@ -248,13 +251,6 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Of a bucket, or what is beside it where half a byte does not hold it.
-#[inline]
-fn half(half: u8, wide: &mut &[u8]) -> Result<u64, Damage> {
-    if half < WIDEST { Ok(half.into()) } else { Ok(WIDE.saturating_add(take(wide)?)) }
-}
-
-#[inline]
 fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {

@@ -90,6 +90,30 @@ fn months_stay_within_the_size_and_the_oldest_goes_first() {
     assert_eq!(all, u64::from(DAYS * 24 - 5) * 18, "what was learned stays");
 }
 
+/// A machine whose clock begins in 1970 until it is set.
+#[test]
+fn decades_without_calls_are_not_summed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut store = Sqlite::open(&path, Some(KEY), Retention::default(), at(0)).unwrap().store;
+    let mut model = Model::new(KEY);
+    model.record_times();
+    for time in [Timestamp::from_nanos(60_000_000_000), at(0)] {
+        let mut exchange = overhear_testkit::exchange("shop", "GET", "/", Some(200));
+        exchange.time = time;
+        model.learn(&exchange);
+    }
+    store.append(&model.take_counted()).unwrap();
+    store.tidy(at(30 * 24 * HOUR)).unwrap();
+    let calls = |window| store.sums(window).unwrap().what.iter().map(|(_, sum)| sum.requests).sum::<u64>();
+    assert_eq!(calls(Window::ALL), 2);
+    assert_eq!(calls(Window { from: Slot(BEGIN), until: Slot(BEGIN + 30 * 24 * HOUR) }), 1);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let rolls: u32 =
+        file.query_row("SELECT count(*) FROM roll WHERE level > 4", [], |row| row.get(0)).unwrap();
+    assert!((2..=4).contains(&rolls), "{rolls}: one for each that had calls");
+}
+
 /// The text of `tests/files/version_1.sql` as a file.
 fn of_version_1(path: &Path) {
     let store = rusqlite::Connection::open(path).unwrap();

@@ -43,7 +43,7 @@ pub(super) fn made_of(resolution: Resolution) -> Option<Resolution> {
     LATER.into_iter().find(|(later, _)| *later == resolution).map(|(_, finer)| finer)
 }
 
-/// The time of which there are rolls of a resolution that come later. There is one of every stretch within it.
+/// The time of which there are rolls of a resolution that come later: of every stretch within it that had calls.
 pub(super) fn made(connection: &Connection, resolution: Resolution) -> Result<Window, Failure> {
     let end = |until: u32| Slot(until.saturating_add(resolution.slots()));
     let ends = first(connection, resolution, Slot(0))?.zip(last(connection, resolution)?);
@@ -86,15 +86,16 @@ pub(super) fn sum_up(connection: &Connection, key: u64, limit: Slot) -> Result<(
     Ok(())
 }
 
-/// The next stretch that there is to be a roll of; also where there were no calls, if there were some after it.
+/// The next stretch with calls that there is no roll of.
 fn next(
     connection: &Connection,
     (later, finer): (Resolution, Resolution),
 ) -> Result<Option<Window>, Failure> {
-    let made = made(connection, later)?;
-    let Some(calls) = first(connection, finer, made.until)? else { return Ok(None) };
-    let from = if made.slots() > 0 { made.until } else { later.floor(calls) };
-    Ok(Some(Window { from, until: Slot(from.0.saturating_add(later.slots())) }))
+    let calls = first(connection, finer, made(connection, later)?.until)?;
+    Ok(calls.map(|calls| {
+        let from = later.floor(calls);
+        Window { from, until: Slot(from.0.saturating_add(later.slots())) }
+    }))
 }
 
 /// What is to be added.

@@ -13,6 +13,7 @@ use overhear_model::{Series, Slot, Sum, Tally, Total};
 use std::{collections::HashMap, sync::Arc};
 
 /// What was counted in a stretch: of a series, between two who talk, or of a series while it is not rolled up.
+#[derive(Clone, Copy)]
 enum Told<'a> {
     Sum(u32, &'a Sum),
     Edge(u32, &'a Arc<str>, &'a Sum),
@@ -217,47 +218,43 @@ impl Sqlite {
         while let Some(row) = starts.next()? {
             let slot = Slot(row.get(0)?);
             asked.turn_to(slot);
-            match wanted {
-                Wanted::Sums => self.each_sum((number, slot), asked, take)?,
-                Wanted::Edges => self.each_edge((number, slot), asked, take)?,
-            }
+            self.each_of_roll((number, slot), wanted, asked, take)?;
         }
         Ok(())
     }
 
-    /// Every sum of a roll.
-    fn each_sum(
+    /// What is wanted of a roll.
+    fn each_of_roll(
         &self,
         (number, slot): (u8, Slot),
+        wanted: Wanted,
         asked: &Asked<'_>,
         take: &mut Take<'_>,
     ) -> Result<(), Failure> {
         let is_all = asked.most() == Extent::All;
-        let mut select = self.connection.prepare_cached(if is_all { roll::SUMS } else { roll::COUNTS })?;
+        let mut select = self.connection.prepare_cached(match wanted {
+            Wanted::Sums if is_all => roll::SUMS,
+            Wanted::Sums => roll::COUNTS,
+            Wanted::Edges => roll::EDGES,
+        })?;
         let mut rows = select.query((number, slot.0))?;
         let Some(row) = rows.next()? else { return Ok(()) };
-        let latencies = if is_all { row.get_ref(1)?.as_blob().ok() } else { None };
-        let counts = row.get_ref(0)?.as_blob().unwrap_or_default();
-        let mut put = |series: u32, sum: &Sum| {
-            asked.of_series(series).iter().for_each(|ask| take(*ask, slot, Told::Sum(series, sum)));
+        let blob = row.get_ref(0)?.as_blob().unwrap_or_default();
+        let mut tell = |number: u32, told: Told<'_>| {
+            asked.of_series(number).iter().for_each(|ask| take(*ask, slot, told));
         };
-        Ok(Columns::each_sum(counts, latencies, &|series| asked.extent(series), &mut put)?)
-    }
-
-    /// Every edge of a roll.
-    fn each_edge(
-        &self,
-        (number, slot): (u8, Slot),
-        asked: &Asked<'_>,
-        take: &mut Take<'_>,
-    ) -> Result<(), Failure> {
-        let mut select = self.connection.prepare_cached(roll::EDGES)?;
-        let mut rows = select.query((number, slot.0))?;
-        let Some(row) = rows.next()? else { return Ok(()) };
-        let mut put = |whole: u32, caller: &Arc<str>, sum: &Sum| {
-            asked.of_series(whole).iter().for_each(|ask| take(*ask, slot, Told::Edge(whole, caller, sum)));
-        };
-        Ok(Columns::each_edge(row.get_ref(0)?.as_blob().unwrap_or_default(), &mut put)?)
+        match wanted {
+            Wanted::Sums => {
+                let latencies = if is_all { row.get_ref(1)?.as_blob().ok() } else { None };
+                Columns::each_sum(blob, latencies, &|series| asked.extent(series), &mut |series, sum| {
+                    tell(series, Told::Sum(series, sum));
+                })?;
+            }
+            Wanted::Edges => Columns::each_edge(blob, &mut |whole, caller, sum| {
+                tell(whole, Told::Edge(whole, caller, sum));
+            })?,
+        }
+        Ok(())
     }
 }
 
